@@ -1,0 +1,37 @@
+//! Bytes <-> domain: JSON and Protobuf events in, exceptions out, CloudEvents headers, dead letters. Pure.
+
+use crate::domain::{StreamId, Str, Timestamp};
+
+/// A record as a topic (or a dump of one) holds it, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRecord<'a> {
+    /// The declared stream it came on.
+    pub stream: StreamId,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// The record's timestamp; `None` where the broker has none.
+    pub timestamp: Option<Timestamp>,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is a tombstone, counted and skipped by the caller.
+    pub value: Option<&'a [u8]>,
+    /// Its headers, in order.
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+}
+
+/// A record to produce.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutputRecord {
+    /// Where to.
+    pub topic: Str,
+    /// Which partition; `None` lets the key decide (murmur2, as Java clients do).
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Headers, in order.
+    pub headers: Vec<(Str, Option<Vec<u8>>)>,
+}

@@ -1,0 +1,161 @@
+//! orderwatch.yaml and policies.yaml into types. Every error names file, line and column, and all of a file's errors
+//! come at once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::domain::{Millis, Str, Timestamp};
+use crate::policy::Policies;
+
+/// orderwatch.yaml, checked and with its variables filled in, and the policies that it names.
+#[derive(Debug)]
+pub struct Config {
+    /// How to reach Kafka.
+    pub kafka: KafkaConfig,
+    /// The input streams, in file order: the index is the `StreamId`.
+    pub streams: Vec<StreamConfig>,
+    /// The topics written to.
+    pub outputs: OutputsConfig,
+    /// Topics of routes that have one of their own.
+    pub routes: BTreeMap<Str, Str>,
+    /// How outputs are committed.
+    pub delivery: Delivery,
+    /// Time allowed for late records where neither stream nor policy says otherwise.
+    pub grace: Millis,
+    /// Where a group without offsets begins.
+    pub start: StartConfig,
+    /// How far event_time may lie after record_time.
+    pub max_future_skew: Millis,
+    /// How far event_time may lie before record_time.
+    pub max_past_skew: Millis,
+    /// How long a closed order is kept whole.
+    pub retain_closed: Millis,
+    /// How long a closed order is remembered after that.
+    pub remember_closed: Millis,
+    /// How long an order may be silent.
+    pub max_open: Millis,
+    /// Records larger than this are dead letters, in bytes.
+    pub max_record_bytes: usize,
+    /// The grid of record time on which backlogs are judged.
+    pub backlog_grid: Millis,
+    /// Snapshots, where they are wanted (the default is a directory).
+    pub snapshots: SnapshotsConfig,
+    /// Health, metrics and the API.
+    pub http: HttpConfig,
+    /// Where the policies were read from.
+    pub policies_path: PathBuf,
+    /// The policies, compiled.
+    pub policies: Arc<Policies>,
+}
+
+/// `kafka:`
+#[derive(Clone, Debug)]
+pub struct KafkaConfig {
+    /// `bootstrap.servers`
+    pub brokers: String,
+    /// The consumer group.
+    pub group_id: Str,
+    /// Handed to librdkafka; what would break delivery was refused.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// One entry of `streams:`
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    /// The topic.
+    pub topic: Str,
+    /// How its values are written.
+    pub format: Format,
+    /// Time allowed for its late records.
+    pub grace: Option<Millis>,
+    /// Fields without which an event is a dead letter: `attributes.NAME` or a field's name.
+    pub require: Vec<Str>,
+}
+
+/// How values are written on a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Format {
+    /// UTF-8 JSON.
+    #[default]
+    Json,
+    /// proto/orderwatch/v1.
+    Protobuf,
+}
+
+/// `outputs:`
+#[derive(Clone, Debug)]
+pub struct OutputsConfig {
+    /// History of SLA exceptions.
+    pub sla: Str,
+    /// History of backlog exceptions.
+    pub backlog: Str,
+    /// History of findings.
+    pub reconciliation: Str,
+    /// Latest state by exception_id; compacted.
+    pub current: Str,
+    /// What could not be read.
+    pub dead_letters: Str,
+    /// What the group must agree on; compacted.
+    pub control: Str,
+    /// How values are written.
+    pub format: Format,
+    /// Whether absent topics are made.
+    pub create_topics: bool,
+    /// Settings of made topics.
+    pub topic_config: BTreeMap<String, String>,
+}
+
+/// How outputs and offsets are committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// In one Kafka transaction.
+    #[default]
+    ExactlyOnce,
+    /// Outputs first, then offsets.
+    AtLeastOnce,
+}
+
+/// `start:`
+#[derive(Clone, Copy, Debug)]
+pub struct StartConfig {
+    /// Which records a group without offsets reads.
+    pub from: StartFrom,
+    /// What was due before this is counted and not published; `None` is the group's first start.
+    pub publish_after: Option<Timestamp>,
+}
+
+/// `start.from`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// The first record kept.
+    Earliest,
+    /// Only what comes from now on.
+    Latest,
+    /// From this instant of record time.
+    At(Timestamp),
+    /// From so long before the start.
+    Ago(Millis),
+}
+
+/// `snapshots:`
+#[derive(Clone, Debug)]
+pub struct SnapshotsConfig {
+    /// `file:///…`, `s3://…`, `gs://…`, `az://…`
+    pub url: String,
+    /// How often.
+    pub every: Millis,
+    /// How many are kept of each shard.
+    pub keep: usize,
+}
+
+/// `http:`
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address and port.
+    pub listen: String,
+    /// How other instances and people reach this one.
+    pub advertised: Option<String>,
+    /// What the API asks for beyond loopback.
+    pub token: Option<String>,
+}

@@ -1,0 +1,287 @@
+//! An exception: what is published of a broken promise, a queue that backs up, or records that disagree.
+
+use super::{AttributeValue, Currency, Str, Timestamp};
+
+/// The stable name of an exception over all its incarnations: 32 hexadecimal digits.
+pub type ExceptionId = Str;
+
+/// Which family of policies an exception comes from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// A promise with a deadline.
+    Sla,
+    /// A queue of work.
+    Backlog,
+    /// Records that disagree.
+    Reconciliation,
+}
+
+/// Where an exception stands (DESIGN section 2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Status {
+    /// A warning rung has passed and the work is not done.
+    AtRisk,
+    /// It was at risk and was done in time.
+    Averted,
+    /// The deadline has passed and the work was not done.
+    Opened,
+    /// It has been open for long; `escalation_level` says how long.
+    Escalated,
+    /// The work was done late: the breach stands.
+    Resolved,
+    /// Later evidence shows that there was no breach.
+    Retracted,
+    /// The work is no longer wanted.
+    Cancelled,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth looking at today.
+    Warning,
+    /// Worth waking somebody.
+    Critical,
+}
+
+/// Why an SLA is held to be broken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Evidence {
+    /// No event has been seen that would keep the promise.
+    Absent,
+    /// One was seen, and it lies after the deadline.
+    Late,
+}
+
+/// The policy that judged, in the version that judged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyRef {
+    /// The policy's id; stable over edits.
+    pub id: Str,
+    /// The policy document's hash.
+    pub version: Str,
+}
+
+/// What the exception is about.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Subject {
+    /// One order, by its id.
+    Order(Str),
+    /// A group of a backlog: attribute names and values in the policy's order; `None` where the attribute is missing.
+    Group(Vec<(Str, Option<Str>)>),
+}
+
+/// Names one event so that a person can find it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventRef {
+    /// The producer's number.
+    pub event_id: Str,
+    /// The event's type, or the derived milestone it completed.
+    pub kind: Str,
+    /// When it happened.
+    pub event_time: Timestamp,
+    /// Where it was read.
+    pub topic: Str,
+    /// Where it was read.
+    pub partition: i32,
+    /// Where it was read.
+    pub offset: i64,
+}
+
+/// A backlog's figures at the grid point that was judged.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BacklogFigures {
+    /// Orders in the queue.
+    pub depth: i64,
+    /// Age of the oldest, in milliseconds; `None` when the queue is empty.
+    pub oldest_age_ms: Option<i64>,
+    /// Orders that came in per minute, over the last 5 minutes of frontier.
+    pub inflow_per_min: f64,
+    /// Orders that left per minute, over the same time.
+    pub outflow_per_min: f64,
+    /// Milliseconds until the queue is empty at these rates; `None` while it does not shrink.
+    pub time_to_clear_ms: Option<i64>,
+}
+
+/// What a check compared. Figures are minor units or pieces.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckFigures {
+    /// The check's name, such as `amount_mismatch`.
+    pub name: Str,
+    /// Which way it failed, such as `under`.
+    pub reason: Str,
+    /// What should be.
+    pub expected: Option<i64>,
+    /// What is.
+    pub actual: Option<i64>,
+    /// The currency of both, for money.
+    pub currency: Option<Currency>,
+}
+
+/// One published state of an exception: CONTRACT.md's "Output exception".
+#[derive(Clone, PartialEq, Debug)]
+pub struct Exception {
+    /// Stable over restarts, repeats and policy edits.
+    pub exception_id: ExceptionId,
+    /// Counts what was published of this exception, from 1.
+    pub sequence: u32,
+    /// Counts how often it was published anew after it had ended, from 1.
+    pub incarnation: u32,
+    /// Its family.
+    pub kind: Kind,
+    /// Where it stands.
+    pub status: Status,
+    /// What judged it.
+    pub policy: PolicyRef,
+    /// What it is about.
+    pub subject: Subject,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whose it is.
+    pub owner: Str,
+    /// Where it goes; fixed by the incarnation's first publication.
+    pub route: Str,
+    /// What should happen now.
+    pub expected_outcome: Str,
+    /// A page that says how.
+    pub runbook: Option<Str>,
+    /// The system that sent the trigger.
+    pub source: Option<Str>,
+    /// The event that started it.
+    pub trigger: Option<EventRef>,
+    /// When the cycle started, the finding began or the backlog's bound was reached.
+    pub started_at: Option<Timestamp>,
+    /// When it was due.
+    pub deadline: Option<Timestamp>,
+    /// When it broke: the deadline.
+    pub breached_at: Option<Timestamp>,
+    /// When it ended, by event_time.
+    pub ended_at: Option<Timestamp>,
+    /// The event that ended it.
+    pub closed_by: Option<EventRef>,
+    /// deadline − start for an SLA, settle for a check.
+    pub target_ms: Option<i64>,
+    /// Wall time from start to the deadline, or to the stop once that is known.
+    pub actual_elapsed_ms: Option<i64>,
+    /// The same on the policy's calendar and without its pauses.
+    pub business_elapsed_ms: Option<i64>,
+    /// The warning rung, for `at_risk`.
+    pub warn_percent: Option<u8>,
+    /// The escalation rung, from 1; 0 before the first.
+    pub escalation_level: u32,
+    /// Why it is held to be broken.
+    pub evidence: Option<Evidence>,
+    /// The frontier at which this was true.
+    pub frontier: Timestamp,
+    /// When we noticed: our clock, or the frontier in a replay.
+    pub detected_at: Timestamp,
+    /// The order's attributes at the cycle's start, sorted by name, without nulls.
+    pub attributes: Vec<(Str, AttributeValue)>,
+    /// For a backlog.
+    pub backlog: Option<BacklogFigures>,
+    /// For a check.
+    pub check: Option<CheckFigures>,
+    /// The replay's name, where a replay made it.
+    pub replay: Option<Str>,
+}
+
+impl Kind {
+    /// As topics, metrics and `ce_type` spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Sla => "sla",
+            Kind::Backlog => "backlog",
+            Kind::Reconciliation => "reconciliation",
+        }
+    }
+
+    /// The inverse of [`Kind::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Kind::Sla, Kind::Backlog, Kind::Reconciliation].into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 7] = [
+        Status::AtRisk,
+        Status::Averted,
+        Status::Opened,
+        Status::Escalated,
+        Status::Resolved,
+        Status::Retracted,
+        Status::Cancelled,
+    ];
+
+    /// As topics, metrics and `ce_type` spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::AtRisk => "at_risk",
+            Status::Averted => "averted",
+            Status::Opened => "opened",
+            Status::Escalated => "escalated",
+            Status::Resolved => "resolved",
+            Status::Retracted => "retracted",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// The inverse of [`Status::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Status::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+
+    /// True once nothing more is expected of this incarnation.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Status::Averted | Status::Resolved | Status::Retracted | Status::Cancelled)
+    }
+
+    /// True while a breach stands unanswered.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Status::Opened | Status::Escalated)
+    }
+}
+
+impl Severity {
+    /// As policies and outputs spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+
+    /// The inverse of [`Severity::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Severity::Info, Severity::Warning, Severity::Critical].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+impl Evidence {
+    /// As outputs spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Evidence::Absent => "absent",
+            Evidence::Late => "late",
+        }
+    }
+
+    /// The inverse of [`Evidence::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Evidence::Absent, Evidence::Late].into_iter().find(|e| e.as_str() == text)
+    }
+}
+
+impl Exception {
+    /// The rung in force: the escalation level, or the warning's percent. Part of `ce_id`, so that two rungs of one
+    /// status differ.
+    pub fn level(&self) -> u32 {
+        match self.status {
+            Status::AtRisk => self.warn_percent.unwrap_or(0).into(),
+            _ => self.escalation_level,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What orderwatch talks about: events, milestones, money, time, and the exceptions it publishes.
+//!
+//! Nothing here knows a clock, a file, a network or an async runtime (`tests/architecture.rs` holds it to that).
+
+pub mod event;
+pub mod exception;
+pub mod milestone;
+pub mod money;
+pub mod time;
+
+pub use event::{AttributeValue, Event, Line, Position, Promise, StreamId};
+pub use exception::{
+    BacklogFigures, CheckFigures, EventRef, Evidence, Exception, ExceptionId, Kind, PolicyRef, Severity, Status, Subject,
+};
+pub use milestone::{Milestone, Standard};
+pub use money::{Currency, Money};
+pub use time::{Millis, Timestamp};
+
+/// A short, cheaply cloned string: inline up to 23 bytes, shared beyond.
+pub type Str = smol_str::SmolStr;

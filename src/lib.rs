@@ -1,0 +1,6 @@
+//! orderwatch says which orders broke a promise, which queues back up and which records disagree.
+pub mod codec;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod policy;

@@ -1,0 +1,82 @@
+//! The policies a shop writes, compiled: SLAs, backlogs and checks, and how each is judged on one order's facts.
+//!
+//! `config::policies` builds these from YAML; `engine` asks them. Each is pure: facts and a frontier in, a verdict out.
+
+pub mod backlog;
+pub mod checks;
+pub mod condition;
+pub mod sla;
+pub mod view;
+
+use crate::domain::{Millis, Severity, Str, Timestamp};
+
+pub use backlog::Backlog;
+pub use checks::CheckPolicy;
+pub use condition::Condition;
+pub use sla::Sla;
+
+/// One policy document in force.
+#[derive(Debug, Default)]
+pub struct Policies {
+    /// `revision:` of the document; the highest is in force for the whole group.
+    pub revision: Option<u64>,
+    /// The first 12 hexadecimal digits of the SHA-256 of the document's text.
+    pub version: Str,
+    /// In file order.
+    pub slas: Vec<Sla>,
+    /// In file order.
+    pub backlogs: Vec<Backlog>,
+    /// In file order.
+    pub checks: Vec<CheckPolicy>,
+}
+
+/// Who answers for an exception and where it goes. Every policy has these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Responsibility {
+    /// How bad a breach is.
+    pub severity: Severity,
+    /// Whose it is.
+    pub owner: Str,
+    /// Where it goes.
+    pub route: Str,
+    /// What should happen then.
+    pub expected_outcome: Str,
+    /// A page that says how.
+    pub runbook: Option<Str>,
+}
+
+/// One rung of `escalate_after`: how long after the breach, and what it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Time after the deadline (SLA) or after opening (backlog).
+    pub after: Millis,
+    /// The severity from this rung on, where it changes.
+    pub severity: Option<Severity>,
+    /// The owner from this rung on, where it changes.
+    pub owner: Option<Str>,
+    /// The route named from this rung on, where it changes. It does not move the topic.
+    pub route: Option<Str>,
+}
+
+/// The settings of orderwatch.yaml that the engine judges by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Topic names, indexed by `StreamId`.
+    pub streams: Vec<Str>,
+    /// The group's name: part of nothing but `ce_source`.
+    pub group_id: Str,
+    /// The largest grace of the order entity's streams, or the global one: what applies where a policy has none.
+    pub grace: Millis,
+    /// How long a closed order is kept whole.
+    pub retain_closed: Millis,
+    /// How long a closed order is remembered after that.
+    pub remember_closed: Millis,
+    /// How long an order may be silent before it is evicted.
+    pub max_open: Millis,
+    /// The grid of record time on which backlogs are judged.
+    pub backlog_grid: Millis,
+    /// What was due before this instant is counted and not published. `Timestamp::MIN` in a replay.
+    pub publish_after: Timestamp,
+    /// The replay's name, where this is one.
+    pub replay: Option<Str>,
+}
