@@ -4,6 +4,7 @@
 
 pub mod event;
 pub mod exception;
+pub mod hash;
 pub mod milestone;
 pub mod money;
 pub mod time;
@@ -11,6 +12,7 @@ pub mod time;
 pub use event::{AttributeValue, Event, Line, Position, Promise, StreamId};
 pub use exception::{
     BacklogFigures, CheckFigures, EventRef, Evidence, Exception, ExceptionId, Kind, PolicyRef, Severity, Status, Subject,
+    exception_id,
 };
 pub use milestone::{Milestone, Standard};
 pub use money::{Currency, Money};
