@@ -1,4 +1,5 @@
 //! orderwatch says which orders broke a promise, which queues back up and which records disagree.
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod domain;
