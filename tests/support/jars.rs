@@ -1,0 +1,56 @@
+//! The broker's jars, fetched once by Maven into cargo's target folder.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names the broker's version; the cache holds a copy, so that an edit here fetches anew.
+const POM: &str = include_str!("kafka/pom.xml");
+const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+
+/// What to do when something is missing; every message about it ends with this.
+pub const REMEDY: &str = "run tests/support/prepare.sh, which installs or names what is missing";
+
+/// The folder with the jars. Test binaries and work trees that come at the same time wait for the first one's fetch.
+pub fn folder() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
+    let cache = target.join(format!("kafka-{}", version()));
+    fs::create_dir_all(target).expect("the target folder can be made");
+    let lock = File::create(cache.with_extension("lock")).expect("the target folder can be written");
+    lock.lock().expect("a lock on the jars' folder");
+    if fs::read_to_string(cache.join("pom.xml")).is_ok_and(|held| held == POM) {
+        return cache;
+    }
+    fetch(&cache);
+    cache
+}
+
+/// The broker's version as the pom says it.
+pub fn version() -> &'static str {
+    let after = POM.split_once("<kafka.version>").expect("the pom names the version").1;
+    after.split_once("</kafka.version>").expect("a closed tag").0
+}
+
+fn fetch(cache: &Path) {
+    let _ = fs::remove_dir_all(cache);
+    fs::create_dir_all(cache).expect("the jars' folder can be made");
+    let pom = cache.join("fetching.xml");
+    fs::write(&pom, POM).expect("the pom can be written");
+    let mut maven = Command::new("mvn");
+    maven.args(["-q", "-B", "-f"]).arg(&pom).args([COPY, "-DincludeScope=runtime"]);
+    maven.arg(format!("-DoutputDirectory={}", cache.display()));
+    let output = maven.output().unwrap_or_else(|e| panic!("mvn does not start ({e}): {REMEDY}"));
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors: Vec<&str> = said.lines().filter(|line| line.contains("ERROR")).take(5).collect();
+        panic!("mvn cannot fetch the broker's jars ({}):\n{}", output.status, errors.join("\n"));
+    }
+    // Last, so that a fetch cut short leaves no cache that looks whole.
+    fs::rename(&pom, cache.join("pom.xml")).expect("the jars' folder can be written");
+}
+
+/// The `java` to run: of JAVA_HOME, else of PATH.
+pub fn java() -> PathBuf {
+    let of_home = std::env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java"));
+    of_home.filter(|java| java.exists()).unwrap_or_else(|| PathBuf::from("java"))
+}
