@@ -196,6 +196,41 @@ pub struct Exception {
     pub replay: Option<Str>,
 }
 
+impl Subject {
+    /// The history topics' record key and `ce_subject`: the order_id, or for a group
+    /// `awaiting-shipment?region=EU&warehouse=BER-1`, percent-encoded, names in the policy's order. A missing value is
+    /// a name without `=`, so that it differs from an empty one.
+    pub fn key(&self, policy: &str) -> Str {
+        let pairs = match self {
+            Subject::Order(id) => return id.clone(),
+            Subject::Group(pairs) => pairs,
+        };
+        let mut key = String::new();
+        percent_encode(policy, &mut key);
+        for (i, (name, value)) in pairs.iter().enumerate() {
+            key.push(if i == 0 { '?' } else { '&' });
+            percent_encode(name, &mut key);
+            if let Some(value) = value {
+                key.push('=');
+                percent_encode(value, &mut key);
+            }
+        }
+        Str::from(key)
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters, byte for byte.
+fn percent_encode(text: &str, out: &mut String) {
+    use std::fmt::Write;
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            // Writing to a String cannot fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+}
+
 impl Kind {
     /// As topics, metrics and `ce_type` spell it.
     pub const fn as_str(self) -> &'static str {
@@ -298,6 +333,19 @@ impl Exception {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_s_key_tells_missing_from_empty() {
+        let group = |region: Option<&str>| {
+            Subject::Group(vec![("region".into(), region.map(Str::new)), ("warehouse".into(), Some("BER 1".into()))])
+        };
+        assert_eq!(group(Some("EU")).key("awaiting-shipment"), "awaiting-shipment?region=EU&warehouse=BER%201");
+        assert_eq!(group(Some("")).key("q"), "q?region=&warehouse=BER%201");
+        assert_eq!(group(None).key("q"), "q?region&warehouse=BER%201");
+        assert_eq!(group(Some("a&b=ü")).key("q"), "q?region=a%26b%3D%C3%BC&warehouse=BER%201");
+        assert_eq!(Subject::Group(vec![]).key("q"), "q");
+        assert_eq!(Subject::Order("o 1".into()).key("q"), "o 1");
+    }
 
     #[test]
     fn every_part_of_an_exception_id_counts() {
