@@ -1,6 +1,6 @@
 //! Bytes <-> domain: JSON and Protobuf events in, exceptions out, CloudEvents headers, dead letters. Pure.
 
-use crate::domain::{StreamId, Str, Timestamp};
+use crate::domain::{Str, StreamId, Timestamp};
 
 /// A record as a topic (or a dump of one) holds it, borrowed.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ pub mod time;
 
 pub use event::{AttributeValue, Event, Line, Position, Promise, StreamId};
 pub use exception::{
-    BacklogFigures, CheckFigures, EventRef, Evidence, Exception, ExceptionId, Kind, PolicyRef, Severity, Status, Subject,
-    exception_id,
+    BacklogFigures, CheckFigures, EventRef, Evidence, Exception, ExceptionId, Kind, PolicyRef, Severity, Status,
+    Subject, exception_id,
 };
 pub use milestone::{Milestone, Standard};
 pub use money::{Currency, Money};

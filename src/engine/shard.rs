@@ -125,7 +125,12 @@ impl Shard {
 
     /// Visits up to `limit` orders from `cursor` on and returns the next cursor, `None` at the end. Orders that change
     /// between two calls may be seen in either state: facts are idempotent, so the replay that follows mends it.
-    pub fn visit_orders(&self, _cursor: usize, _limit: usize, _visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
+    pub fn visit_orders(
+        &self,
+        _cursor: usize,
+        _limit: usize,
+        _visit: &mut dyn FnMut(StoredOrder<'_>),
+    ) -> Option<usize> {
         None
     }
 

@@ -1,9 +1,9 @@
 //! Backlogs: how many orders stand between two milestones, and how long the oldest has.
 
-use crate::domain::{Millis, Milestone, Str};
+use crate::domain::{Milestone, Millis, Str};
 
-use super::{Condition, Responsibility, Rung};
 use super::sla::Pause;
+use super::{Condition, Responsibility, Rung};
 
 /// The bounds of `open_when` or `clear_when`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -1,6 +1,6 @@
 //! SLAs: a promise that starts with one milestone and is kept by another, by a deadline.
 
-use crate::domain::{Millis, Milestone, Str};
+use crate::domain::{Milestone, Millis, Str};
 
 use super::{Condition, Responsibility, Rung};
 

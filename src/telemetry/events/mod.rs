@@ -1,0 +1,20 @@
+//! Everything that happens and is worth hearing of, a file for each part of the house. To add one: a struct with what is
+//! known, `impl InternalEvent` with exactly one log line, and its metrics from [`super::names`].
+
+mod frontier;
+mod group;
+mod input;
+mod output;
+mod process;
+mod snapshot;
+
+pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
+pub use group::{
+    GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored, ShardsAssigned, ShardsRevoked, TopicCreated,
+};
+pub use input::{BatchApplied, DeadLettered, EventConflicted, KeptBack, OrdersEvicted, StreamCounts};
+pub use output::{BatchCommitted, CycleEnded, ExceptionPublished, TransactionAborted};
+pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
+pub use snapshot::{
+    SnapshotFailed, SnapshotLoaded, SnapshotPruneFailed, SnapshotSkipped, SnapshotStreamDropped, SnapshotWritten,
+};
