@@ -1,6 +1,23 @@
 //! Bytes <-> domain: JSON and Protobuf events in, exceptions out, CloudEvents headers, dead letters. Pure.
 
+use bytes::Bytes;
+
 use crate::domain::{Str, StreamId, Timestamp};
+
+/// The Rust types of proto/, made by `tests/generated_code.rs`; see proto/README.md.
+#[allow(clippy::all, missing_docs)]
+#[rustfmt::skip]
+pub mod generated;
+
+/// How values are written on a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Format {
+    /// UTF-8 JSON.
+    #[default]
+    Json,
+    /// proto/orderwatch/v1.
+    Protobuf,
+}
 
 /// A record as a topic (or a dump of one) holds it, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +38,7 @@ pub struct RawRecord<'a> {
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
-/// A record to produce.
+/// A record to produce. The bytes are shared between the topics that one exception goes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutputRecord {
     /// Where to.
@@ -29,9 +46,9 @@ pub struct OutputRecord {
     /// Which partition; `None` lets the key decide (murmur2, as Java clients do).
     pub partition: Option<i32>,
     /// The key.
-    pub key: Option<Vec<u8>>,
+    pub key: Option<Bytes>,
     /// The value; `None` is a tombstone.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Bytes>,
     /// Headers, in order.
-    pub headers: Vec<(Str, Option<Vec<u8>>)>,
+    pub headers: Vec<(Str, Option<Bytes>)>,
 }

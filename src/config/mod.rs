@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use crate::codec::Format;
 use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::Policies;
 
@@ -71,16 +72,6 @@ pub struct StreamConfig {
     pub grace: Option<Millis>,
     /// Fields without which an event is a dead letter: `attributes.NAME` or a field's name.
     pub require: Vec<Str>,
-}
-
-/// How values are written on a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Format {
-    /// UTF-8 JSON.
-    #[default]
-    Json,
-    /// proto/orderwatch/v1.
-    Protobuf,
 }
 
 /// `outputs:`
