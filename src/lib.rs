@@ -2,7 +2,9 @@
 pub mod cli;
 pub mod codec;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod policy;
+pub mod replay;
 pub mod telemetry;

@@ -35,6 +35,16 @@ pub enum Rejected {
     },
 }
 
+impl Rejected {
+    /// The code in the dead letter's `orderwatch-error` header.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Rejected::Overflow { .. } => "overflow",
+            Rejected::TooManyEvents { .. } => "too_many_events",
+        }
+    }
+}
+
 /// One thing to publish.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Transition {

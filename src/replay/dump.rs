@@ -1,0 +1,157 @@
+//! Reads a dump once from end to end: every line is checked and its place is kept, by partition, in offset order.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Str, StreamId};
+
+use super::index::{Entry, PartitionIndex};
+use super::line::Line;
+use super::{ReplayError, Step};
+
+/// No record of Kafka comes near this; a file without line feeds must not fill the memory.
+const LINE_BYTES_MAX: u64 = 256 << 20;
+/// Undeclared topics that are told apart; a dump has a handful, garbage may have any number.
+const UNDECLARED_MAX: usize = 100;
+/// How many lines between two reports of progress.
+const REPORT_EVERY: u64 = 4096;
+
+/// A partition of a declared stream.
+pub type StreamPartition = (StreamId, i32);
+
+/// A dump, indexed.
+#[derive(Debug)]
+pub struct Dump {
+    path: PathBuf,
+    file: File,
+    partitions: BTreeMap<StreamPartition, PartitionIndex>,
+    /// Lines of declared streams, each (topic, partition, offset) once.
+    pub records: u64,
+    /// Lines left out because an earlier one has the same topic, partition and offset.
+    pub repeated_lines: u64,
+    /// Lines left out because no stream declares their topic.
+    pub undeclared: BTreeMap<Str, u64>,
+}
+
+impl Dump {
+    /// Opens and indexes a dump. `topics` are those of the declared streams: their index is the `StreamId`. What cannot
+    /// be read twice (a pipe) is copied to a temporary file first.
+    ///
+    /// # Errors
+    /// It cannot be read, or a line of it is not a record.
+    pub fn open(path: &Path, topics: &[Str], progress: &mut dyn FnMut(Step)) -> Result<Self, ReplayError> {
+        let failed = |source| ReplayError::Read { path: path.into(), source };
+        let file = File::open(path).map_err(failed)?;
+        match file.metadata().map_err(failed)?.is_file() {
+            true => Dump::index(path.into(), file, topics, progress),
+            false => Dump::spool(file, path, topics, progress),
+        }
+    }
+
+    /// Copies a dump that can be read only once to a temporary file, which goes with the process, and indexes that.
+    /// `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// It cannot be read, the temporary file cannot be written, or a line is not a record.
+    pub fn spool(
+        mut from: impl Read,
+        name: &Path,
+        topics: &[Str],
+        progress: &mut dyn FnMut(Step),
+    ) -> Result<Self, ReplayError> {
+        let failed = |source| ReplayError::Read { path: name.into(), source };
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        let mut copied = 0;
+        loop {
+            // Copied piece by piece, to report on the way.
+            match io::copy(&mut from.by_ref().take(8 << 20), &mut file).map_err(failed)? {
+                0 => break,
+                bytes => copied += bytes,
+            }
+            progress(Step::Copying { bytes: copied });
+        }
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        Dump::index(name.into(), file, topics, progress)
+    }
+
+    fn index(path: PathBuf, file: File, topics: &[Str], progress: &mut dyn FnMut(Step)) -> Result<Self, ReplayError> {
+        let total = file.metadata().map_err(|source| ReplayError::Read { path: path.clone(), source })?.len();
+        let mut scan = Scan { path: &path, topics, partitions: BTreeMap::new(), undeclared: BTreeMap::new() };
+        let mut reader = BufReader::with_capacity(1 << 20, &file);
+        let (mut bytes, mut start, mut number) = (Vec::new(), 0, 0);
+        loop {
+            bytes.clear();
+            let read = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes);
+            let len = read.map_err(|source| ReplayError::Read { path: path.clone(), source })? as u64;
+            if len == 0 {
+                break;
+            }
+            number += 1;
+            scan.line(number, start, &bytes)?;
+            start += len;
+            if number % REPORT_EVERY == 0 {
+                progress(Step::Indexing { bytes: start, total });
+            }
+        }
+        progress(Step::Indexing { bytes: start, total });
+        let Scan { mut partitions, undeclared, .. } = scan;
+        let repeated_lines = partitions.values_mut().map(PartitionIndex::finish).sum();
+        let records = partitions.values().map(PartitionIndex::len).sum();
+        Ok(Dump { path, file, partitions, records, repeated_lines, undeclared })
+    }
+
+    /// The partitions that it has records of, in (stream, partition) order.
+    pub fn partitions(&self) -> &BTreeMap<StreamPartition, PartitionIndex> {
+        &self.partitions
+    }
+
+    /// Reads the line of an entry into `buffer`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is shorter than it was.
+    pub fn read(&self, entry: Entry, buffer: &mut Vec<u8>) -> Result<(), ReplayError> {
+        buffer.resize(entry.len as usize, 0);
+        let read = self.file.read_exact_at(buffer, entry.start);
+        read.map_err(|source| ReplayError::Read { path: self.path.clone(), source })
+    }
+
+    /// The error of a line that was a record when the dump was indexed and is none now.
+    pub fn changed(&self, detail: impl Into<String>) -> ReplayError {
+        ReplayError::Changed { path: self.path.clone(), detail: detail.into() }
+    }
+}
+
+/// What the one pass over the file fills.
+struct Scan<'a> {
+    path: &'a Path,
+    topics: &'a [Str],
+    partitions: BTreeMap<StreamPartition, PartitionIndex>,
+    undeclared: BTreeMap<Str, u64>,
+}
+
+impl Scan<'_> {
+    fn line(&mut self, number: u64, start: u64, bytes: &[u8]) -> Result<(), ReplayError> {
+        let broken = |detail| ReplayError::Line { path: self.path.into(), line: number, detail };
+        if bytes.len() as u64 >= LINE_BYTES_MAX {
+            return Err(broken(format!("the line is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        let text = bytes.trim_ascii_end();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let line = Line::parse(text).map_err(broken)?;
+        let Some(stream) = self.topics.iter().position(|topic| **topic == *line.topic) else {
+            let known = self.undeclared.contains_key(&*line.topic) || self.undeclared.len() < UNDECLARED_MAX;
+            let name = if known { &*line.topic } else { "(others)" };
+            *self.undeclared.entry(Str::new(name)).or_default() += 1;
+            return Ok(());
+        };
+        let place = (StreamId(stream as u16), line.partition);
+        let entry = Entry { offset: line.offset, start, len: bytes.len() as u32 };
+        self.partitions.entry(place).or_default().push(entry);
+        Ok(())
+    }
+}

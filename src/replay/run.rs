@@ -1,0 +1,90 @@
+//! A replay from its first record to its last: merge, decode, drive, count, write.
+
+use std::sync::Arc;
+
+use crate::codec::RawRecord;
+use crate::domain::{Exception, Timestamp};
+use crate::engine::Transition;
+use crate::policy::{Policies, Settings};
+
+use super::drive::Drive;
+use super::dump::Dump;
+use super::merge::{Content, Decoded, Merge};
+use super::summary::Summary;
+use super::{ReplayError, Step};
+
+/// How many records between two reports of progress.
+const REPORT_EVERY: u64 = 1024;
+
+/// What a replay is run with.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The policies in force from the first record on.
+    pub policies: Arc<Policies>,
+    /// The settings, with `publish_after` at `Timestamp::MIN` and `replay` set.
+    pub settings: Arc<Settings>,
+    /// The wall clock at the start: a record time past it counts for nothing.
+    pub clock: Timestamp,
+    /// No record with an effective time at or past this is read, and the frontier ends here. `None`: it ends at the
+    /// last record's effective time.
+    pub to: Option<Timestamp>,
+}
+
+/// Replays a dump: every published state of an exception goes to `write`, in an order that depends on the records
+/// alone.
+///
+/// # Errors
+/// The dump cannot be read, or those of `write`.
+pub fn replay(
+    dump: &Dump,
+    plan: &Plan,
+    decode: impl FnMut(&RawRecord<'_>) -> Decoded,
+    write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Summary, ReplayError> {
+    let mut summary = Summary::default();
+    let mut merge = Merge::new(dump, plan.clock, decode)?;
+    let partitions = dump.partitions().keys().map(|(_, partition)| *partition);
+    let mut drive = Drive::new(partitions, &plan.policies, &plan.settings);
+    let mut records = 0;
+    while merge.peek().is_some_and(|next| plan.to.is_none_or(|to| next < to)) {
+        let Some(record) = merge.next_record()? else { break };
+        drive.advance(record.effective_time, &mut |t| publish(t, &mut summary, write))?;
+        match record.content {
+            Content::Tombstone => summary.tombstones += 1,
+            Content::DeadLetter(reason) => summary.dead_letter(reason),
+            Content::Event(event) => {
+                let order_id = event.order_id.clone();
+                match drive.apply(*event, &mut |t| publish(t, &mut summary, write))? {
+                    Ok(()) => summary.event(&order_id),
+                    Err(rejected) => summary.dead_letter(rejected.code()),
+                }
+            }
+        }
+        records += 1;
+        if records % REPORT_EVERY == 0 {
+            progress(Step::Replaying { records, total: dump.records, record_time: record.effective_time });
+        }
+    }
+    let end = plan.to.unwrap_or(drive.frontier());
+    drive.advance(end, &mut |t| publish(t, &mut summary, write))?;
+    drive.finish(&mut |t| publish(t, &mut summary, write))?;
+    progress(Step::Replaying { records, total: dump.records, record_time: drive.frontier() });
+    summary.counters = drive.counters();
+    Ok(summary)
+}
+
+fn publish(
+    transition: Transition,
+    summary: &mut Summary,
+    write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
+) -> Result<(), ReplayError> {
+    match transition {
+        Transition::Publish(exception) => {
+            summary.published(&exception);
+            write(&exception)
+        }
+        // It belongs to exceptions-current, which a replay does not keep.
+        Transition::Tombstone(_) => Ok(()),
+    }
+}

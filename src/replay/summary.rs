@@ -1,0 +1,111 @@
+//! What a replay counted: the figures of `--summary`.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::hash::BuildHasher as _;
+
+use foldhash::quality::FixedState;
+use hashbrown::HashSet;
+use serde::Serialize;
+
+use crate::domain::{Exception, Status, Str};
+use crate::engine::ShardCounters;
+
+/// Counts by policy and status, in the order in which a summary prints them.
+type ByStatus = BTreeMap<&'static str, u64>;
+
+/// What was read and what was published.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Records that were decoded: repeats and late ones too, dead letters and records without a value not.
+    pub events: u64,
+    /// Distinct orders, those without an order event too.
+    pub orders: u64,
+    /// Records that could not become a fact.
+    pub dead_letters: u64,
+    /// Transitions published, by policy and status.
+    pub exceptions: BTreeMap<Str, ByStatus>,
+    /// Records without a value.
+    #[serde(skip)]
+    pub tombstones: u64,
+    /// Dead letters by reason.
+    #[serde(skip)]
+    pub dead_letter_reasons: BTreeMap<&'static str, u64>,
+    /// What the shards counted.
+    #[serde(skip)]
+    pub counters: ShardCounters,
+    #[serde(skip)]
+    order_ids: HashSet<[u64; 2]>,
+}
+
+impl Summary {
+    /// Counts an event that became a fact (or was one already).
+    pub fn event(&mut self, order_id: &str) {
+        self.events += 1;
+        // 128 bits instead of the id: 16 bytes an order, and no two of 10^12 orders are likely to be taken for one.
+        let low = FixedState::with_seed(0).hash_one(order_id);
+        let high = FixedState::with_seed(u64::MAX).hash_one(order_id);
+        self.orders += u64::from(self.order_ids.insert([low, high]));
+    }
+
+    /// Counts a record that cannot become a fact.
+    pub fn dead_letter(&mut self, reason: &'static str) {
+        self.dead_letters += 1;
+        *self.dead_letter_reasons.entry(reason).or_default() += 1;
+    }
+
+    /// Counts a published transition.
+    pub fn published(&mut self, exception: &Exception) {
+        // Looked up first: an entry's key would be copied for every transition.
+        let by_status = match self.exceptions.get_mut(&exception.policy.id) {
+            Some(by_status) => by_status,
+            None => self.exceptions.entry(exception.policy.id.clone()).or_default(),
+        };
+        *by_status.entry(exception.status.as_str()).or_default() += 1;
+    }
+
+    /// One line of JSON, as CONTRACT's `--summary json`.
+    ///
+    /// # Errors
+    /// None in practice: it is made of strings and integers.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self).map(|text| text + "\n")
+    }
+
+    /// For people: the counts, then a table of policies by status.
+    pub fn to_table(&self) -> String {
+        let mut text = format!(
+            "events {}, orders {}, dead letters {}, without a value {}\n",
+            self.events, self.orders, self.dead_letters, self.tombstones
+        );
+        for (reason, count) in &self.dead_letter_reasons {
+            let _ = writeln!(text, "  {count} dead letters: {reason}");
+        }
+        text.push('\n');
+        let width = self.exceptions.keys().map(|id| id.chars().count()).chain(["policy".len()]).max().unwrap_or(0);
+        let _ = write!(text, "{:width$}", "policy");
+        for status in Status::ALL {
+            let _ = write!(text, " {:>9}", status.as_str());
+        }
+        for (id, counts) in &self.exceptions {
+            let _ = write!(text, "\n{id:width$}");
+            for status in Status::ALL {
+                let _ = write!(text, " {:>9}", Count(counts.get(status.as_str()).copied()));
+            }
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// A count, or a dot for none: a table of zeros is hard to read.
+struct Count(Option<u64>);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(count) => f.pad(&count.to_string()),
+            None => f.pad("."),
+        }
+    }
+}
