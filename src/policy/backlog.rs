@@ -1,6 +1,8 @@
 //! Backlogs: how many orders stand between two milestones, and how long the oldest has.
 
-use crate::domain::{Milestone, Millis, Str};
+use std::sync::Arc;
+
+use crate::domain::{Milestone, Millis, Str, Subject, Timestamp};
 
 use super::sla::Pause;
 use super::{Condition, Responsibility, Rung};
@@ -44,3 +46,52 @@ pub struct Backlog {
     /// Who answers for it.
     pub responsibility: Responsibility,
 }
+
+/// Which of a policy's queues: the values of its `group_by` attributes, in the policy's order; `None` where an order has
+/// none, which is a group of its own. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GroupKey(Arc<[Option<Str>]>);
+
+/// One stay of an order in one of a policy's queues: it counts at `t` where `from <= t < until`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Membership {
+    /// Which queue.
+    pub group: GroupKey,
+    /// From here on it counts.
+    pub from: Timestamp,
+    /// Here it does not any more.
+    pub until: Option<Timestamp>,
+    /// From where its age counts: earlier than `from` where it came over from another group.
+    pub since: Timestamp,
+}
+
+impl GroupKey {
+    /// The group with these values.
+    pub fn new(values: impl IntoIterator<Item = Option<Str>>) -> Self {
+        GroupKey(values.into_iter().collect())
+    }
+
+    /// The sum of the groups beyond `max_groups`, for a policy that groups by `attributes` attributes: each is "other".
+    pub fn other(attributes: usize) -> Self {
+        GroupKey::new(std::iter::repeat_n(Some(Str::new_static(OTHER)), attributes))
+    }
+
+    /// The values, in the policy's order.
+    pub fn values(&self) -> &[Option<Str>] {
+        &self.0
+    }
+
+    /// True for what [`GroupKey::other`] makes.
+    pub fn is_other(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|value| value.as_deref() == Some(OTHER))
+    }
+}
+
+impl Backlog {
+    /// As exceptions name a group.
+    pub fn subject(&self, group: &GroupKey) -> Subject {
+        Subject::Group(self.group_by.iter().cloned().zip(group.values().iter().cloned()).collect())
+    }
+}
+
+const OTHER: &str = "other";

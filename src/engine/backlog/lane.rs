@@ -1,0 +1,310 @@
+//! One backlog policy in the sum: its groups' values by shard, its queues, and the grid points that are to be judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::exception::exception_id;
+use crate::domain::{ExceptionId, Millis, Subject, Timestamp};
+use crate::policy::backlog::GroupKey;
+use crate::policy::{Backlog, Settings};
+
+use super::publish::{Publisher, Verdict};
+use super::queue::{Clocks, Flows, Queue, Rules};
+use super::{Grid, Partial};
+
+/// Which queue a group counts in. `Other` comes last, so that at one grid point it is judged after what may leave it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum QueueId {
+    /// A group's own.
+    Own(GroupKey),
+    /// The sum of the groups beyond `max_groups`.
+    Other,
+}
+
+/// One policy's part of the sum.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub grid: Grid,
+    pub grace: Millis,
+    /// The last grid point at which something changed or came due. Whatever is told of an earlier one counts at the next.
+    pub judged: Option<Timestamp>,
+    /// The last grid point that every shard has passed.
+    pub through: Timestamp,
+    /// What shards have told of grid points that are not judged yet. Each entry stems from an event that its shard
+    /// holds in memory, so a shard that lags lets this grow no faster than the facts beside it.
+    pending: BTreeMap<(Timestamp, GroupKey, i32), Share>,
+    groups: BTreeMap<GroupKey, BTreeMap<i32, (i64, Option<Timestamp>)>>,
+    /// Groups that count in [`QueueId::Other`]; empty unless `max_groups` queues exist.
+    overflow: BTreeSet<GroupKey>,
+    pub queues: BTreeMap<QueueId, Queue>,
+    due: BTreeSet<(Timestamp, QueueId)>,
+    /// Empty queues that are forgotten when their rates have run out. Nobody is woken for that.
+    idle: BTreeSet<(Timestamp, QueueId)>,
+    /// Queues to look at again at the next grid point judged, whether or not something changes there.
+    recheck: BTreeSet<QueueId>,
+    /// Queues whose memory changed since it was last taken.
+    pub dirty: BTreeSet<QueueId>,
+    pub judged_is_dirty: bool,
+}
+
+/// A partial's figures.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    depth: i64,
+    oldest_since: Option<Timestamp>,
+    entered: i64,
+    left: i64,
+}
+
+/// What a lane is judged with.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub policy: &'a Backlog,
+    pub version: &'a str,
+    pub settings: &'a Settings,
+    pub publisher: &'a mut Publisher,
+}
+
+impl Lane {
+    pub fn new(policy: &Backlog, settings: &Settings) -> Self {
+        Lane {
+            grid: Grid::new(settings.backlog_grid),
+            grace: policy.grace.unwrap_or(settings.grace),
+            judged: None,
+            through: Timestamp::MIN,
+            pending: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            overflow: BTreeSet::new(),
+            queues: BTreeMap::new(),
+            due: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            recheck: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            judged_is_dirty: false,
+        }
+    }
+
+    /// Takes in what a shard says. What it says of a grid point that was judged counts at the next one.
+    pub fn observe(&mut self, shard: i32, partial: Partial) {
+        let at = self.judged.map_or(partial.at, |judged| partial.at.max(self.grid.after(judged)));
+        let share = self.pending.entry((at, partial.group, shard)).or_default();
+        share.depth = partial.depth;
+        share.oldest_since = partial.oldest_since;
+        share.entered += partial.entered;
+        share.left += partial.left;
+    }
+
+    /// Takes out all that a shard said: it will be told anew by whoever holds it next.
+    pub fn forget_shard(&mut self, shard: i32, policy: &Backlog) {
+        self.pending.retain(|(_, _, from), _| *from != shard);
+        let told: Vec<_> =
+            self.groups.iter().filter(|(_, by)| by.contains_key(&shard)).map(|(k, _)| k.clone()).collect();
+        for group in told {
+            let id = self.set_share(policy, &group, shard, Share::default());
+            self.recheck.insert(id);
+        }
+    }
+
+    /// Judges every grid point up to the last that `frontier`, the least of all shards, has passed. Only those at which
+    /// something changes or comes due are looked at.
+    pub fn advance(&mut self, frontier: Timestamp, context: &mut Context<'_>) {
+        self.through = self.through.max(self.grid.passed(frontier, self.grace));
+        loop {
+            let idle = self.idle.first().map(|(at, _)| *at);
+            let Some(point) = [self.next_point(), idle].into_iter().flatten().min() else { return };
+            if point > self.through {
+                return;
+            }
+            self.judge(point, context);
+        }
+    }
+
+    /// The next grid point at which a verdict can change.
+    pub fn next_point(&self) -> Option<Timestamp> {
+        let pending = self.pending.first_key_value().map(|((at, _, _), _)| *at);
+        let due = self.due.first().map(|(at, _)| *at);
+        let again = self.judged.map_or(pending.unwrap_or(self.through), |judged| self.grid.after(judged));
+        let recheck = (!self.recheck.is_empty()).then_some(again);
+        [pending, due, recheck].into_iter().flatten().min()
+    }
+
+    /// What is told and not judged yet.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes back a queue as it was remembered.
+    pub fn restore(&mut self, policy: &Backlog, id: QueueId, clocks: Clocks, flows: Flows) {
+        let queue = self.queues.entry(id.clone()).or_insert_with(|| Queue::new(id.exception_id(policy)));
+        queue.clocks = clocks;
+        queue.flows = flows;
+        self.recheck.insert(id);
+    }
+
+    /// Sees to it that a queue whose exception stands open is judged, so that the exception ends if the queue does not
+    /// stand any more.
+    pub fn expect(&mut self, policy: &Backlog, id: QueueId) {
+        self.queues.entry(id.clone()).or_insert_with(|| Queue::new(id.exception_id(policy)));
+        self.recheck.insert(id);
+    }
+
+    fn judge(&mut self, point: Timestamp, context: &mut Context<'_>) {
+        self.judged = Some(point);
+        self.judged_is_dirty = true;
+        let mut work = std::mem::take(&mut self.recheck);
+        while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= point) {
+            let ((_, group, shard), share) = entry.remove_entry();
+            if share.is_nothing() && !self.groups.contains_key(&group) {
+                continue;
+            }
+            let id = self.set_share(context.policy, &group, shard, share);
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.flows.add(point, share.entered, share.left);
+            }
+            work.insert(id);
+        }
+        for timers in [&mut self.due, &mut self.idle] {
+            while timers.first().is_some_and(|(at, _)| *at <= point) {
+                work.extend(timers.pop_first().map(|(_, id)| id));
+            }
+        }
+        while let Some(id) = work.pop_first() {
+            self.judge_queue(id, point, context, &mut work);
+        }
+        context.publisher.expire(point, context.settings.max_open);
+    }
+
+    fn judge_queue(&mut self, id: QueueId, point: Timestamp, context: &mut Context<'_>, work: &mut BTreeSet<QueueId>) {
+        let &mut Context { policy, version, settings, ref mut publisher } = context;
+        let (grid, grace) = (self.grid, self.grace);
+        let rules = Rules { policy, grid, publish_after: settings.publish_after };
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        queue.flows.prune(grid, point);
+        let was_published = publisher.is_open(&queue.id);
+        if queue.judge(rules, point) && !was_published {
+            publisher.kept_back += 1;
+        }
+        let level = queue.clocks.open.map_or(0, |open| rules.level(open, point));
+        let frontier = (point + grace).next();
+        let verdict = Verdict { policy, version, settings, id: &id, queue, level, at: point, frontier, grid };
+        let frozen_until = publisher.publish(&verdict);
+        self.dirty.insert(id.clone());
+        if queue.is_idle() && !publisher.is_open(&queue.id) {
+            self.vanish(policy, id, work);
+            return;
+        }
+        let thaws = frozen_until.map(|frontier| grid.at_or_after(frontier - grace).max(grid.after(point)));
+        let due = [queue.next_due(rules, point), thaws].into_iter().flatten().min();
+        let idle = queue.flows.gone_at(grid).filter(|_| queue.depth == 0);
+        reschedule(&mut self.due, &id, &mut queue.due, due);
+        reschedule(&mut self.idle, &id, &mut queue.idle_at, idle);
+    }
+
+    /// Forgets a queue in which nothing is left. Its place goes to the first of the groups that had none.
+    fn vanish(&mut self, policy: &Backlog, id: QueueId, work: &mut BTreeSet<QueueId>) {
+        let QueueId::Own(group) = &id else {
+            if self.overflow.is_empty() {
+                self.remove(&id);
+            }
+            return;
+        };
+        self.groups.remove(group);
+        self.remove(&id);
+        let Some(next) = self.overflow.iter().find(|group| !group.is_other()).cloned() else { return };
+        self.overflow.remove(&next);
+        let id = QueueId::Own(next.clone());
+        let mut queue = Queue::new(id.exception_id(policy));
+        for share in self.groups.get(&next).into_iter().flat_map(BTreeMap::values) {
+            queue.share(Default::default(), *share);
+            if let Some(other) = self.queues.get_mut(&QueueId::Other) {
+                other.share(*share, Default::default());
+            }
+        }
+        self.queues.insert(id.clone(), queue);
+        work.extend([id, QueueId::Other]);
+    }
+
+    fn remove(&mut self, id: &QueueId) {
+        let Some(mut queue) = self.queues.remove(id) else { return };
+        reschedule(&mut self.due, id, &mut queue.due, None);
+        reschedule(&mut self.idle, id, &mut queue.idle_at, None);
+    }
+
+    fn set_share(&mut self, policy: &Backlog, group: &GroupKey, shard: i32, share: Share) -> QueueId {
+        let id = self.place(policy, group);
+        let shards = self.groups.entry(group.clone()).or_default();
+        let old = shards.remove(&shard).unwrap_or_default();
+        let new = (share.depth, share.oldest_since);
+        if share.depth != 0 {
+            shards.insert(shard, new);
+        }
+        if shards.is_empty() && id == QueueId::Other {
+            self.groups.remove(group);
+            self.overflow.remove(group);
+        }
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.share(old, new);
+        }
+        id
+    }
+
+    /// Which queue a group counts in. A new one gets its own while there is room; groups that come at one grid point are
+    /// taken in their order, so that every run decides alike.
+    fn place(&mut self, policy: &Backlog, group: &GroupKey) -> QueueId {
+        let own = QueueId::Own(group.clone());
+        if self.queues.contains_key(&own) {
+            return own;
+        }
+        let own_queues = self.queues.len() - usize::from(self.queues.contains_key(&QueueId::Other));
+        // A group that is called "other" in all its values is the sum of the others, as its key says.
+        let id = if group.is_other() || own_queues >= policy.max_groups { QueueId::Other } else { own };
+        if id == QueueId::Other {
+            self.overflow.insert(group.clone());
+        }
+        if !self.queues.contains_key(&id) {
+            self.queues.insert(id.clone(), Queue::new(id.exception_id(policy)));
+        }
+        id
+    }
+}
+
+impl Share {
+    fn is_nothing(&self) -> bool {
+        self.depth == 0 && self.entered == 0 && self.left == 0
+    }
+}
+
+impl QueueId {
+    /// As the exception names it.
+    pub fn subject(&self, policy: &Backlog) -> Subject {
+        match self {
+            QueueId::Own(group) => policy.subject(group),
+            QueueId::Other => policy.subject(&GroupKey::other(policy.group_by.len())),
+        }
+    }
+
+    pub fn exception_id(&self, policy: &Backlog) -> ExceptionId {
+        exception_id(&policy.id, "group", &self.subject(policy).key(&policy.id), None)
+    }
+
+    /// The inverse of [`QueueId::subject`]; `None` where the policy does not group so.
+    pub fn of(policy: &Backlog, subject: &Subject) -> Option<Self> {
+        let Subject::Group(pairs) = subject else { return None };
+        if !pairs.iter().map(|(name, _)| name).eq(&policy.group_by) {
+            return None;
+        }
+        let group = GroupKey::new(pairs.iter().map(|(_, value)| value.clone()));
+        Some(if group.is_other() { QueueId::Other } else { QueueId::Own(group) })
+    }
+}
+
+fn reschedule(
+    timers: &mut BTreeSet<(Timestamp, QueueId)>,
+    id: &QueueId,
+    held: &mut Option<Timestamp>,
+    next: Option<Timestamp>,
+) {
+    if let Some(old) = std::mem::replace(held, next) {
+        timers.remove(&(old, id.clone()));
+    }
+    timers.extend(next.map(|at| (at, id.clone())));
+}

@@ -1,0 +1,224 @@
+//! One shard's share of every backlog: which of its orders stand in which queue at each grid point.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{Millis, Timestamp};
+use crate::policy::backlog::{GroupKey, Membership};
+use crate::policy::{Policies, Settings};
+
+use super::{Ages, Grid, Partial};
+
+/// One shard's queues and the changes that its frontier has not passed yet.
+///
+/// An order's change costs O(log n). Memory holds one entry a standing order and one a change ahead of the frontier;
+/// a group goes when it is empty.
+#[derive(Debug)]
+pub struct Partials {
+    grid: Grid,
+    policies: Vec<PolicyPartials>,
+    out: Vec<Partial>,
+}
+
+#[derive(Debug)]
+struct PolicyPartials {
+    grace: Millis,
+    /// The last grid point spoken of: changes at or before it go to the next one.
+    through: Timestamp,
+    /// While true, changes up to `through` are what the sum knows already, or will learn as a base.
+    loading: bool,
+    groups: BTreeMap<GroupKey, Group>,
+    /// The grid points at which a group changes.
+    due: BTreeSet<(Timestamp, GroupKey)>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    depth: i64,
+    ages: Ages,
+    /// By grid point.
+    steps: BTreeMap<Timestamp, Step>,
+}
+
+/// The changes of one group at one grid point, by the instant from which the order's age counts.
+type Step = BTreeMap<Timestamp, Change>;
+
+/// Signed, so that a change taken back before its grid point was passed leaves no trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Change {
+    entered: i64,
+    left: i64,
+}
+
+impl Partials {
+    /// No orders yet, at the beginning of time.
+    pub fn new(policies: &Policies, settings: &Settings) -> Self {
+        let of = |grace: Option<Millis>| PolicyPartials {
+            grace: grace.unwrap_or(settings.grace),
+            through: Timestamp::MIN,
+            loading: false,
+            groups: BTreeMap::new(),
+            due: BTreeSet::new(),
+        };
+        Partials {
+            grid: Grid::new(settings.backlog_grid),
+            policies: policies.backlogs.iter().map(|b| of(b.grace)).collect(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Begins a restore: the sum has judged `policy` up to `base` ([`super::BacklogSum::base`]). Until
+    /// [`Partials::restored`], what [`Partials::replace`] says of instants up to `base` is where the queues stood then,
+    /// and no flow; what it says of later ones is told again, grid point by grid point, whatever was told before.
+    pub fn restore_base(&mut self, policy: usize, base: Timestamp) {
+        if let Some(of) = self.policies.get_mut(policy) {
+            of.through = of.through.max(self.grid.at_or_before(base));
+            of.loading = true;
+        }
+    }
+
+    /// Ends a restore: every order's memberships have been given. The queues as they stood at the base come out first.
+    pub fn restored(&mut self) {
+        for (policy, of) in self.policies.iter_mut().enumerate().filter(|(_, of)| of.loading) {
+            of.loading = false;
+            of.groups.retain(|_, group| group.depth != 0 || !group.steps.is_empty());
+            let standing = of.groups.iter().filter(|(_, group)| group.depth != 0);
+            self.out.extend(standing.map(|(key, group)| group.partial(policy, key, of.through, Change::default())));
+        }
+    }
+
+    /// An order's facts changed: it stood in the queues of `policy` as `old` says and now stands as `new` says (nothing,
+    /// where it leaves memory). Both as `Backlog::memberships` makes them.
+    pub fn replace(&mut self, policy: usize, old: &[Membership], new: &[Membership]) {
+        let grid = self.grid;
+        let Some(of) = self.policies.get_mut(policy) else { return };
+        let kept = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+        let (old, new) = (old.get(kept..).unwrap_or_default(), new.get(kept..).unwrap_or_default());
+        // The usual change is an order that leaves: only the end of its last stay is new.
+        let same_start = |a: &Membership, b: &Membership| (&a.group, a.from, a.since) == (&b.group, b.from, b.since);
+        if let ([a], [b]) = (old, new)
+            && same_start(a, b)
+        {
+            of.count_end(grid, a, -1);
+            of.count_end(grid, b, 1);
+            return;
+        }
+        for (members, sign) in [(old, -1), (new, 1)] {
+            for m in members {
+                of.count(grid, m, m.from, Change { entered: sign, left: 0 });
+                of.count_end(grid, m, sign);
+            }
+        }
+    }
+
+    /// Moves the frontier: every grid point that it passes and at which something changed becomes partials.
+    pub fn advance(&mut self, frontier: Timestamp) {
+        for (policy, of) in self.policies.iter_mut().enumerate() {
+            of.through = of.through.max(self.grid.passed(frontier, of.grace));
+            while of.due.first().is_some_and(|(at, _)| *at <= of.through) {
+                let Some((at, key)) = of.due.pop_first() else { break };
+                let Some(group) = of.groups.get_mut(&key) else { continue };
+                let flow = group.pass(at);
+                self.out.push(group.partial(policy, &key, at, flow));
+                if group.depth == 0 && group.steps.is_empty() {
+                    of.groups.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// What was passed and not yet taken, in the order of grid points for each policy.
+    pub fn drain(&mut self) -> Vec<Partial> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The instant that the frontier must pass, strictly, before there is something new to tell the sum.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.policies.iter().filter_map(|of| of.due.first().map(|(at, _)| *at + of.grace)).min()
+    }
+
+    /// The last grid point of `policy` that the frontier has passed; `None` for an unknown policy.
+    pub fn through(&self, policy: usize) -> Option<Timestamp> {
+        self.policies.get(policy).map(|of| of.through)
+    }
+
+    /// Groups with an order in the queue or a change ahead: what memory is spent on.
+    pub fn groups(&self) -> usize {
+        self.policies.iter().map(|of| of.groups.len()).sum()
+    }
+}
+
+impl PolicyPartials {
+    fn count_end(&mut self, grid: Grid, m: &Membership, sign: i64) {
+        if let Some(until) = m.until {
+            self.count(grid, m, until, Change { entered: 0, left: sign });
+        }
+    }
+
+    /// Books a change that holds from `instant` on at its grid point, or at the next one if that has been passed.
+    ///
+    /// Taking a change back needs no record of where it was booked: either its grid point lies ahead, then it was booked
+    /// there; or it was late and waits at the next one, and so does its opposite; or it has been told, and then the
+    /// opposite is news at the next one.
+    fn count(&mut self, grid: Grid, m: &Membership, instant: Timestamp, change: Change) {
+        let own = grid.at_or_after(instant);
+        if !self.groups.contains_key(&m.group) {
+            self.groups.insert(m.group.clone(), Group::default());
+        }
+        let Some(group) = self.groups.get_mut(&m.group) else { return };
+        if self.loading && own <= self.through {
+            group.apply(m.since, change);
+            return;
+        }
+        let at = own.max(grid.after(self.through));
+        let step = group.steps.entry(at).or_default();
+        let booked = step.entry(m.since).or_default();
+        booked.entered += change.entered;
+        booked.left += change.left;
+        if *booked == Change::default() {
+            step.remove(&m.since);
+        }
+        if !step.is_empty() {
+            self.due.insert((at, m.group.clone()));
+            return;
+        }
+        group.steps.remove(&at);
+        self.due.remove(&(at, m.group.clone()));
+        if group.depth == 0 && group.steps.is_empty() {
+            self.groups.remove(&m.group);
+        }
+    }
+}
+
+impl Group {
+    /// Applies what happens at the grid point `at` and says how many came and went. A correction of what was told
+    /// already counts as a flow too, the other way: depth always changes by entered − left.
+    fn pass(&mut self, at: Timestamp) -> Change {
+        let mut flow = Change::default();
+        for (since, change) in self.steps.remove(&at).unwrap_or_default() {
+            flow.entered += change.entered.max(0) + (-change.left).max(0);
+            flow.left += change.left.max(0) + (-change.entered).max(0);
+            self.apply(since, change);
+        }
+        flow
+    }
+
+    fn apply(&mut self, since: Timestamp, change: Change) {
+        let net = change.entered - change.left;
+        self.depth += net;
+        if net != 0 {
+            self.ages.add(since, net);
+        }
+    }
+
+    fn partial(&self, policy: usize, group: &GroupKey, at: Timestamp, flow: Change) -> Partial {
+        Partial {
+            policy,
+            group: group.clone(),
+            at,
+            depth: self.depth,
+            oldest_since: self.ages.oldest(),
+            entered: flow.entered,
+            left: flow.left,
+        }
+    }
+}
