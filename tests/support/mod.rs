@@ -5,6 +5,7 @@
 //! - [`topics`]: topics, committed offsets and reading a topic to its end.
 //! - [`producer`]: records with chosen keys, times and headers; transactions that commit, abort or are left open.
 //! - [`process`]: the orderwatch binary in a work folder, its signals, its output, its HTTP side.
+//! - [`monitoring`]: the dashboard, the Prometheus rules and the metrics that they name.
 //! - [`wait`]: `eventually`, the one way to wait.
 //!
 //! Every test binary compiles all of this and uses a part, hence the `allow`s.
@@ -14,6 +15,7 @@ pub mod broker;
 pub mod daemon;
 pub mod jars;
 pub mod metrics;
+pub mod monitoring;
 pub mod process;
 pub mod producer;
 pub mod topics;
