@@ -1,8 +1,15 @@
 //! Bytes <-> domain: JSON and Protobuf events in, exceptions out, CloudEvents headers, dead letters. Pure.
 
+pub mod event;
+pub mod malformed;
+mod wire_time;
+
 use bytes::Bytes;
 
 use crate::domain::{Str, StreamId, Timestamp};
+
+pub use event::{Requirement, StreamCodec, decode};
+pub use malformed::{Malformed, MalformedCode};
 
 /// The Rust types of proto/, made by `tests/generated_code.rs`; see proto/README.md.
 #[allow(clippy::all, missing_docs)]

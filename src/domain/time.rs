@@ -32,9 +32,18 @@ impl Timestamp {
     /// Parses RFC 3339 with an offset (`2026-11-21T10:00:00.000Z`). Digits finer than milliseconds are cut.
     ///
     /// # Errors
-    /// The text is not RFC 3339, has no offset, or lies outside the years −9999 to 9999.
+    /// The text is not RFC 3339, has no offset, or lies outside the years 0 to 9999.
     pub fn parse_rfc3339(text: &str) -> Result<Self, jiff::Error> {
+        // jiff takes other spellings of ISO 8601 too, which another reader of the same topic would refuse.
+        if !has_rfc3339_shape(text.as_bytes()) {
+            return Err(jiff::Error::from_args(format_args!("not of the form 2026-11-21T10:00:00.000Z")));
+        }
         text.parse::<jiff::Timestamp>().map(|t| Timestamp(t.as_nanosecond().div_euclid(1_000_000) as i64))
+    }
+
+    /// True where RFC 3339 can write it: from the year 0 to 9999-12-30T22:00:00Z, the last that jiff knows.
+    pub const fn is_writable(self) -> bool {
+        -62_167_219_200_000 <= self.0 && self.0 <= 253_402_207_200_000
     }
 
     /// The next instant: the smallest frontier that lies strictly past this one.
@@ -42,6 +51,31 @@ impl Timestamp {
     pub const fn next(self) -> Self {
         Timestamp(self.0.saturating_add(1))
     }
+}
+
+/// `DDDD-DD-DDTDD:DD:DD`, then perhaps a point and digits, then `Z` or `+DD:DD`. The letters may be small, as RFC 3339
+/// allows. Whether the numbers make a date is jiff's to say.
+fn has_rfc3339_shape(text: &[u8]) -> bool {
+    fn fits(text: &[u8], shape: &[u8]) -> bool {
+        text.len() == shape.len()
+            && text.iter().zip(shape).all(|(t, s)| match s {
+                b'0' => t.is_ascii_digit(),
+                b'+' => matches!(t, b'+' | b'-'),
+                _ => t.eq_ignore_ascii_case(s),
+            })
+    }
+    let Some((seconds, rest)) = text.split_at_checked(19) else { return false };
+    let offset = match rest.strip_prefix(b".") {
+        Some(fraction) => {
+            let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+            if digits == 0 {
+                return false;
+            }
+            fraction.get(digits..).unwrap_or_default()
+        }
+        None => rest,
+    };
+    fits(seconds, b"0000-00-00T00:00:00") && (fits(offset, b"Z") || fits(offset, b"+00:00"))
 }
 
 impl Millis {
@@ -155,6 +189,46 @@ mod tests {
     fn cuts_finer_digits_also_before_the_epoch() {
         assert_eq!(Timestamp::parse_rfc3339("1970-01-01T00:00:00.0019Z").unwrap().as_millis(), 1);
         assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59.9991Z").unwrap().as_millis(), -1);
+    }
+
+    #[test]
+    fn takes_rfc3339_and_no_other_spelling() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text).map(Timestamp::as_millis).ok();
+        assert_eq!(at("2025-11-21T11:00:00+01:00"), Some(1_763_719_200_000));
+        assert_eq!(at("2025-11-21t10:00:00.5z"), Some(1_763_719_200_500));
+        assert_eq!(at("2025-11-21T10:00:00-00:00"), Some(1_763_719_200_000));
+        for refused in [
+            "",
+            "2025-11-21",
+            "2025-11-21T10:00:00",
+            "2025-11-21 10:00:00Z",
+            "2025-11-21T10:00Z",
+            "20251121T100000Z",
+            "2025-11-21T10:00:00.Z",
+            "2025-11-21T10:00:00,5Z",
+            "2025-11-21T10:00:00+01",
+            "2025-11-21T10:00:00+0100",
+            "2025-11-21T10:00:00Z[Europe/Berlin]",
+            "2025-02-29T10:00:00Z",
+            "2025-11-21T24:00:00Z",
+            "+002025-11-21T10:00:00Z",
+            "2025-11-21T10:00:0\u{662}Z",
+        ] {
+            assert_eq!(at(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_writable_prints_and_reads_back() {
+        for ms in [-62_167_219_200_000, -1, 0, 253_402_207_200_000] {
+            let t = Timestamp::from_millis(ms);
+            assert!(t.is_writable(), "{t}");
+            assert_eq!(Timestamp::parse_rfc3339(&t.to_string()).unwrap(), t);
+        }
+        for ms in [i64::MIN, -62_167_219_200_001, 253_402_207_200_001, i64::MAX] {
+            let t = Timestamp::from_millis(ms);
+            assert!(!t.is_writable() && Timestamp::parse_rfc3339(&t.to_string()).is_err(), "{t}");
+        }
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Events in: a record's bytes -> [`Event`], or why not.
+//!
+//! [`json`] and [`protobuf`] say what a value holds ([`told`]); [`rules`] says whether that is an event. So a rule is
+//! written once and holds for both.
+
+mod json;
+mod protobuf;
+mod require;
+mod rules;
+mod told;
+
+#[cfg(test)]
+mod tests;
+
+use super::malformed::{Malformed, MalformedCode};
+use super::{Format, RawRecord};
+use crate::domain::{Event, Millis, Str};
+
+pub use require::Requirement;
+
+/// How one stream's records are read.
+#[derive(Clone, Debug)]
+pub struct StreamCodec {
+    /// The topic, which is also the source of events that name none.
+    pub topic: Str,
+    /// How its values are written.
+    pub format: Format,
+    /// Fields without which an event of this stream is a dead letter.
+    pub require: Vec<Requirement>,
+    /// Key and value together may be as long as this, in bytes.
+    pub max_record_bytes: usize,
+    /// How far event_time may lie after the record's time.
+    pub max_future_skew: Millis,
+    /// How far event_time may lie before the record's time.
+    pub max_past_skew: Millis,
+}
+
+/// Reads one event. A record without a value is the caller's to count and skip; here it is an empty value.
+///
+/// # Errors
+/// The record is no event of this stream: it belongs on the dead-letter topic.
+pub fn decode(stream: &StreamCodec, record: &RawRecord<'_>) -> Result<Event, Malformed> {
+    let value = record.value.unwrap_or_default();
+    let size = value.len().saturating_add(record.key.map_or(0, <[u8]>::len));
+    if size > stream.max_record_bytes {
+        let detail = format!("key and value are {size} bytes long; expected at most {}", stream.max_record_bytes);
+        return Err(Malformed::new(MalformedCode::TooLarge, detail));
+    }
+    let told = match stream.format {
+        Format::Json => json::read(value)?,
+        Format::Protobuf => protobuf::read(value)?,
+    };
+    rules::event(stream, record, told)
+}
