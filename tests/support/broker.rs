@@ -29,6 +29,8 @@ pub struct Broker {
 /// What belongs to a broker that the tests started.
 struct Own {
     folder: TempDir,
+    /// The flag that names the class archive.
+    classes: Option<String>,
     jvm: Mutex<Option<Daemon>>,
 }
 
@@ -49,16 +51,22 @@ impl Broker {
 
     /// As [`Broker::start`], with broker settings beside or instead of the usual ones.
     pub fn start_with(settings: &[(&str, &str)]) -> Broker {
+        let broker = Broker::formatted(settings, class_archive());
+        broker.restart();
+        broker
+    }
+
+    /// A broker that has its folder and is not running yet.
+    fn formatted(settings: &[(&str, &str)], archive: Option<&Path>) -> Broker {
         let port = free_port();
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the broker");
         let properties = server_properties(folder.path(), port, free_port(), settings);
         std::fs::write(folder.path().join("server.properties"), properties).expect("the broker's settings");
         std::fs::write(folder.path().join("log4j2.properties"), include_str!("kafka/log4j2.properties")).expect("logs");
-        format_storage(folder.path());
-        let own = Own { folder, jvm: Mutex::new(None) };
-        let broker = Broker { addresses: format!("127.0.0.1:{port}"), own: Some(own) };
-        broker.restart();
-        broker
+        let classes = archive.map(|path| format!("-XX:SharedArchiveFile={}", path.display()));
+        let own = Own { folder, classes, jvm: Mutex::new(None) };
+        format_storage(&own);
+        Broker { addresses: format!("127.0.0.1:{port}"), own: Some(own) }
     }
 
     fn given(addresses: String) -> Broker {
@@ -111,7 +119,7 @@ impl Broker {
         let folder = self.own().folder.path();
         let mut jvm = self.jvm();
         assert!(jvm.is_none(), "the broker is running: stop or kill it first");
-        let mut command = java(folder);
+        let mut command = java(self.own());
         command.arg("kafka.Kafka").arg(folder.join("server.properties"));
         let log = folder.join("broker.log");
         *jvm = Some(Daemon::spawn("the broker", command, &log, &log, Some(folder)));
@@ -153,20 +161,41 @@ impl Broker {
     }
 }
 
+/// Starting is mostly loading classes. An archive of them, made once beside the jars by a broker that starts and stops,
+/// halves it; where none comes about, brokers start without.
+fn class_archive() -> Option<&'static Path> {
+    static ARCHIVE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let made = ARCHIVE.get_or_init(|| {
+        let archive = jars::folder().join("classes.jsa");
+        let _lock = jars::lock();
+        if !archive.exists() {
+            let making = archive.with_extension("making");
+            let mut broker = Broker::formatted(&[], None);
+            let own = broker.own.as_mut().expect("just made");
+            own.classes = Some(format!("-XX:ArchiveClassesAtExit={}", making.display()));
+            broker.restart();
+            broker.stop();
+            std::fs::rename(making, &archive).ok()?;
+        }
+        Some(archive)
+    });
+    made.as_deref()
+}
+
 /// Java as it starts quickly: this broker lives for seconds.
-fn java(folder: &Path) -> Command {
-    let jars = jars::folder();
+fn java(own: &Own) -> Command {
     let mut command = Command::new(jars::java());
-    command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
-    command.arg(format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()));
-    command.arg("-cp").arg(jars.join("*"));
+    command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xlog:cds=off"]);
+    command.args(&own.classes);
+    command.arg(format!("-Dlog4j2.configurationFile={}", own.folder.path().join("log4j2.properties").display()));
+    command.arg("-cp").arg(jars::folder().join("*"));
     command
 }
 
-fn format_storage(folder: &Path) {
-    let mut command = java(folder);
+fn format_storage(own: &Own) {
+    let mut command = java(own);
     command.args(["kafka.tools.StorageTool", "format", "-t", "b3JkZXJ3YXRjaC10ZXN0cw", "-c"]);
-    command.arg(folder.join("server.properties"));
+    command.arg(own.folder.path().join("server.properties"));
     let output = command.output().unwrap_or_else(|e| panic!("java does not start ({e}): {}", jars::REMEDY));
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();

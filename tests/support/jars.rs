@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Names the broker's version; the cache holds a copy, so that an edit here fetches anew.
 const POM: &str = include_str!("kafka/pom.xml");
@@ -12,17 +13,27 @@ const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-
 pub const REMEDY: &str = "run tests/support/prepare.sh, which installs or names what is missing";
 
 /// The folder with the jars. Test binaries and work trees that come at the same time wait for the first one's fetch.
-pub fn folder() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
-    let cache = target.join(format!("kafka-{}", version()));
-    fs::create_dir_all(target).expect("the target folder can be made");
-    let lock = File::create(cache.with_extension("lock")).expect("the target folder can be written");
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let cache = target().join(format!("kafka-{}", version()));
+        let _lock = lock();
+        if !fs::read_to_string(cache.join("pom.xml")).is_ok_and(|held| held == POM) {
+            fetch(&cache);
+        }
+        cache
+    })
+}
+
+/// Holds the folder for its one change until the lock is dropped; other processes wait for it.
+pub fn lock() -> File {
+    let lock = File::create(target().join("kafka.lock")).expect("the target folder can be written");
     lock.lock().expect("a lock on the jars' folder");
-    if fs::read_to_string(cache.join("pom.xml")).is_ok_and(|held| held == POM) {
-        return cache;
-    }
-    fetch(&cache);
-    cache
+    lock
+}
+
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent")
 }
 
 /// The broker's version as the pom says it.
