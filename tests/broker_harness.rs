@@ -67,7 +67,7 @@ fn ends_a_transaction_that_its_writer_left_open() {
     drop(producer);
     assert_eq!(broker.end_offset(&topic, 0, Isolation::Committed), 0);
 
-    support::eventually(Duration::from_secs(20), "the broker to abort it", || {
+    support::eventually(Duration::from_secs(40), "the broker to abort it", || {
         let stable = broker.end_offset(&topic, 0, Isolation::Committed);
         if stable == 2 { Ok(()) } else { Err(format!("the last stable offset is {stable}")) }
     });

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use orderwatch::telemetry::names::{METRICS, Metric, MetricKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::monitoring::{
-    Query, Selector, array, dashboard_queries, listed, read, repository, rule_tests, rules, selectors, text, yaml,
+    Query, Selector, array, dashboard_queries, listed, read, repository, rule_tests, rules, selectors, text,
+    without_variables, yaml,
 };
 
 /// What the metrics-process crate exports and our queries may use.
@@ -53,6 +54,20 @@ fn every_query_names_metrics_and_labels_that_exist() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_query_of_the_dashboard_is_of_promql() {
+    let queries = dashboard_queries().into_iter().enumerate();
+    let rules = queries.map(|(n, query)| {
+        // JSON is YAML, and quotes what has to be quoted.
+        json!({"record": format!("query:{n}"), "expr": without_variables(&query.expr, "1m")})
+    });
+    let file = json!({"groups": [{"name": "dashboard", "rules": rules.collect::<Vec<Value>>()}]});
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dashboard.yml");
+    std::fs::write(&path, file.to_string()).expect("a file");
+    promtool(["check", "rules"], &[&path]);
 }
 
 #[test]

@@ -16,6 +16,15 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// For reading a topic to its end.
 const READ_WITHIN: Duration = Duration::from_secs(60);
 
+/// Records of any time, kept for ever, up to 16 MiB: said for each topic, because a broker that was given to us may have
+/// other defaults than ours.
+const TOPIC_CONFIG: [(&str, &str); 4] = [
+    ("retention.ms", "-1"),
+    ("message.timestamp.before.max.ms", "9223372036854775807"),
+    ("message.timestamp.after.max.ms", "9223372036854775807"),
+    ("max.message.bytes", "16777216"),
+];
+
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -55,17 +64,17 @@ pub enum Isolation {
 }
 
 impl Broker {
-    /// Makes topics with the same number of partitions and the same settings, and waits until they are known.
+    /// Makes topics with the same number of partitions and the same settings, and waits until they are known. Without
+    /// settings they keep records of any time for ever.
     #[track_caller]
     pub fn create_topics(&self, names: &[&str], partitions: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-        let topics: Vec<NewTopic> = names
-            .iter()
-            .map(|name| NewTopic {
-                config: config.to_vec(),
-                ..NewTopic::new(name, partitions, TopicReplication::Fixed(1))
-            })
-            .collect();
+        let settings: BTreeMap<&str, &str> = TOPIC_CONFIG.into_iter().chain(config.iter().copied()).collect();
+        let topic = |name| {
+            let empty = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+            settings.iter().fold(empty, |topic, (key, value)| topic.set(key, value))
+        };
+        let topics: Vec<NewTopic<'_>> = names.iter().copied().map(topic).collect();
         let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let made = runtime.block_on(admin.create_topics(&topics, &options)).expect("the broker takes topics");

@@ -147,7 +147,7 @@ impl Publisher {
                 if let Some(last) = self.published.get_mut(&next.exception_id) {
                     last.sequence = sequence;
                 }
-                *e = Box::new(Exception { sequence, ..*next });
+                **e = Exception { sequence, ..*next };
             }
             _ => self.outbox.push(Transition::Publish(next)),
         }
