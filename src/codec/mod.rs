@@ -1,14 +1,23 @@
 //! Bytes <-> domain: JSON and Protobuf events in, exceptions out, CloudEvents headers, dead letters. Pure.
 
+mod cloudevents;
+pub mod dead_letter;
+pub mod encode;
 pub mod event;
+pub mod exception;
 pub mod malformed;
+#[cfg(test)]
+mod samples;
 mod wire_time;
 
 use bytes::Bytes;
 
 use crate::domain::{Str, StreamId, Timestamp};
 
+pub use dead_letter::dead_letter;
+pub use encode::{Encoder, EncoderConfig};
 pub use event::{Requirement, StreamCodec, decode};
+pub use exception::{NotAnException, decode_exception, encode_exception};
 pub use malformed::{Malformed, MalformedCode};
 
 /// The Rust types of proto/, made by `tests/generated_code.rs`; see proto/README.md.

@@ -10,3 +10,12 @@ pub(super) fn from_protobuf(time: &prost_types::Timestamp) -> Option<Timestamp> 
     };
     Some(Timestamp::from_millis(time.seconds.checked_mul(1000)?.checked_add(millis)?))
 }
+
+pub(super) fn to_protobuf(time: Timestamp) -> prost_types::Timestamp {
+    let millis = time.as_millis();
+    prost_types::Timestamp {
+        seconds: millis.div_euclid(1000),
+        // Below 1000 by construction.
+        nanos: (millis.rem_euclid(1000) * 1_000_000) as i32,
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Milestone, Money, Str, Timestamp};
 
 /// Which of the declared streams an event came on: its index in `streams:` of orderwatch.yaml.
@@ -41,7 +43,8 @@ pub enum Promise {
 }
 
 /// An attribute's value: a JSON scalar. Arrays and objects are refused by the codec.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum AttributeValue {
     /// `null`: the attribute is missing again.
     Null,

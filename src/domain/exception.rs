@@ -1,5 +1,7 @@
 //! An exception: what is published of a broken promise, a queue that backs up, or records that disagree.
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::digest_32;
 use super::{AttributeValue, Currency, Str, Timestamp};
 
@@ -15,7 +17,8 @@ pub fn exception_id(policy: &str, entity: &str, id: &str, discriminator: Option<
 }
 
 /// Which family of policies an exception comes from.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A promise with a deadline.
     Sla,
@@ -26,7 +29,8 @@ pub enum Kind {
 }
 
 /// Where an exception stands (DESIGN section 2).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// A warning rung has passed and the work is not done.
     AtRisk,
@@ -45,7 +49,8 @@ pub enum Status {
 }
 
 /// How bad it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
     Info,
@@ -56,7 +61,8 @@ pub enum Severity {
 }
 
 /// Why an SLA is held to be broken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// No event has been seen that would keep the promise.
     Absent,
@@ -65,7 +71,7 @@ pub enum Evidence {
 }
 
 /// The policy that judged, in the version that judged.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PolicyRef {
     /// The policy's id; stable over edits.
     pub id: Str,
@@ -83,11 +89,12 @@ pub enum Subject {
 }
 
 /// Names one event so that a person can find it again.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EventRef {
     /// The producer's number.
     pub event_id: Str,
     /// The event's type, or the derived milestone it completed.
+    #[serde(rename = "type")]
     pub kind: Str,
     /// When it happened.
     pub event_time: Timestamp,
@@ -100,7 +107,7 @@ pub struct EventRef {
 }
 
 /// A backlog's figures at the grid point that was judged.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct BacklogFigures {
     /// Orders in the queue.
     pub depth: i64,
@@ -115,7 +122,7 @@ pub struct BacklogFigures {
 }
 
 /// What a check compared. Figures are minor units or pieces.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CheckFigures {
     /// The check's name, such as `amount_mismatch`.
     pub name: Str,
@@ -219,8 +226,8 @@ impl Subject {
     }
 }
 
-/// Everything but RFC 3986's unreserved characters, byte for byte.
-fn percent_encode(text: &str, out: &mut String) {
+/// Appends `text` with everything but RFC 3986's unreserved characters as `%XX`, byte for byte.
+pub fn percent_encode(text: &str, out: &mut String) {
     use std::fmt::Write;
     for byte in text.bytes() {
         match byte {
@@ -345,6 +352,17 @@ mod tests {
         assert_eq!(group(Some("a&b=ü")).key("q"), "q?region=a%26b%3D%C3%BC&warehouse=BER%201");
         assert_eq!(Subject::Group(vec![]).key("q"), "q");
         assert_eq!(Subject::Order("o 1".into()).key("q"), "o 1");
+    }
+
+    #[test]
+    fn serde_spells_words_as_everything_else_does() {
+        fn spelled(word: impl Serialize) -> String {
+            serde_json::to_value(word).unwrap().as_str().unwrap().to_owned()
+        }
+        Status::ALL.iter().for_each(|s| assert_eq!(spelled(s), s.as_str()));
+        [Kind::Sla, Kind::Backlog, Kind::Reconciliation].iter().for_each(|k| assert_eq!(spelled(k), k.as_str()));
+        [Severity::Info, Severity::Warning, Severity::Critical].iter().for_each(|s| assert_eq!(spelled(s), s.as_str()));
+        [Evidence::Absent, Evidence::Late].iter().for_each(|e| assert_eq!(spelled(e), e.as_str()));
     }
 
     #[test]
