@@ -1,11 +1,11 @@
-//! The tests' own broker, process and metrics reader do what the other tests take for granted.
+//! The tests' own broker does what the other tests take for granted.
 
 mod support;
 
 use std::time::Duration;
 
 use support::topics::Isolation;
-use support::{Broker, Message, Workdir, metrics, unique};
+use support::{Broker, Message, unique};
 
 /// 2017-03-14: older than any default of a broker lets a record be, or keeps it.
 const LONG_AGO_MS: i64 = 1_489_500_000_000;
@@ -106,33 +106,6 @@ fn has_its_records_after_a_stop_a_crash_and_a_freeze() {
     let records = broker.read_committed(&topic);
     assert_eq!(records.len(), 101);
     assert!(records.iter().any(|record| record.timestamp_ms == LONG_AGO_MS));
-}
-
-#[test]
-fn runs_the_binary_to_its_end_and_keeps_what_it_says() {
-    let workdir = Workdir::new();
-    let version = workdir.run(&["--version"], Duration::from_secs(30));
-    assert!(version.status.success(), "{version:?}");
-    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version:?}");
-    let mistake = workdir.run(&["no-such-command"], Duration::from_secs(30));
-    assert_eq!(mistake.status.code(), Some(2), "{mistake:?}");
-    assert!(mistake.stdout.is_empty() && mistake.stderr.contains("no-such-command"), "{mistake:?}");
-}
-
-#[test]
-fn reads_metrics_with_any_label_and_sums_over_series() {
-    let page = concat!(
-        "# HELP a help\n# TYPE a counter\n",
-        "a{x=\"1\",y=\"q\\\"}{,\"} 2\n",
-        "a{x=\"1\",y=\"z\"} 3e1 1700000000\n",
-        "a{x=\"2\"} 5\nb 0.5\n",
-    );
-    let samples = metrics::parse(page);
-    assert_eq!(samples[0].label("y"), Some("q\"}{,"));
-    assert_eq!(metrics::sum(&samples, "a", &[]), Some(37.0));
-    assert_eq!(metrics::sum(&samples, "a", &[("x", "1")]), Some(32.0));
-    assert_eq!(metrics::sum(&samples, "b", &[]), Some(0.5));
-    assert_eq!(metrics::sum(&samples, "a", &[("x", "3")]), None);
 }
 
 fn values(records: &[support::Record]) -> Vec<String> {

@@ -114,6 +114,11 @@ impl Event {
         (self.event_time, self.position)
     }
 
+    /// True for `order.*`: only these set totals, lines and promises.
+    pub fn is_order(&self) -> bool {
+        self.milestone.as_str().starts_with("order.")
+    }
+
     /// True where `other` is the same event told again: the identity DESIGN section 3 names.
     pub fn same_identity(&self, other: &Event) -> bool {
         self.position.stream == other.position.stream && self.event_id == other.event_id && self.source == other.source

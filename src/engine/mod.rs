@@ -2,13 +2,38 @@
 //!
 //! Its surface is [`Shard::apply`], [`Shard::advance`], [`Shard::next_deadline`], [`Shard::drain_transitions`] and the
 //! snapshot calls. A scenario, a replay, a simulation, a benchmark and the live run all drive that one surface.
+//!
+//! | to find                                        | look in     |
+//! |------------------------------------------------|-------------|
+//! | how events merge into facts                    | `order`     |
+//! | which status follows from another              | `reconcile` |
+//! | how policies are judged on an order            | `judge`     |
+//! | when an order is judged, enters, leaves memory | `turn`      |
+//! | when an order is closed                        | `lifecycle` |
+//! | what a published exception says                | `render`    |
+//! | what an aborted transaction takes back         | `outbox`    |
+//! | what a restart takes back                      | `restore`   |
 
 pub mod backlog;
 pub mod clock;
 pub mod frontier;
+mod judge;
+mod lifecycle;
+mod order;
+mod outbox;
+pub mod reconcile;
+mod render;
+mod restore;
 pub mod shard;
+mod timers;
+mod turn;
 
 pub use backlog::{BacklogSum, Partial, Partials};
 pub use clock::Clock;
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
-pub use shard::{Applied, Rejected, Shard, ShardCounters, Transition};
+pub use order::{MAX_EVENTS, MAX_LINES};
+pub use restore::{RestoredOrder, StoredOrder};
+pub use shard::{Applied, CycleEnded, Rejected, Shard, ShardCounters, Transition};
+
+#[cfg(test)]
+mod tests;

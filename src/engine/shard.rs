@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Event, Exception, ExceptionId, Timestamp};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::domain::{Event, Exception, ExceptionId, Millis, Str, Timestamp};
 use crate::policy::{Policies, Settings};
+
+use super::lifecycle;
+use super::order::{Order, Published};
+use super::outbox::Outbox;
+use super::timers::Timers;
 
 /// What became of an event that was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Applied {
     /// It is a new fact.
     New,
-    /// It was known already, to the letter.
+    /// The very same record was read before.
+    Reread,
+    /// It was known already, to the letter, from another record.
     Repeat,
     /// Its identity was known with other content; the first in the log stands.
     Conflict,
@@ -33,14 +43,21 @@ pub enum Rejected {
         /// The bound.
         limit: usize,
     },
+    /// One order has more lines than anything real.
+    #[error("the order would have more than {limit} lines over all its events, the most that is kept of one order")]
+    TooManyLines {
+        /// The bound.
+        limit: usize,
+    },
 }
 
 impl Rejected {
-    /// The code in the dead letter's `orderwatch-error` header.
+    /// The stable code of the `orderwatch-error` header and the `reason` label.
     pub const fn code(&self) -> &'static str {
         match self {
             Rejected::Overflow { .. } => "overflow",
             Rejected::TooManyEvents { .. } => "too_many_events",
+            Rejected::TooManyLines { .. } => "too_many_lines",
         }
     }
 }
@@ -71,20 +88,79 @@ pub struct ShardCounters {
     pub kept_back: u64,
 }
 
+/// An SLA cycle that ended, for the `orderwatch_cycle_seconds` histogram.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CycleEnded {
+    /// The SLA's id.
+    pub policy: Str,
+    /// `met`, `breached` or `cancelled`.
+    pub outcome: &'static str,
+    /// Its running time, from start to end.
+    pub elapsed: Millis,
+}
+
+/// What a slot holds.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// Nothing; it will be used again.
+    Free,
+    /// An order whose facts are known.
+    Open(Box<Order>),
+    /// An order that was closed and is only remembered.
+    Closed(Tombstone),
+}
+
+/// What is remembered of a closed order.
+#[derive(Debug)]
+pub(super) struct Tombstone {
+    pub id: Str,
+    pub closed_at: Timestamp,
+    pub timer: Timestamp,
+}
+
 /// One shard's facts, timers and published set.
 #[derive(Debug)]
 pub struct Shard {
-    partition: i32,
-    #[allow(dead_code)]
-    policies: Arc<Policies>,
-    #[allow(dead_code)]
-    settings: Arc<Settings>,
+    pub(super) partition: i32,
+    pub(super) policies: Arc<Policies>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) free: Vec<u32>,
+    pub(super) index: HashMap<Str, u32, RandomState>,
+    pub(super) timers: Timers,
+    pub(super) dirty: Vec<u32>,
+    pub(super) frontier: Timestamp,
+    pub(super) outbox: Outbox,
+    pub(super) counters: ShardCounters,
+    /// Orders to retire once what they published is committed.
+    pub(super) deferred: Vec<u32>,
+    pub(super) cycles_ended: Vec<CycleEnded>,
+    pub(super) orders_open: usize,
+    pub(super) muted: bool,
+    pub(super) restoring: bool,
 }
 
 impl Shard {
     /// An empty shard.
     pub fn new(partition: i32, policies: Arc<Policies>, settings: Arc<Settings>) -> Self {
-        Shard { partition, policies, settings }
+        Shard {
+            partition,
+            policies,
+            settings,
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashMap::default(),
+            timers: Timers::default(),
+            dirty: Vec::new(),
+            frontier: Timestamp::MIN,
+            outbox: Outbox::default(),
+            counters: ShardCounters::default(),
+            deferred: Vec::new(),
+            cycles_ended: Vec::new(),
+            orders_open: 0,
+            muted: false,
+            restoring: false,
+        }
     }
 
     /// Partition n of every input topic.
@@ -92,100 +168,145 @@ impl Shard {
         self.partition
     }
 
+    /// The frontier it was last advanced to; `Timestamp::MIN` before the first.
+    pub fn frontier(&self) -> Timestamp {
+        self.frontier
+    }
+
     /// Merges one event into its order's facts. `effective_time` is the record's (DESIGN section 4).
     /// What follows from it comes out of [`Shard::drain_transitions`].
     ///
     /// # Errors
     /// The event cannot become a fact; nothing was changed.
-    pub fn apply(&mut self, _event: Event, _effective_time: Timestamp) -> Result<Applied, Rejected> {
-        Ok(Applied::New)
+    pub fn apply(&mut self, event: Event, effective_time: Timestamp) -> Result<Applied, Rejected> {
+        let slot = self.slot_for(&event);
+        let applied = match slot {
+            None => Applied::AfterClose,
+            Some(slot) => self.merge(slot, event)?,
+        };
+        if effective_time < self.frontier {
+            self.counters.late += 1;
+        }
+        match applied {
+            Applied::Repeat => self.counters.duplicates += 1,
+            Applied::Conflict => self.counters.conflicts += 1,
+            Applied::AfterClose => self.counters.after_close += 1,
+            Applied::New | Applied::Reread => {}
+        }
+        Ok(applied)
+    }
+
+    fn merge(&mut self, slot: u32, event: Event) -> Result<Applied, Rejected> {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return Ok(Applied::AfterClose) };
+        let first = order.events.is_empty() && order.published.is_empty();
+        match order.merge(event) {
+            Ok(applied) => {
+                if matches!(applied, Applied::New | Applied::Conflict | Applied::Repeat) && !order.dirty {
+                    order.dirty = true;
+                    self.dirty.push(slot);
+                }
+                Ok(applied)
+            }
+            Err(rejected) => {
+                if first {
+                    self.release(slot);
+                }
+                Err(rejected)
+            }
+        }
+    }
+
+    /// The slot of the event's order, made where there is none; `None` where the order is closed for good.
+    fn slot_for(&mut self, event: &Event) -> Option<u32> {
+        let Some(&slot) = self.index.get(event.order_id.as_str()) else {
+            return Some(self.occupy(Order { id: event.order_id.clone(), ..Order::default() }));
+        };
+        // Facts of this batch may have closed the order; a record from long after must find that out first.
+        self.settle_if_stale(slot, event.record_time);
+        let (closed_at, remembered) = match self.slots.get(slot as usize) {
+            Some(Slot::Open(order)) => (order.closed_at, false),
+            Some(Slot::Closed(tombstone)) => (Some(tombstone.closed_at), true),
+            _ => (None, false),
+        };
+        match lifecycle::lateness(closed_at, event.record_time, &self.settings) {
+            lifecycle::Lateness::InTime if !remembered => Some(slot),
+            lifecycle::Lateness::Forgotten => {
+                self.retire(slot);
+                self.release(slot);
+                Some(self.occupy(Order { id: event.order_id.clone(), ..Order::default() }))
+            }
+            _ => None,
+        }
     }
 
     /// Moves the frontier and fires what is due. It never goes back: an earlier frontier does nothing.
-    pub fn advance(&mut self, _frontier: Timestamp) {}
+    pub fn advance(&mut self, frontier: Timestamp) {
+        self.judge_dirty();
+        if frontier <= self.frontier {
+            return;
+        }
+        let from = self.frontier;
+        while let Some(slot) = self.timers.pop_due(frontier) {
+            self.fire(slot, from, frontier);
+        }
+        self.frontier = frontier;
+    }
 
     /// The earliest instant that the frontier must pass, strictly, before anything fires.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.timers.next()
     }
 
     /// What holds now and was not published. `detected_at` is our clock; `None` (a replay) takes the frontier.
     /// Nothing counts as published until [`Shard::committed`].
-    pub fn drain_transitions(&mut self, _detected_at: Option<Timestamp>) -> Vec<Transition> {
-        Vec::new()
+    pub fn drain_transitions(&mut self, detected_at: Option<Timestamp>) -> Vec<Transition> {
+        self.judge_dirty();
+        let mut drained = self.outbox.drain();
+        if let Some(clock) = detected_at {
+            for transition in &mut drained {
+                if let Transition::Publish(exception) = transition {
+                    exception.detected_at = clock;
+                }
+            }
+        }
+        drained
     }
 
     /// The transitions drained since the last call are in the log for good.
-    pub fn committed(&mut self) {}
+    pub fn committed(&mut self) {
+        self.outbox.committed();
+        self.fire_deferred();
+    }
 
     /// They are not: the facts stand, and the next drain makes the difference again.
-    pub fn aborted(&mut self) {}
+    pub fn aborted(&mut self) {
+        for slot in self.outbox.aborted(&mut self.slots) {
+            self.touch(slot);
+        }
+        self.fire_deferred();
+    }
 
     /// What was counted so far.
     pub fn counters(&self) -> ShardCounters {
-        ShardCounters::default()
+        self.counters
+    }
+
+    /// The SLA cycles that ended since the last call.
+    pub fn drain_cycles_ended(&mut self) -> Vec<CycleEnded> {
+        std::mem::take(&mut self.cycles_ended)
     }
 
     /// Orders that are known and not closed.
     pub fn orders_open(&self) -> usize {
-        0
+        self.orders_open
     }
 
-    // --- snapshot and restore -------------------------------------------------------------------------------------
-
-    /// Visits up to `limit` orders from `cursor` on and returns the next cursor, `None` at the end. Orders that change
-    /// between two calls may be seen in either state: facts are idempotent, so the replay that follows mends it.
-    pub fn visit_orders(
-        &self,
-        _cursor: usize,
-        _limit: usize,
-        _visit: &mut dyn FnMut(StoredOrder<'_>),
-    ) -> Option<usize> {
-        None
+    /// Visits what is at risk, open or escalated in the published set, in no order.
+    pub fn visit_standing(&self, visit: &mut dyn FnMut(&Exception)) {
+        for slot in &self.slots {
+            let Slot::Open(order) = slot else { continue };
+            let standing = order.published.iter().filter(|p| !p.silent && !p.last.status.has_ended());
+            standing.for_each(|p: &Published| visit(&p.last));
+        }
     }
-
-    /// Takes back an order that a snapshot holds.
-    pub fn restore_order(&mut self, _order: RestoredOrder) {}
-
-    /// While muted, `apply` and `advance` change facts and evict, and nothing is judged.
-    pub fn mute(&mut self) {}
-
-    /// Takes back one entry of `exceptions-current`: what was published, read and not guessed.
-    pub fn restore_published(&mut self, _exception: Exception) {}
-
-    /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
-    pub fn unmute(&mut self) {}
-}
-
-/// An order as a snapshot stores it.
-#[derive(Debug)]
-pub enum StoredOrder<'a> {
-    /// Its events, in (event_time, position) order.
-    Open {
-        /// The order.
-        order_id: &'a str,
-        /// What is known of it.
-        events: &'a [Event],
-    },
-    /// It was closed and is only remembered until this instant of record time.
-    Tombstone {
-        /// The order.
-        order_id: &'a str,
-        /// When it closed, in record time.
-        closed_at: Timestamp,
-    },
-}
-
-/// An order as a snapshot gives it back.
-#[derive(Debug)]
-pub enum RestoredOrder {
-    /// Its events in any order.
-    Open(Vec<Event>),
-    /// It was closed.
-    Tombstone {
-        /// The order.
-        order_id: String,
-        /// When it closed, in record time.
-        closed_at: Timestamp,
-    },
 }

@@ -3,8 +3,11 @@
 //! `config::policies` builds these from YAML; `engine` asks them. Each is pure: facts and a frontier in, a verdict out.
 
 pub mod backlog;
+pub mod case;
 pub mod checks;
 pub mod condition;
+mod derived;
+pub mod ledger;
 pub mod sla;
 pub mod view;
 

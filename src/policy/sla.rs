@@ -1,7 +1,11 @@
 //! SLAs: a promise that starts with one milestone and is kept by another, by a deadline.
 
-use crate::domain::{Milestone, Millis, Str};
+use crate::domain::event::Details;
+use crate::domain::{Milestone, Millis, Promise, Str, Timestamp};
 
+use super::case::{Case, CaseClock, End, EndKind};
+use super::ledger::Ledger;
+use super::view::{OrderView, Reached};
 use super::{Condition, Responsibility, Rung};
 
 /// Which of several events of one milestone counts.
@@ -80,4 +84,137 @@ pub struct Sla {
     pub grace: Option<Millis>,
     /// Who answers for it.
     pub responsibility: Responsibility,
+}
+
+impl Sla {
+    /// What the order's facts say of this SLA; `None` where it has no cycle: not started, `when` does not hold, no
+    /// promised date, or cancelled at or before the start.
+    pub fn case<'a>(&self, view: &OrderView<'a>) -> Option<Case<'a>> {
+        let ledger = Ledger::of(self.pause.as_ref(), view);
+        let start = self.start_of(view, &ledger)?;
+        if let Some(when) = &self.when {
+            let as_of = view.as_of(start.at);
+            if !when.holds(&as_of.condition_input(view.order_id())) {
+                return None;
+            }
+        }
+        let (deadline, withdrawn) = self.deadline(view, start, &ledger)?;
+        let cancel = view.first_of(&self.cancel_on).into_iter().chain(withdrawn);
+        let cancel = cancel.min_by_key(|r| (r.at, r.event.position));
+        if cancel.is_some_and(|cancel| cancel.at <= start.at) {
+            return None;
+        }
+        let stop = self.stop_of(view, deadline);
+        let clock = match self.target {
+            Target::Duration(target) => CaseClock::Running { ledger, target },
+            Target::PromisedShipBy | Target::PromisedDeliverBy => CaseClock::Plain,
+        };
+        Some(Case {
+            trigger: start.event,
+            started_at: start.at,
+            deadline,
+            clock,
+            end: first_end(stop, cancel, deadline),
+            figures: None,
+            follows: None,
+        })
+    }
+
+    /// With `occurrence: last` each start moves the cycle, until one comes after the deadline of the one before.
+    fn start_of<'a>(&self, view: &OrderView<'a>, ledger: &Ledger) -> Option<Reached<'a>> {
+        if self.start.occurrence == Occurrence::First {
+            return view.first(&self.start.milestone);
+        }
+        let mut in_force: Option<Reached<'a>> = None;
+        for next in view.occurrences(&self.start.milestone) {
+            if let Some(current) = in_force {
+                let deadline = self.deadline(view, current, ledger).and_then(|(deadline, _)| deadline);
+                if deadline.is_some_and(|deadline| next.at > deadline) {
+                    break;
+                }
+            }
+            in_force = Some(next);
+        }
+        in_force
+    }
+
+    /// With `occurrence: last` the latest up to the deadline; past it, the first that comes.
+    fn stop_of<'a>(&self, view: &OrderView<'a>, deadline: Option<Timestamp>) -> Option<Reached<'a>> {
+        let first = view.first(&self.stop.milestone);
+        match self.stop.occurrence {
+            Occurrence::First => first,
+            Occurrence::Last => {
+                let limit = deadline.unwrap_or(Timestamp::MAX);
+                view.occurrences(&self.stop.milestone).take_while(|r| r.at <= limit).last().or(first)
+            }
+        }
+    }
+
+    /// The deadline (`None` inside: the clock stands still) and what withdrew the promise; `None` without a target.
+    fn deadline<'a>(
+        &self,
+        view: &OrderView<'a>,
+        start: Reached<'a>,
+        ledger: &Ledger,
+    ) -> Option<(Option<Timestamp>, Option<Reached<'a>>)> {
+        let promise = match self.target {
+            Target::Duration(target) => return Some((ledger.deadline(start.at, target), None)),
+            Target::PromisedShipBy => |d: &Details| d.promised_ship_by,
+            Target::PromisedDeliverBy => |d: &Details| d.promised_deliver_by,
+        };
+        promised_date(self.promise, view, promise)
+    }
+}
+
+/// Follows the promises in event_time order. A change counts only while the promise in force has not run out, so that
+/// a shop cannot promise its breaches away.
+fn promised_date<'a>(
+    rule: PromiseRule,
+    view: &OrderView<'a>,
+    promise: impl Fn(&Details) -> Promise,
+) -> Option<(Option<Timestamp>, Option<Reached<'a>>)> {
+    let mut in_force: Option<Timestamp> = None;
+    let mut withdrawn: Option<(Timestamp, Reached<'a>)> = None;
+    for event in view.events().iter().filter(|e| e.is_order()) {
+        let told = event.details.as_ref().map_or(Promise::Unchanged, |d| promise(d));
+        if told == Promise::Unchanged || in_force.is_some_and(|deadline| event.event_time > deadline) {
+            continue;
+        }
+        match told {
+            Promise::At(date) => {
+                in_force = Some(date);
+                withdrawn = None;
+                if rule == PromiseRule::Original {
+                    break;
+                }
+            }
+            Promise::Withdrawn => {
+                if let Some(date) = in_force.take() {
+                    withdrawn = Some((date, Reached { at: event.event_time, event }));
+                }
+            }
+            Promise::Unchanged => {}
+        }
+    }
+    match (in_force, withdrawn) {
+        (Some(date), _) => Some((Some(date), None)),
+        (None, Some((date, by))) => Some((Some(date), Some(by))),
+        (None, None) => None,
+    }
+}
+
+/// The end of a cycle: the earlier of stop and cancel, the stop at the same instant.
+fn first_end<'a>(
+    stop: Option<Reached<'a>>,
+    cancel: Option<Reached<'a>>,
+    deadline: Option<Timestamp>,
+) -> Option<End<'a>> {
+    let (kind, reached) = match (stop, cancel) {
+        (Some(stop), Some(cancel)) if cancel.at < stop.at => (EndKind::Cancelled, cancel),
+        (Some(stop), _) => (EndKind::Done, stop),
+        (None, Some(cancel)) => (EndKind::Cancelled, cancel),
+        (None, None) => return None,
+    };
+    let in_time = deadline.is_none_or(|deadline| reached.at <= deadline);
+    Some(End { kind, at: reached.at, by: reached.event, in_time })
 }

@@ -1,8 +1,9 @@
 //! One order's facts, as policies read them.
 
-use crate::domain::{AttributeValue, Event, Line, Milestone, Money, Str, Timestamp};
+use crate::domain::{AttributeValue, Event, Line, Milestone, Money, Standard, Str, Timestamp};
 
 use super::condition::ConditionInput;
+use super::derived::Derived;
 
 /// A milestone that was reached: when, and by which event.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +19,7 @@ pub struct Reached<'a> {
 pub struct OrderView<'a> {
     order_id: &'a str,
     events: &'a [Event],
+    derived: Derived<'a>,
 }
 
 /// What was in force of an order at one instant. Borrowed where one event carries it whole.
@@ -36,7 +38,8 @@ pub struct AsOf<'a> {
 impl<'a> OrderView<'a> {
     /// `events` must be in (event_time, position) order, each identity once.
     pub fn new(order_id: &'a str, events: &'a [Event]) -> Self {
-        OrderView { order_id, events }
+        debug_assert!(events.is_sorted_by_key(Event::order_key));
+        OrderView { order_id, events, derived: Derived::of(events) }
     }
 
     /// The order's id.
@@ -47,6 +50,65 @@ impl<'a> OrderView<'a> {
     /// Its events.
     pub fn events(&self) -> &'a [Event] {
         self.events
+    }
+
+    /// Every time the milestone was reached, in order; a derived one at most once.
+    pub fn occurrences(&self, milestone: &Milestone) -> impl DoubleEndedIterator<Item = Reached<'a>> {
+        let derived = self.derived(milestone);
+        let events = if milestone.is_derived() { &[] } else { self.events };
+        let milestone = milestone.clone();
+        let plain = events.iter().filter(move |e| e.milestone == milestone);
+        plain.map(|event| Reached { at: event.event_time, event }).chain(derived)
+    }
+
+    /// The first time it was reached.
+    pub fn first(&self, milestone: &Milestone) -> Option<Reached<'a>> {
+        if milestone.is_derived() {
+            return self.derived(milestone);
+        }
+        self.events.iter().find(|e| e.milestone == *milestone).map(|event| Reached { at: event.event_time, event })
+    }
+
+    /// The first time any of them was reached.
+    pub fn first_of(&self, milestones: &[Milestone]) -> Option<Reached<'a>> {
+        milestones.iter().filter_map(|m| self.first(m)).min_by_key(|r| (r.at, r.event.position))
+    }
+
+    fn derived(&self, milestone: &Milestone) -> Option<Reached<'a>> {
+        match milestone {
+            Milestone::Standard(Standard::OrderPaidInFull) => self.derived.paid_in_full,
+            Milestone::Standard(Standard::OrderFullyShipped) => self.derived.fully_shipped,
+            Milestone::Standard(Standard::OrderFullyDelivered) => self.derived.fully_delivered,
+            _ => None,
+        }
+    }
+
+    /// What was in force at `at`: from events with event_time <= `at`, the newest first.
+    pub fn as_of(&self, at: Timestamp) -> AsOf<'a> {
+        let mut seen = AsOf::default();
+        for event in self.events.iter().take_while(|e| e.event_time <= at) {
+            if event.is_order() && seen.source.is_none() {
+                seen.source = Some(&event.source);
+            }
+            let Some(details) = &event.details else { continue };
+            if event.is_order() {
+                seen.total = details.total.or(seen.total);
+                seen.lines = details.lines.as_deref().unwrap_or(seen.lines);
+            }
+            for (name, value) in &details.attributes {
+                match seen.attributes.binary_search_by(|(n, _)| n.cmp(name)) {
+                    Ok(i) => seen.attributes[i].1 = value.clone(),
+                    Err(i) => seen.attributes.insert(i, (name.clone(), value.clone())),
+                }
+            }
+        }
+        seen.attributes.retain(|(_, value)| !value.is_null());
+        seen
+    }
+
+    /// What is in force by all that is known.
+    pub fn latest(&self) -> AsOf<'a> {
+        self.as_of(Timestamp::MAX)
     }
 }
 
@@ -62,12 +124,3 @@ impl AsOf<'_> {
         }
     }
 }
-
-// Coming in the next commits (signatures are fixed):
-//   fn occurrences(&self, milestone: &Milestone) -> impl Iterator<Item = Reached<'a>>   in order; a derived one has at most one
-//   fn first(&self, milestone: &Milestone) -> Option<Reached<'a>>
-//   fn last(&self, milestone: &Milestone) -> Option<Reached<'a>>
-//   fn as_of(&self, at: Timestamp) -> AsOf<'a>                                           events with event_time <= at
-//   fn latest(&self) -> AsOf<'a>                                                         all events
-#[allow(dead_code)]
-fn signatures(_: &Milestone) {}

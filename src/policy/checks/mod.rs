@@ -1,7 +1,16 @@
 //! Reconciliation checks: records of one order that disagree. A file each; this one lists them.
+//!
+//! To add a check: a file with its rule in words at the top, a variant of [`CheckKind`], and a line in each of its
+//! three matches below.
+
+mod amount_mismatch;
+mod settle;
+mod shipped_before_payment;
 
 use crate::domain::{Milestone, Millis, Str};
 
+use super::case::Case;
+use super::view::OrderView;
 use super::{Condition, Responsibility};
 
 /// Which check, with its own settings.
@@ -42,5 +51,30 @@ impl CheckKind {
             CheckKind::AmountMismatch { .. } => "amount_mismatch",
             CheckKind::ShippedBeforePayment => "shipped_before_payment",
         }
+    }
+
+    /// What it can find; an order has at most one exception for each.
+    pub const fn reasons(&self) -> &'static [&'static str] {
+        match self {
+            CheckKind::AmountMismatch { .. } => amount_mismatch::REASONS,
+            CheckKind::ShippedBeforePayment => shipped_before_payment::REASONS,
+        }
+    }
+}
+
+impl CheckPolicy {
+    /// Every finding of one reason that the order's facts hold, in time order; more than one where it opened anew.
+    pub fn cases<'a>(&self, view: &OrderView<'a>, reason: &str) -> Vec<Case<'a>> {
+        let mut cases = match &self.kind {
+            CheckKind::AmountMismatch { tolerance_minor, after } => {
+                let points = amount_mismatch::points(view, *tolerance_minor, after.as_ref(), reason);
+                settle::findings(&points, self.settle)
+            }
+            CheckKind::ShippedBeforePayment => shipped_before_payment::case(view, self.settle).into_iter().collect(),
+        };
+        if let Some(when) = &self.when {
+            cases.retain(|case| when.holds(&view.as_of(case.started_at).condition_input(view.order_id())));
+        }
+        cases
     }
 }

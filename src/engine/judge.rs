@@ -1,0 +1,226 @@
+//! Judging one order: each policy's cases against the frontier and what was published.
+
+use crate::domain::{Exception, Kind, Millis, Status, Timestamp};
+use crate::policy::case::{Case, EndKind};
+use crate::policy::checks::CheckPolicy;
+use crate::policy::sla::Sla;
+use crate::policy::view::OrderView;
+use crate::policy::{Policies, Settings};
+
+use super::lifecycle::Closing;
+use super::order::{CaseKey, Order, Published};
+use super::outbox::Outbox;
+use super::reconcile::{Ladder, Move, Step};
+use super::render::{Label, Renderer};
+use super::shard::{CycleEnded, ShardCounters};
+
+/// What judging an order may publish to; nothing at all while a shard is being restored.
+#[derive(Debug)]
+pub(super) struct Sink<'a> {
+    pub outbox: &'a mut Outbox,
+    pub counters: &'a mut ShardCounters,
+    /// `None` where ended cycles were counted before (a restore).
+    pub cycles_ended: Option<&'a mut Vec<CycleEnded>>,
+}
+
+/// What judging found out about the order itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    /// When it closed, in record time.
+    pub closed_at: Option<Timestamp>,
+    /// The next instant that the frontier must pass.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Judges one order by one policy document.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    pub policies: &'a Policies,
+    pub settings: &'a Settings,
+    pub slot: u32,
+    pub moved: Move,
+    pub sink: Option<Sink<'a>>,
+}
+
+impl Judge<'_> {
+    /// Judges every policy on the order, in file order.
+    pub fn order(mut self, order: &mut Order) -> Verdict {
+        let Order { id, events, published, ended, .. } = order;
+        let view = OrderView::new(id, events);
+        let mut closing = Closing::of(&view);
+        let mut next_due = None;
+        let policies = self.policies;
+        for (i, sla) in policies.slas.iter().enumerate() {
+            let case = sla.case(&view);
+            self.count_end(i as u16, sla, case.as_ref(), ended);
+            let subject = Subject { key: CaseKey::Sla(i as u16), ladder: self.sla_ladder(sla), label: sla_label(sla) };
+            let due = self.cases(&subject, &view, case.as_slice(), published, &mut closing);
+            next_due = earliest(next_due, due);
+        }
+        for (i, check) in policies.checks.iter().enumerate() {
+            for (r, reason) in check.kind.reasons().iter().enumerate() {
+                let cases = check.cases(&view, reason);
+                let key = CaseKey::Check(i as u16, r as u8);
+                let subject = Subject { key, ladder: self.check_ladder(check), label: check_label(check, reason) };
+                let due = self.cases(&subject, &view, &cases, published, &mut closing);
+                next_due = earliest(next_due, due);
+            }
+        }
+        Verdict { closed_at: closing.closed_at(), next_due }
+    }
+
+    /// Brings the published state of one exception in line with its cases, oldest first.
+    fn cases(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OrderView<'_>,
+        cases: &[Case<'_>],
+        published: &mut Vec<Published>,
+        closing: &mut Closing,
+    ) -> Option<Timestamp> {
+        cases.iter().for_each(|case| closing.consider(case));
+        let (moved, grace) = (self.moved, subject.ladder.grace);
+        let due = cases.iter().take_while(|case| case.is_breached(moved.to, grace)).count();
+        if self.sink.is_some() {
+            let told = published.iter().find(|p| p.key == subject.key);
+            if told.is_some_and(|told| told.frozen) {
+                return None;
+            }
+            let deadline = told.filter(|p| p.last.breached_at.is_some()).and_then(|p| p.last.deadline);
+            let first = cases.iter().take(due).position(|case| case.deadline == deadline);
+            match due {
+                0 => self.follow(subject, view, cases.first(), published),
+                _ => cases[first.unwrap_or(due - 1)..due]
+                    .iter()
+                    .for_each(|case| self.follow(subject, view, Some(case), published)),
+            }
+        }
+        let pending = cases.iter().skip(due.saturating_sub(1));
+        pending.filter_map(|case| subject.ladder.next_due(case, moved.to)).min()
+    }
+
+    /// Publishes the steps from what was published to what one case says.
+    fn follow(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OrderView<'_>,
+        case: Option<&Case<'_>>,
+        published: &mut Vec<Published>,
+    ) {
+        let told = published.iter().find(|p| p.key == subject.key).map(|p| &p.last);
+        for step in subject.ladder.steps(case, told, self.moved) {
+            self.publish(subject, view, case, &step, published);
+        }
+    }
+
+    fn publish(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OrderView<'_>,
+        case: Option<&Case<'_>>,
+        step: &Step,
+        published: &mut Vec<Published>,
+    ) {
+        let Some(sink) = &mut self.sink else { return };
+        let overdue = step.due.is_some_and(|due| due < self.settings.publish_after);
+        if step.status == Status::AtRisk && overdue {
+            return;
+        }
+        let place = published.iter().position(|p| p.key == subject.key);
+        let before = place.map(|i| published[i].clone());
+        // What was never told has no past: what follows it is told as the first of its kind.
+        let was_silent = before.as_ref().is_some_and(|p| p.silent);
+        let begins = matches!(step.status, Status::AtRisk | Status::Opened);
+        let silent = if begins { overdue } else { was_silent };
+        let past = before.as_ref().filter(|_| was_silent == silent).map(|p| &p.last);
+        let renderer = Renderer { settings: self.settings, policies: self.policies };
+        let Some(exception) = renderer.exception(&subject.label, view, case, step, past) else { return };
+        let entry = Published { key: subject.key, last: exception.clone(), silent, frozen: false };
+        match place {
+            Some(i) => published[i] = entry,
+            None => published.push(entry),
+        }
+        if silent {
+            sink.counters.kept_back += u64::from(step.status == Status::Opened);
+        } else {
+            sink.outbox.publish(self.slot, subject.key, before, exception);
+        }
+    }
+
+    /// Counts an SLA's cycle once, when its end is known.
+    fn count_end(&mut self, place: u16, sla: &Sla, case: Option<&Case<'_>>, ended: &mut Vec<u16>) {
+        let Some((case, end)) = case.and_then(|case| Some((case, case.end?))) else { return };
+        let Some(sink) = &mut self.sink else { return };
+        if ended.contains(&place) {
+            return;
+        }
+        ended.push(place);
+        let outcome = match (end.in_time, end.kind) {
+            (true, EndKind::Done) => "met",
+            (true, EndKind::Cancelled) => "cancelled",
+            (false, _) => "breached",
+        };
+        if let Some(cycles_ended) = &mut sink.cycles_ended {
+            let elapsed = case.elapsed(end.at).1;
+            cycles_ended.push(CycleEnded { policy: sla.id.clone(), outcome, elapsed });
+        }
+    }
+
+    fn grace(&self, own: Option<Millis>) -> Millis {
+        own.unwrap_or(self.settings.grace)
+    }
+
+    fn sla_ladder<'p>(&self, sla: &'p Sla) -> Ladder<'p> {
+        Ladder { warn_at: &sla.warn_at, rungs: &sla.escalate_after, grace: self.grace(sla.grace) }
+    }
+
+    fn check_ladder<'p>(&self, check: &'p CheckPolicy) -> Ladder<'p> {
+        Ladder { warn_at: &[], rungs: &[], grace: self.grace(check.grace) }
+    }
+}
+
+/// One exception of one policy on one order.
+#[derive(Clone, Copy, Debug)]
+struct Subject<'a> {
+    key: CaseKey,
+    ladder: Ladder<'a>,
+    label: Label<'a>,
+}
+
+fn sla_label(sla: &Sla) -> Label<'_> {
+    Label {
+        kind: Kind::Sla,
+        policy: &sla.id,
+        reason: None,
+        responsibility: &sla.responsibility,
+        rungs: &sla.escalate_after,
+    }
+}
+
+fn check_label<'a>(check: &'a CheckPolicy, reason: &'a str) -> Label<'a> {
+    Label {
+        kind: Kind::Reconciliation,
+        policy: &check.id,
+        reason: Some(reason),
+        responsibility: &check.responsibility,
+        rungs: &[],
+    }
+}
+
+/// Which case of the document in force a published exception belongs to.
+pub(super) fn key_of(policies: &Policies, exception: &Exception) -> CaseKey {
+    let id = &exception.policy.id;
+    let sla = policies.slas.iter().position(|sla| sla.id == *id);
+    if let Some(i) = sla.filter(|_| exception.kind == Kind::Sla) {
+        return CaseKey::Sla(i as u16);
+    }
+    let check = policies.checks.iter().enumerate().find(|(_, check)| check.id == *id);
+    let reason = exception.check.as_ref().map(|figures| figures.reason.as_str());
+    let found = check.and_then(|(i, check)| Some((i, check.kind.reasons().iter().position(|r| Some(*r) == reason)?)));
+    found.map_or(CaseKey::Unknown, |(i, r)| CaseKey::Check(i as u16, r as u8))
+}
+
+/// The earlier of two instants that may not be.
+pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    [a, b].into_iter().flatten().min()
+}

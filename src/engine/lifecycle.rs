@@ -1,0 +1,86 @@
+//! An order's life in memory: open, closed, remembered, forgotten (DESIGN section 3).
+//!
+//! Closed is a function of facts and policies; how late a record is follows from the record alone, so a replay agrees
+//! with the run whatever memory held at the time.
+
+use crate::domain::{Milestone, Millis, Standard, Timestamp};
+use crate::policy::Settings;
+use crate::policy::case::{Case, End};
+use crate::policy::view::OrderView;
+
+use super::order::Order;
+
+/// How a record stands to its order's closing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lateness {
+    /// The order is open, or closed for less than `retain_closed`.
+    InTime,
+    /// Closed for longer: counted and not applied.
+    AfterClose,
+    /// Closed so long ago that the id begins a new order.
+    Forgotten,
+}
+
+/// Judges a record's time against its order's closing.
+pub fn lateness(closed_at: Option<Timestamp>, record_time: Timestamp, settings: &Settings) -> Lateness {
+    let Some(closed_at) = closed_at else { return Lateness::InTime };
+    if record_time < retire_at(closed_at, settings) {
+        Lateness::InTime
+    } else if record_time < forget_at(closed_at, settings) {
+        Lateness::AfterClose
+    } else {
+        Lateness::Forgotten
+    }
+}
+
+/// When a closed order shrinks to a tombstone.
+pub fn retire_at(closed_at: Timestamp, settings: &Settings) -> Timestamp {
+    closed_at + settings.retain_closed
+}
+
+/// When its tombstone goes.
+pub fn forget_at(closed_at: Timestamp, settings: &Settings) -> Timestamp {
+    retire_at(closed_at, settings) + settings.remember_closed
+}
+
+/// Collects what closes an order while its policies are judged.
+#[derive(Debug)]
+pub struct Closing {
+    closed_at: Option<Timestamp>,
+}
+
+impl Closing {
+    /// Begins with the milestone that ends an order's life: completed, cancelled or fully delivered.
+    pub fn of(view: &OrderView<'_>) -> Self {
+        const ENDS: [Milestone; 3] = [
+            Milestone::Standard(Standard::OrderCompleted),
+            Milestone::Standard(Standard::OrderCancelled),
+            Milestone::Standard(Standard::OrderFullyDelivered),
+        ];
+        Closing { closed_at: view.first_of(&ENDS).map(|r| r.event.record_time) }
+    }
+
+    /// A running cycle or an open exception keeps an order open; one that ended closes it no earlier than its end.
+    pub fn consider(&mut self, case: &Case<'_>) {
+        self.closed_at = match (self.closed_at, case.end) {
+            (Some(closed_at), Some(End { by, .. })) => Some(closed_at.max(by.record_time)),
+            _ => None,
+        };
+    }
+
+    /// When it closed, in record time; `None` while it is open.
+    pub fn closed_at(&self) -> Option<Timestamp> {
+        self.closed_at
+    }
+}
+
+impl Settings {
+    /// The last instant of record time at which the order is kept: it leaves when the frontier is past it.
+    pub(super) fn leaves_memory_at(&self, order: &Order) -> Timestamp {
+        match order.closed_at {
+            // At closed_at + retain_closed a record is late already, so the order may leave at that very frontier.
+            Some(closed_at) => retire_at(closed_at, self) - Millis::new(1),
+            None => order.last_activity() + self.max_open,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a shard gives to a snapshot and takes back from one, and from `exceptions-current` (DESIGN section 9).
+
+use crate::domain::{Event, Exception, Str, Subject, Timestamp};
+
+use super::judge::key_of;
+use super::order::{CaseKey, Order, Published};
+use super::shard::{Shard, Slot};
+
+/// An order as a snapshot stores it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StoredOrder<'a> {
+    /// Its events, in (event_time, position) order.
+    Open {
+        /// The order.
+        order_id: &'a str,
+        /// What is known of it.
+        events: &'a [Event],
+    },
+    /// It was closed and is only remembered.
+    Tombstone {
+        /// The order.
+        order_id: &'a str,
+        /// When it closed, in record time.
+        closed_at: Timestamp,
+    },
+}
+
+/// An order as a snapshot gives it back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RestoredOrder {
+    /// Its events in any order.
+    Open(Vec<Event>),
+    /// It was closed.
+    Tombstone {
+        /// The order.
+        order_id: Str,
+        /// When it closed, in record time.
+        closed_at: Timestamp,
+    },
+}
+
+impl Shard {
+    /// Visits up to `limit` slots from `cursor` on and returns the next cursor, `None` at the end. Orders that change
+    /// between two calls may be seen in either state: facts are idempotent, so the replay that follows mends it.
+    pub fn visit_orders(&self, cursor: usize, limit: usize, visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
+        let end = self.slots.len().min(cursor.saturating_add(limit));
+        for slot in self.slots.get(cursor..end).unwrap_or_default() {
+            match slot {
+                Slot::Open(order) if !order.events.is_empty() => {
+                    visit(StoredOrder::Open { order_id: &order.id, events: &order.events });
+                }
+                Slot::Closed(t) => visit(StoredOrder::Tombstone { order_id: &t.id, closed_at: t.closed_at }),
+                _ => {}
+            }
+        }
+        (end < self.slots.len()).then_some(end)
+    }
+
+    /// Takes back an order that a snapshot holds. Only while muted. Events that a shard could not take (a snapshot made
+    /// under other bounds) are left out and counted in the result.
+    pub fn restore_order(&mut self, order: RestoredOrder) -> usize {
+        let events = match order {
+            RestoredOrder::Open(events) => events,
+            RestoredOrder::Tombstone { order_id, closed_at } => {
+                if !self.index.contains_key(&order_id) {
+                    self.remember(order_id, closed_at);
+                }
+                return 0;
+            }
+        };
+        let mut refused = 0;
+        let Some(first) = events.first() else { return 0 };
+        let id = first.order_id.clone();
+        let slot = match self.index.get(&id) {
+            Some(slot) => *slot,
+            None => self.occupy(Order { id, ..Order::default() }),
+        };
+        if let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) {
+            refused = events.into_iter().map(|event| order.merge(event)).filter(Result::is_err).count();
+        }
+        self.touch(slot);
+        refused
+    }
+
+    /// While muted, `apply` and `advance` change facts and evict, and nothing is judged or published.
+    pub fn mute(&mut self) {
+        self.muted = true;
+    }
+
+    /// Takes back one entry of `exceptions-current`: what was published, read and not guessed. After the inputs were
+    /// replayed, while muted.
+    pub fn restore_published(&mut self, exception: Exception) {
+        let Subject::Order(order_id) = &exception.subject else { return };
+        let order_id = order_id.clone();
+        let slot = match self.index.get(&order_id) {
+            Some(slot) => *slot,
+            None => self.occupy(Order { id: order_id, ..Order::default() }),
+        };
+        let key = key_of(&self.policies, &exception);
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Open(order)) => {
+                let frozen = key == CaseKey::Unknown || !knows_trigger(order, &exception);
+                order.published.retain(|p| p.last.exception_id != exception.exception_id);
+                order.published.push(Published { key, last: exception, silent: false, frozen });
+                self.touch(slot);
+            }
+            // Remembered as closed: its last state is done with, and its tombstone was not written yet.
+            Some(Slot::Closed(_)) => self.outbox.tombstone(exception.exception_id),
+            _ => {}
+        }
+    }
+
+    /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
+    pub fn unmute(&mut self) {
+        self.muted = false;
+        for slot in 0..self.slots.len() as u32 {
+            self.touch(slot);
+        }
+        self.restoring = true;
+        self.judge_dirty();
+        self.restoring = false;
+    }
+}
+
+/// False where the facts do not reach back to what an exception rests on: its trigger lies before the first offset
+/// that was read.
+fn knows_trigger(order: &Order, exception: &Exception) -> bool {
+    let Some(trigger) = &exception.trigger else { return true };
+    order.events.iter().any(|e| e.event_id == trigger.event_id && e.position.offset == trigger.offset)
+}

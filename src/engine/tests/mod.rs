@@ -1,0 +1,7 @@
+//! The engine told as stories: events in, transitions out.
+
+mod checks;
+mod properties;
+mod recovery;
+mod sla;
+mod story;

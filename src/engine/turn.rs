@@ -1,0 +1,153 @@
+//! A shard's turn: which orders are judged when, and how they enter and leave memory.
+
+use crate::domain::{Str, Timestamp};
+
+use super::judge::{Judge, Sink, earliest};
+use super::lifecycle;
+use super::order::Order;
+use super::reconcile::Move;
+use super::shard::{Shard, Slot, Tombstone};
+
+impl Shard {
+    /// Judges every order whose facts changed, at the frontier as it stands.
+    pub(super) fn judge_dirty(&mut self) {
+        let standing = Move { from: self.frontier, to: self.frontier };
+        for slot in std::mem::take(&mut self.dirty) {
+            if matches!(self.slots.get(slot as usize), Some(Slot::Open(order)) if order.dirty) {
+                self.judge(slot, standing);
+            }
+        }
+    }
+
+    /// A timer is due: judge the order, and retire it where its time has come.
+    pub(super) fn fire(&mut self, slot: u32, from: Timestamp, to: Timestamp) {
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Open(order)) => order.timer = None,
+            Some(Slot::Closed(_)) => return self.release(slot),
+            _ => return,
+        }
+        self.judge(slot, Move { from, to });
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        if self.settings.leaves_memory_at(order) >= to {
+            return;
+        }
+        self.timers.set(slot, order.timer.take(), None);
+        // What an order says last must be in the log for good before the order and its states are forgotten.
+        if self.outbox.holds(slot) {
+            self.deferred.push(slot);
+        } else {
+            self.retire(slot);
+        }
+    }
+
+    /// Comes back to the orders that waited for a commit before they could leave memory.
+    pub(super) fn fire_deferred(&mut self) {
+        for slot in std::mem::take(&mut self.deferred) {
+            self.touch(slot);
+        }
+    }
+
+    /// Marks an order to be judged again.
+    pub(super) fn touch(&mut self, slot: u32) {
+        if let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize)
+            && !order.dirty
+        {
+            order.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Judges an order now if facts that wait to be judged could have closed it long before `record_time`.
+    pub(super) fn settle_if_stale(&mut self, slot: u32, record_time: Timestamp) {
+        let Some(Slot::Open(order)) = self.slots.get(slot as usize) else { return };
+        if order.dirty && record_time >= order.last_activity() + self.settings.retain_closed {
+            self.judge(slot, Move { from: self.frontier, to: self.frontier });
+        }
+    }
+
+    fn judge(&mut self, slot: u32, moved: Move) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let sink = (!self.muted).then_some(Sink {
+            outbox: &mut self.outbox,
+            counters: &mut self.counters,
+            cycles_ended: (!self.restoring).then_some(&mut self.cycles_ended),
+        });
+        let judge = Judge { policies: &self.policies, settings: &self.settings, slot, moved, sink };
+        order.dirty = false;
+        let verdict = judge.order(order);
+        match (order.closed_at, verdict.closed_at) {
+            (None, Some(_)) => self.orders_open -= 1,
+            (Some(_), None) => self.orders_open += 1,
+            _ => {}
+        }
+        order.closed_at = verdict.closed_at;
+        let policy_due = verdict.next_due.filter(|_| !self.muted);
+        let due = earliest(policy_due, Some(self.settings.leaves_memory_at(order)));
+        self.timers.set(slot, order.timer, due);
+        order.timer = due;
+    }
+
+    /// Puts an order into a free slot.
+    pub(super) fn occupy(&mut self, order: Order) -> u32 {
+        let id = order.id.clone();
+        let slot = self.vacant(Slot::Open(Box::new(order)));
+        self.index.insert(id, slot);
+        self.orders_open += 1;
+        slot
+    }
+
+    /// Puts a tombstone into a free slot.
+    pub(super) fn remember(&mut self, id: Str, closed_at: Timestamp) {
+        let timer = lifecycle::forget_at(closed_at, &self.settings);
+        let slot = self.vacant(Slot::Closed(Tombstone { id: id.clone(), closed_at, timer }));
+        self.index.insert(id, slot);
+        self.timers.set(slot, None, Some(timer));
+    }
+
+    fn vacant(&mut self, content: Slot) -> u32 {
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = content;
+                slot
+            }
+            None => {
+                self.slots.push(content);
+                self.slots.len() as u32 - 1
+            }
+        }
+    }
+
+    /// Takes an order out of memory: its published states get tombstones, and a closed one is remembered.
+    pub(super) fn retire(&mut self, slot: u32) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        for published in order.published.iter().filter(|p| !p.silent) {
+            self.outbox.tombstone(published.last.exception_id.clone());
+        }
+        let (id, closed_at) = (order.id.clone(), order.closed_at);
+        if closed_at.is_none() {
+            self.counters.evicted += 1;
+        }
+        self.release(slot);
+        if let Some(closed_at) = closed_at {
+            self.remember(id, closed_at);
+        }
+    }
+
+    /// Frees a slot.
+    pub(super) fn release(&mut self, slot: u32) {
+        let Some(content) = self.slots.get_mut(slot as usize) else { return };
+        match std::mem::replace(content, Slot::Free) {
+            Slot::Open(order) => {
+                self.index.remove(order.id.as_str());
+                self.timers.set(slot, order.timer, None);
+                self.orders_open -= usize::from(order.closed_at.is_none());
+            }
+            Slot::Closed(tombstone) => {
+                self.index.remove(tombstone.id.as_str());
+                self.timers.set(slot, Some(tombstone.timer), None);
+            }
+            Slot::Free => return,
+        }
+        self.free.push(slot);
+    }
+}

@@ -1,0 +1,142 @@
+//! Derived milestones: `order.paid_in_full`, `order.fully_shipped`, `order.fully_delivered`.
+//!
+//! Each is the first instant at which a sum reaches what is then in force. Events of one instant count together, and
+//! what arrived in which order does not matter: only event_time does (DESIGN section 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{Currency, Event, Line, Money, Standard, Str};
+
+use super::view::Reached;
+
+/// The derived milestones of one order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Derived<'a> {
+    pub paid_in_full: Option<Reached<'a>>,
+    pub fully_shipped: Option<Reached<'a>>,
+    pub fully_delivered: Option<Reached<'a>>,
+}
+
+impl<'a> Derived<'a> {
+    /// `events` in (event_time, position) order.
+    pub fn of(events: &'a [Event]) -> Self {
+        Derived {
+            paid_in_full: paid_in_full(events),
+            fully_shipped: all_pieces(events, Standard::FulfillmentShipped),
+            fully_delivered: all_pieces(events, Standard::FulfillmentDelivered),
+        }
+    }
+}
+
+/// The events of each instant, in time order.
+fn instants<'a>(events: &'a [Event]) -> impl Iterator<Item = &'a [Event]> {
+    events.chunk_by(|a, b| a.event_time == b.event_time)
+}
+
+/// The order's total, where this event sets it.
+pub(super) fn sets_total(event: &Event) -> Option<Money> {
+    if event.is_order() { event.details.as_ref()?.total } else { None }
+}
+
+fn sets_lines(event: &Event) -> Option<&[Line]> {
+    if event.is_order() { event.details.as_ref()?.lines.as_deref() } else { None }
+}
+
+/// The amount this event moves, if it reaches `milestone`.
+pub(super) fn amount_of(event: &Event, milestone: Standard) -> Option<Money> {
+    if event.milestone == milestone { event.details.as_ref()?.amount } else { None }
+}
+
+fn paid_in_full(events: &[Event]) -> Option<Reached<'_>> {
+    if !events.iter().any(|e| sets_total(e).is_some()) {
+        return first(events, Standard::PaymentCaptured);
+    }
+    let mut total: Option<Money> = None;
+    let mut captured: BTreeMap<Currency, i128> = BTreeMap::new();
+    for instant in instants(events) {
+        let mut relevant = None;
+        for event in instant {
+            if let Some(new_total) = sets_total(event) {
+                total = Some(new_total);
+                relevant = Some(event);
+            } else if let Some(amount) = amount_of(event, Standard::PaymentCaptured) {
+                *captured.entry(amount.currency).or_default() += i128::from(amount.amount_minor);
+                relevant = Some(event);
+            }
+        }
+        let (Some(total), Some(event)) = (total, relevant) else { continue };
+        let paid = captured.get(&total.currency).copied().unwrap_or(0);
+        if paid >= i128::from(total.amount_minor) {
+            return Some(Reached { at: event.event_time, event });
+        }
+    }
+    None
+}
+
+fn first(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
+    events.iter().find(|e| e.milestone == milestone).map(|event| Reached { at: event.event_time, event })
+}
+
+/// The first instant at which the parcels that reached `milestone` cover the lines then in force.
+fn all_pieces(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
+    let first_parcel = first(events, milestone)?;
+    if !events.iter().any(|e| sets_lines(e).is_some_and(|lines| !lines.is_empty())) {
+        return Some(first_parcel);
+    }
+    let mut ordered: &[Line] = &[];
+    let mut moved = Moved::default();
+    for instant in instants(events) {
+        let mut relevant = None;
+        for event in instant {
+            if let Some(lines) = sets_lines(event) {
+                ordered = lines;
+                relevant = Some(event);
+            } else if event.milestone == milestone {
+                moved.parcel(event);
+                relevant = Some(event);
+            }
+        }
+        let Some(event) = relevant else { continue };
+        if !ordered.is_empty() && moved.covers(ordered) {
+            return Some(Reached { at: event.event_time, event });
+        }
+    }
+    None
+}
+
+/// What has left (or arrived) so far.
+#[derive(Default)]
+struct Moved<'a> {
+    /// A parcel without lines says "everything", once.
+    everything: bool,
+    /// The same parcel told twice under two event ids, with equal lines, is one.
+    parcels: BTreeSet<(&'a Str, &'a [Line])>,
+    pieces: BTreeMap<&'a Str, i128>,
+}
+
+impl<'a> Moved<'a> {
+    fn parcel(&mut self, event: &'a Event) {
+        let lines = lines_of(event);
+        self.everything |= lines.is_empty();
+        let id = event.details.as_ref().and_then(|d| d.fulfillment_id.as_ref());
+        if id.is_none_or(|id| self.parcels.insert((id, lines))) {
+            for line in lines {
+                *self.pieces.entry(&line.sku).or_default() += i128::from(line.quantity);
+            }
+        }
+    }
+
+    fn covers(&self, ordered: &[Line]) -> bool {
+        let mut wanted: BTreeMap<&Str, i128> = BTreeMap::new();
+        for line in ordered {
+            *wanted.entry(&line.sku).or_default() += i128::from(line.quantity);
+        }
+        let moved = |sku: &Str| self.pieces.get(sku).copied().unwrap_or(0);
+        let any = self.everything || !self.pieces.is_empty();
+        any && (self.everything || wanted.iter().all(|(sku, pieces)| moved(sku) >= *pieces))
+    }
+}
+
+fn lines_of(event: &Event) -> &[Line] {
+    event.details.as_ref().and_then(|d| d.lines.as_deref()).unwrap_or(&[])
+}
