@@ -10,6 +10,8 @@ mod rules;
 mod told;
 
 #[cfg(test)]
+mod garbage_tests;
+#[cfg(test)]
 mod tests;
 
 use super::malformed::{Malformed, MalformedCode};

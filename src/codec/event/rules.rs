@@ -185,11 +185,8 @@ fn money(field: &str, told: Option<Shaped<ToldMoney<'_>>>) -> Result<Option<Mone
         let detail = format!("{field}.amount_minor is {amount_minor}; expected 0 or more");
         return Err(Malformed::new(MalformedCode::Negative, detail));
     }
-    let code = match currency {
-        Some(Scalar::Text(code)) => code,
-        None | Some(Scalar::Null) => return Err(missing(format_args!("{field}.currency"), "an ISO 4217 code")),
-        Some(found) => return Err(wrong_type(format_args!("{field}.currency"), &found, "an ISO 4217 code")),
-    };
+    let code = text(format_args!("{field}.currency"), currency, MAX_ID)?
+        .ok_or_else(|| missing(format_args!("{field}.currency"), "an ISO 4217 code"))?;
     let currency = Currency::parse(&code).ok_or_else(|| {
         let detail = format!("{field}.currency is {}; expected three upper-case letters", Quoted(&code));
         Malformed::new(MalformedCode::BadCurrency, detail)

@@ -1,4 +1,4 @@
-//! What is an event and what is not, in both formats. Arbitrary bytes have `tests/garbage.rs`.
+//! What is an event and what is not, in both formats. Arbitrary bytes have `garbage_tests.rs`.
 
 use MalformedCode::*;
 use prost::Message;
@@ -172,8 +172,8 @@ fn every_bad_field_has_its_code() {
         (r#","amount":{"amount_minor":1e400,"currency":"EUR"}"#, WrongType, "number out of range"),
         (r#","amount":{"amount_minor":-1,"currency":"EUR"}"#, Negative, "amount.amount_minor is -1"),
         (r#","total":{"amount_minor":-1,"currency":"EUR"}"#, Negative, "total.amount_minor is -1"),
-        (r#","amount":{"amount_minor":1,"currency":"eur"}"#, BadCurrency, r#""eur""#),
-        (r#","amount":{"amount_minor":1,"currency":""}"#, BadCurrency, "three upper-case"),
+        (r#","amount":{"amount_minor":1,"currency":"eur"}"#, BadCurrency, r#""eur"; expected three upper-case"#),
+        (r#","amount":{"amount_minor":1,"currency":""}"#, MissingField, "amount.currency"),
         (r#","fee":{"amount_minor":1,"currency":978}"#, WrongType, "fee.currency is 978"),
         (r#","lines":{}"#, WrongType, "lines is an object"),
         (r#","lines":[1]"#, WrongType, "lines[0] is 1"),

@@ -154,8 +154,7 @@ fn subject_of(subject: &v1::exception::Subject) -> Subject {
     }
 }
 
-/// An attribute's value as Protobuf writes it; also what snapshots store.
-pub(crate) fn scalar(value: &AttributeValue) -> v1::Scalar {
+fn scalar(value: &AttributeValue) -> v1::Scalar {
     let value = match value {
         AttributeValue::Null => None,
         AttributeValue::Text(text) => Some(v1::scalar::Value::Text(text.to_string())),
@@ -166,8 +165,7 @@ pub(crate) fn scalar(value: &AttributeValue) -> v1::Scalar {
     v1::Scalar { value }
 }
 
-/// The inverse of [`scalar`].
-pub(crate) fn scalar_of(scalar: v1::Scalar) -> AttributeValue {
+fn scalar_of(scalar: v1::Scalar) -> AttributeValue {
     match scalar.value {
         None => AttributeValue::Null,
         Some(v1::scalar::Value::Text(text)) => AttributeValue::Text(Str::from(text)),
