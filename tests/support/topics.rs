@@ -16,8 +16,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// For reading a topic to its end.
 const READ_WITHIN: Duration = Duration::from_secs(60);
 
-/// Records of any time, kept for ever, up to 16 MiB: said for each topic, because a broker that was given to us may have
-/// other defaults than ours.
+/// Records of any time, kept for ever, up to 16 MiB: said for each topic, because a broker that was given to us may
+/// have other defaults than ours.
 const TOPIC_CONFIG: [(&str, &str); 4] = [
     ("retention.ms", "-1"),
     ("message.timestamp.before.max.ms", "9223372036854775807"),
