@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 mod figures;
+mod oracle;
+mod scenarios;
 
 use std::sync::Arc;
 
