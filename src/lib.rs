@@ -7,4 +7,5 @@ pub mod domain;
 pub mod engine;
 pub mod policy;
 pub mod replay;
+pub mod snapshot;
 pub mod telemetry;

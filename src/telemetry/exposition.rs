@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::health::{HELD_CAUSES, Health, ShardState, ShardStatus, State, cause_name};
+use super::health::{Health, ShardState, ShardStatus, State};
 use super::names::{self, find};
 use crate::domain::{Millis, Timestamp};
+use crate::engine::HeldCause;
 
 /// One gauge's series: label values in the table's order, and the value.
 type Series = Vec<(Vec<String>, f64)>;
@@ -61,9 +62,9 @@ fn write_frontiers(out: &mut String, state: &State, now: Timestamp) {
     let (mut lags, mut held, mut inputs) = (Series::new(), Series::new(), Series::new());
     for (shard, status) in &state.shards {
         lags.extend(status.frontier.map(|frontier| (vec![shard.to_string()], since(frontier, now))));
-        for cause in HELD_CAUSES {
+        for cause in HeldCause::ALL {
             let is = status.held.as_ref().is_some_and(|h| h.cause == cause);
-            held.push((vec![shard.to_string(), cause_name(cause).to_owned()], f64::from(u8::from(is))));
+            held.push((vec![shard.to_string(), cause.as_str().to_owned()], f64::from(u8::from(is))));
         }
         for input in &status.inputs {
             let labels = vec![input.topic.to_string(), shard.to_string()];

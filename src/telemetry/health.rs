@@ -227,23 +227,3 @@ impl ShardState {
         }
     }
 }
-
-/// Every cause, for the series of `orderwatch_frontier_held`.
-pub const HELD_CAUSES: [HeldCause; 5] = [
-    HeldCause::Behind,
-    HeldCause::OpenTransaction,
-    HeldCause::BrokerUnreachable,
-    HeldCause::NotAssigned,
-    HeldCause::ClockHold,
-];
-
-/// A cause as /readyz, logs and metrics spell it.
-pub const fn cause_name(cause: HeldCause) -> &'static str {
-    match cause {
-        HeldCause::Behind => "behind",
-        HeldCause::OpenTransaction => "open_transaction",
-        HeldCause::BrokerUnreachable => "broker_unreachable",
-        HeldCause::NotAssigned => "not_assigned",
-        HeldCause::ClockHold => "clock_hold",
-    }
-}

@@ -7,7 +7,6 @@ use tracing::{debug, info, warn};
 
 use crate::domain::{Millis, Timestamp};
 use crate::engine::HeldCause;
-use crate::telemetry::health::cause_name;
 use crate::telemetry::{InternalEvent, names};
 
 /// A shard's frontier stands still. Emit it when the cause sets in or changes, not each turn; the gauge is in `Health`.
@@ -26,7 +25,7 @@ pub struct FrontierHeld<'a> {
 impl InternalEvent for FrontierHeld<'_> {
     fn emit(self) {
         let FrontierHeld { shard, cause, note, .. } = self;
-        let (frontier, cause_text) = (self.frontier.map(tracing::field::display), cause_name(cause));
+        let (frontier, cause_text) = (self.frontier.map(tracing::field::display), cause.as_str());
         // To be behind is a working day; the other causes want a person.
         match cause {
             HeldCause::Behind => debug!(shard, frontier, cause = cause_text, note, "frontier held"),
@@ -57,7 +56,7 @@ pub struct FrontierMoves {
 impl InternalEvent for FrontierMoves {
     fn emit(self) {
         let FrontierMoves { shard, frontier, cause, held_for } = self;
-        let (cause_text, held_ms) = (cause_name(cause), held_for.as_millis());
+        let (cause_text, held_ms) = (cause.as_str(), held_for.as_millis());
         match cause {
             HeldCause::Behind => debug!(shard, %frontier, cause = cause_text, held_ms, "frontier moves again"),
             _ => info!(shard, %frontier, cause = cause_text, held_ms, "frontier moves again"),

@@ -1,0 +1,64 @@
+//! What a snapshot says of itself.
+
+use crate::domain::{Str, Timestamp};
+
+/// First in the file: whose snapshot it is and where the inputs stood when it was begun.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotHeader {
+    /// Partition n of every input topic.
+    pub shard: i32,
+    /// The Kafka cluster's own id; empty where the broker names none.
+    pub cluster_id: String,
+    /// The consumer group.
+    pub group_id: Str,
+    /// The input streams, indexed by `StreamId`.
+    pub inputs: Vec<SnapshotInput>,
+    /// The shard's frontier; `None` before it judged for the first time.
+    pub frontier: Option<Timestamp>,
+    /// The document in force.
+    pub policies: PolicyDocument,
+    /// Our clock when the snapshot was begun.
+    pub taken_at: Timestamp,
+    /// The version of orderwatch that wrote it; [`SnapshotHeader::VERSION`] for one of ours.
+    pub written_by: String,
+    /// What the backlogs keep of this shard, in their own format; empty where they keep nothing.
+    pub backlog: Vec<u8>,
+}
+
+/// Where one input stood.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SnapshotInput {
+    /// The topic.
+    pub topic: Str,
+    /// The first offset to read again. Everything below it is in the snapshot.
+    pub next_offset: i64,
+    /// The running maximum of record time below `next_offset`.
+    pub effective_max: Option<Timestamp>,
+}
+
+/// A policy document.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PolicyDocument {
+    /// Its text.
+    pub text: String,
+    /// Its version.
+    pub version: Str,
+    /// Its `revision:`.
+    pub revision: Option<u64>,
+}
+
+/// Last in the file: what it holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotTotals {
+    /// Orders with their events.
+    pub orders: u64,
+    /// Closed orders that are only remembered.
+    pub tombstones: u64,
+    /// Events of all orders.
+    pub events: u64,
+}
+
+impl SnapshotHeader {
+    /// What this program writes into `written_by`.
+    pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,36 @@
+//! Snapshots: a shard's facts in a file, so that a restart need not read the topics from their beginning. The only folder
+//! that knows files and object stores.
+//!
+//! A snapshot holds facts, where the inputs stood when it was begun, and the policy document; nothing of what was
+//! published. Facts are idempotent, so a copy that is taken while the shard goes on, plus the inputs from the offsets
+//! noted at its beginning, is exact.
+//!
+//! Taking one (live run): [`SnapshotWriter::begin`] with the header, [`SnapshotWriter::feed`] once a turn until nothing
+//! is in progress, [`SnapshotWriter::poll`] for how it ended. Packing and writing happen on a thread of their own.
+//!
+//! Reading one back: [`Restore::begin`], then [`Restore::next`] until [`RestoreStep::Done`]; or, where blocking is
+//! fine, [`SnapshotStore::newest`] and [`Found::read`].
+//!
+//! - `header`: what a snapshot says of itself
+//! - `format`: the file's framing: magic, version, chunks, checksums
+//! - `wire`: the Protobuf messages in the chunks, and domain types to and from them
+//! - `store`: where the files lie: a directory or a bucket; switched atomically; the last N are kept
+//! - `error`: what can go wrong there, and what to do about it
+//! - `writer`, `restore`: the two directions
+
+mod error;
+pub mod format;
+mod header;
+mod restore;
+mod store;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod writer;
+
+pub use error::StoreError;
+pub use format::FormatError;
+pub use header::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotTotals};
+pub use restore::{Expected, Found, Restore, RestoreStep};
+pub use store::{SnapshotName, SnapshotStore};
+pub use writer::{SnapshotOutcome, SnapshotWriter};

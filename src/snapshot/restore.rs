@@ -1,0 +1,285 @@
+//! Reading a snapshot back: the newest that is whole and ours; a damaged one is skipped for the one before, loudly.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use tokio::runtime::Handle;
+
+use super::error::StoreError;
+use super::format::{Chunk, Decoder, FormatError, unpack};
+use super::header::{SnapshotHeader, SnapshotTotals};
+use super::store::{SnapshotName, SnapshotStore};
+use super::wire::messages::SnapshotOrder;
+use super::wire::{BadMessage, event_in};
+use crate::domain::{Event, Str, StreamId, Timestamp};
+use crate::engine::shard::RestoredOrder;
+use crate::telemetry::emit;
+use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
+
+/// Orders handed over at a time.
+const BATCH: usize = 512;
+/// Batches read ahead of the shard.
+const BATCHES_AHEAD: usize = 4;
+
+/// Whose snapshot is wanted.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The consumer group.
+    pub group_id: Str,
+    /// The Kafka cluster's id; empty where the broker names none, and then it is not compared.
+    pub cluster_id: String,
+    /// The shard.
+    pub shard: i32,
+    /// The declared topics, indexed by `StreamId`.
+    pub topics: Vec<Str>,
+}
+
+/// A snapshot whose every checksum is right.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it lies.
+    pub name: SnapshotName,
+    /// What it says of itself.
+    pub header: SnapshotHeader,
+    /// What it holds.
+    pub totals: SnapshotTotals,
+    store: SnapshotStore,
+    topics: Vec<Str>,
+}
+
+impl SnapshotStore {
+    /// The newest snapshot of `expected` that is whole; `None` where there is none. It was read to its end, so what it
+    /// says will come can be relied on.
+    ///
+    /// # Errors
+    /// The place cannot be listed, or snapshots are there and none of them could be read (a damaged one is no error).
+    pub async fn newest(&self, expected: &Expected) -> Result<Option<Found>, StoreError> {
+        let mut unread = None;
+        for name in self.list(&expected.group_id, expected.shard).await?.into_iter().rev() {
+            match self.examine(&name, expected).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => {
+                    let reason = error.to_string();
+                    emit(SnapshotSkipped { shard: expected.shard, name: &name.path, reason: &reason });
+                    if matches!(error, StoreError::Io { .. }) {
+                        unread = Some(error);
+                    }
+                }
+            }
+        }
+        unread.map_or(Ok(None), Err)
+    }
+
+    async fn examine(&self, name: &SnapshotName, expected: &Expected) -> Result<Found, StoreError> {
+        let (header, totals) = self.verify(&name.path).await?;
+        let other = [
+            ("group", header.group_id.to_string(), expected.group_id.to_string()),
+            ("shard", header.shard.to_string(), expected.shard.to_string()),
+            ("cluster", header.cluster_id.clone(), expected.cluster_id.clone()),
+        ]
+        .into_iter()
+        .find(|(what, theirs, ours)| theirs != ours && (*what != "cluster" || !theirs.is_empty() && !ours.is_empty()));
+        if let Some((what, theirs, ours)) = other {
+            let what = format!("it belongs to {what} `{theirs}` and not to `{ours}`");
+            let source = FormatError::Malformed { offset: 0, what };
+            return Err(StoreError::Format { location: self.locate(&name.path), source });
+        }
+        Ok(Found { name: name.clone(), header, totals, store: self.clone(), topics: expected.topics.clone() })
+    }
+
+    /// Reads a snapshot to its end and checks every checksum, without unpacking it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not whole.
+    pub async fn verify(&self, path: &str) -> Result<(SnapshotHeader, SnapshotTotals), StoreError> {
+        let (mut header, mut totals) = (None, SnapshotTotals::default());
+        self.chunks(path, &mut |chunk| {
+            match chunk {
+                Chunk::Header(h) => header = Some(*h),
+                Chunk::Body { .. } => {}
+                Chunk::Trailer(t) => totals = t,
+            }
+            Ok(())
+        })
+        .await?;
+        let header = header.ok_or(FormatError::Foreign);
+        let header = header.map_err(|source| StoreError::Format { location: self.locate(path), source })?;
+        Ok((header, totals))
+    }
+
+    async fn chunks(
+        &self,
+        path: &str,
+        take: &mut (dyn FnMut(Chunk) -> Result<(), FormatError> + Send),
+    ) -> Result<(), StoreError> {
+        let bad = |source| StoreError::Format { location: self.locate(path), source };
+        let mut pieces = self.read(path).await?;
+        let mut decoder = Decoder::default();
+        while let Some(piece) = pieces.next().await {
+            decoder.feed(&piece?);
+            while let Some(chunk) = decoder.next_chunk().map_err(bad)? {
+                take(chunk).map_err(bad)?;
+            }
+        }
+        decoder.finish().map_err(bad)
+    }
+}
+
+impl Found {
+    /// Hands every order to `take`. Events of a stream that is not declared any more are left out, loudly.
+    ///
+    /// # Errors
+    /// It cannot be read any more: what was taken is a part, make the shard anew.
+    pub async fn read(&self, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<SnapshotTotals, StoreError> {
+        let began = Instant::now();
+        let mut orders = OrderReader::new(&self.header, &self.topics);
+        self.store
+            .chunks(&self.name.path, &mut |chunk| match chunk {
+                Chunk::Body { offset, packed } => unpack(&packed, offset, |message| orders.message(message, take)),
+                Chunk::Header(_) | Chunk::Trailer(_) => Ok(()),
+            })
+            .await?;
+        let (shard, name) = (self.header.shard, self.name.path.as_str());
+        if orders.totals != self.totals {
+            let what = format!("it announces {:?} and holds {:?}", self.totals, orders.totals);
+            let source = FormatError::Malformed { offset: 0, what };
+            return Err(StoreError::Format { location: self.store.locate(name), source });
+        }
+        for (topic, events) in &orders.dropped {
+            emit(SnapshotStreamDropped { shard, name, topic, events: *events });
+        }
+        let taken_at = self.header.taken_at;
+        emit(SnapshotLoaded { shard, name, taken_at, orders: self.totals.orders, took: began.elapsed() });
+        Ok(orders.totals)
+    }
+
+    /// When it was taken.
+    pub fn taken_at(&self) -> Timestamp {
+        self.header.taken_at
+    }
+}
+
+/// Puts an order's messages together and maps the file's inputs to the streams declared now.
+struct OrderReader {
+    streams: Vec<Result<StreamId, Str>>,
+    unfinished: Option<(Str, Vec<Event>)>,
+    dropped: BTreeMap<Str, u64>,
+    totals: SnapshotTotals,
+}
+
+impl OrderReader {
+    fn new(header: &SnapshotHeader, topics: &[Str]) -> Self {
+        let stream_of = |topic: &Str| {
+            let index = topics.iter().position(|t| t == topic).and_then(|i| u16::try_from(i).ok());
+            index.map(StreamId).ok_or_else(|| topic.clone())
+        };
+        OrderReader {
+            streams: header.inputs.iter().map(|input| stream_of(&input.topic)).collect(),
+            unfinished: None,
+            dropped: BTreeMap::new(),
+            totals: SnapshotTotals::default(),
+        }
+    }
+
+    fn message(
+        &mut self,
+        message: SnapshotOrder,
+        take: &mut (dyn FnMut(RestoredOrder) + Send),
+    ) -> Result<(), BadMessage> {
+        let SnapshotOrder { order_id, events, closed_at_ms, continues } = message;
+        if let Some(closed_at_ms) = closed_at_ms {
+            self.totals.tombstones += 1;
+            take(RestoredOrder::Tombstone { order_id, closed_at: Timestamp::from_millis(closed_at_ms) });
+            return Ok(());
+        }
+        let (order_id, mut known) =
+            self.unfinished.take().unwrap_or_else(|| (Str::from(order_id), Vec::with_capacity(events.len())));
+        self.totals.events += events.len() as u64;
+        for event in events {
+            match self.streams.get(event.input as usize) {
+                Some(Ok(stream)) => known.push(event_in(event, &order_id, *stream)?),
+                Some(Err(topic)) => *self.dropped.entry(topic.clone()).or_default() += 1,
+                None => {
+                    return Err(BadMessage(format!("an event names input {}, which the header lacks", event.input)));
+                }
+            }
+        }
+        if continues {
+            self.unfinished = Some((order_id, known));
+            return Ok(());
+        }
+        self.totals.orders += 1;
+        if !known.is_empty() {
+            take(RestoredOrder::Open(known));
+        }
+        Ok(())
+    }
+}
+
+/// A restore under way on a thread of its own, so that the loop can go on turning.
+#[derive(Debug)]
+pub struct Restore {
+    shard: i32,
+    steps: Receiver<RestoreStep>,
+}
+
+/// What comes of a restore: `Found`, then `Orders` until `Done`; or `Nothing`; or `Failed` at any point.
+#[derive(Debug)]
+pub enum RestoreStep {
+    /// There is no snapshot of this shard that is whole. Nothing more comes.
+    Nothing,
+    /// This one is taken.
+    Found(Box<(SnapshotName, SnapshotHeader, SnapshotTotals)>),
+    /// Its next orders.
+    Orders(Vec<RestoredOrder>),
+    /// All of them have been handed over. Nothing more comes.
+    Done(SnapshotTotals),
+    /// It could not be read; the shard must be made anew. Nothing more comes.
+    Failed(StoreError),
+}
+
+impl Restore {
+    /// Looks for the newest good snapshot and reads it. Dropping the `Restore` ends it.
+    pub fn begin(store: SnapshotStore, expected: Expected, runtime: &Handle) -> Self {
+        let (sender, steps) = sync_channel(BATCHES_AHEAD);
+        let (shard, handle) = (expected.shard, runtime.clone());
+        runtime.spawn_blocking(move || {
+            let last = handle.block_on(run(&store, &expected, &sender)).unwrap_or_else(RestoreStep::Failed);
+            // Where the receiver is gone nobody waits for it.
+            let _ = sender.send(last);
+        });
+        Restore { shard, steps }
+    }
+
+    /// The next step; `None` where none came within `wait`.
+    pub fn next(&self, wait: Duration) -> Option<RestoreStep> {
+        match self.steps.recv_timeout(wait) {
+            Ok(step) => Some(step),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(RestoreStep::Failed(StoreError::Lost { shard: self.shard })),
+        }
+    }
+}
+
+async fn run(
+    store: &SnapshotStore,
+    expected: &Expected,
+    steps: &SyncSender<RestoreStep>,
+) -> Result<RestoreStep, StoreError> {
+    let Some(found) = store.newest(expected).await? else { return Ok(RestoreStep::Nothing) };
+    let what = (found.name.clone(), found.header.clone(), found.totals);
+    let mut wanted = steps.send(RestoreStep::Found(Box::new(what))).is_ok();
+    let mut batch = Vec::with_capacity(BATCH);
+    let totals = found
+        .read(&mut |order| {
+            batch.push(order);
+            if batch.len() >= BATCH && wanted {
+                wanted = steps.send(RestoreStep::Orders(std::mem::take(&mut batch))).is_ok();
+            }
+        })
+        .await?;
+    let _ = steps.send(RestoreStep::Orders(batch));
+    Ok(RestoreStep::Done(totals))
+}

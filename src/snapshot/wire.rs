@@ -1,0 +1,383 @@
+//! The messages of proto/orderwatch/internal/v1/snapshot.proto, and how domain types become them and come back.
+
+use super::header::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotTotals};
+use crate::domain::event::Details;
+use crate::domain::{
+    AttributeValue, Currency, Event, Line, Milestone, Money, Position, Promise, Str, StreamId, Timestamp,
+};
+use crate::engine::shard::RestoredOrder;
+
+use messages::{
+    SnapshotAttribute, SnapshotDetails, SnapshotEvent, SnapshotLine, SnapshotLines, SnapshotMoney, SnapshotOrder,
+    SnapshotPromise, snapshot_attribute,
+};
+
+/// What a message says that no domain value can hold: the file is not ours, or newer.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct BadMessage(pub String);
+
+/// An order's events, at most `EVENTS_PER_MESSAGE` to a message, so that no message grows without bound.
+const EVENTS_PER_MESSAGE: usize = 1024;
+
+/// Hands the messages of one order to `write`, in order.
+pub fn order_messages(order: RestoredOrder, mut write: impl FnMut(SnapshotOrder)) {
+    match order {
+        RestoredOrder::Tombstone { order_id, closed_at } => write(SnapshotOrder {
+            order_id,
+            events: Vec::new(),
+            closed_at_ms: Some(closed_at.as_millis()),
+            continues: false,
+        }),
+        RestoredOrder::Open(events) => {
+            let Some(order_id) = events.first().map(|e| e.order_id.to_string()) else { return };
+            let mut left = events.len();
+            let mut events = events.into_iter();
+            while left > 0 {
+                let part: Vec<_> = events.by_ref().take(EVENTS_PER_MESSAGE).map(event_out).collect();
+                left -= part.len();
+                write(SnapshotOrder {
+                    order_id: order_id.clone(),
+                    events: part,
+                    closed_at_ms: None,
+                    continues: left > 0,
+                });
+            }
+        }
+    }
+}
+
+fn event_out(event: Event) -> SnapshotEvent {
+    SnapshotEvent {
+        event_id: event.event_id.into(),
+        source: event.source.into(),
+        r#type: event.milestone.as_str().to_owned(),
+        event_time_ms: event.event_time.as_millis(),
+        event_time_inferred: event.event_time_inferred,
+        record_time_ms: event.record_time.as_millis(),
+        input: event.position.stream.0.into(),
+        partition: event.position.partition,
+        offset: event.position.offset,
+        details: event.details.map(|d| details_out(*d)),
+    }
+}
+
+/// An event of `order_id`; `stream` is what the message's input became here.
+pub fn event_in(message: SnapshotEvent, order_id: &Str, stream: StreamId) -> Result<Event, BadMessage> {
+    Ok(Event {
+        order_id: order_id.clone(),
+        event_id: message.event_id.into(),
+        source: message.source.into(),
+        milestone: Milestone::parse(&message.r#type),
+        event_time: Timestamp::from_millis(message.event_time_ms),
+        event_time_inferred: message.event_time_inferred,
+        record_time: Timestamp::from_millis(message.record_time_ms),
+        position: Position { stream, partition: message.partition, offset: message.offset },
+        details: message.details.map(details_in).transpose()?.map(Box::new),
+    })
+}
+
+fn details_out(d: Details) -> SnapshotDetails {
+    SnapshotDetails {
+        total: d.total.map(money_out),
+        lines: d.lines.map(|lines| SnapshotLines {
+            lines: lines.into_iter().map(|l| SnapshotLine { sku: l.sku.into(), quantity: l.quantity }).collect(),
+        }),
+        promised_ship_by: promise_out(d.promised_ship_by),
+        promised_deliver_by: promise_out(d.promised_deliver_by),
+        attributes: d.attributes.into_iter().map(attribute_out).collect(),
+        payment_id: d.payment_id.map(Into::into),
+        capture_id: d.capture_id.map(Into::into),
+        amount: d.amount.map(money_out),
+        fee: d.fee.map(money_out),
+        fulfillment_id: d.fulfillment_id.map(Into::into),
+        reason: d.reason.map(Into::into),
+    }
+}
+
+fn details_in(m: SnapshotDetails) -> Result<Details, BadMessage> {
+    let lines = |l: SnapshotLines| {
+        l.lines.into_iter().map(|l| Line { sku: l.sku.into(), quantity: l.quantity }).collect::<Vec<_>>()
+    };
+    Ok(Details {
+        total: m.total.map(money_in).transpose()?,
+        lines: m.lines.map(lines),
+        promised_ship_by: promise_in(m.promised_ship_by),
+        promised_deliver_by: promise_in(m.promised_deliver_by),
+        attributes: m.attributes.into_iter().map(attribute_in).collect(),
+        payment_id: m.payment_id.map(Str::from),
+        capture_id: m.capture_id.map(Str::from),
+        amount: m.amount.map(money_in).transpose()?,
+        fee: m.fee.map(money_in).transpose()?,
+        fulfillment_id: m.fulfillment_id.map(Str::from),
+        reason: m.reason.map(Str::from),
+    })
+}
+
+fn money_out(money: Money) -> SnapshotMoney {
+    SnapshotMoney { amount_minor: money.amount_minor, currency: money.currency.as_str().to_owned() }
+}
+
+fn money_in(m: SnapshotMoney) -> Result<Money, BadMessage> {
+    let currency =
+        Currency::parse(&m.currency).ok_or_else(|| BadMessage(format!("`{}` is no currency", m.currency)))?;
+    Ok(Money { amount_minor: m.amount_minor, currency })
+}
+
+fn promise_out(promise: Promise) -> Option<SnapshotPromise> {
+    match promise {
+        Promise::Unchanged => None,
+        Promise::Withdrawn => Some(SnapshotPromise { at_ms: None }),
+        Promise::At(at) => Some(SnapshotPromise { at_ms: Some(at.as_millis()) }),
+    }
+}
+
+fn promise_in(m: Option<SnapshotPromise>) -> Promise {
+    match m {
+        None => Promise::Unchanged,
+        Some(SnapshotPromise { at_ms: None }) => Promise::Withdrawn,
+        Some(SnapshotPromise { at_ms: Some(at) }) => Promise::At(Timestamp::from_millis(at)),
+    }
+}
+
+fn attribute_out((name, value): (Str, AttributeValue)) -> SnapshotAttribute {
+    use snapshot_attribute::Value;
+    let value = match value {
+        AttributeValue::Null => None,
+        AttributeValue::Text(text) => Some(Value::Text(text.into())),
+        AttributeValue::Bool(b) => Some(Value::Boolean(b)),
+        AttributeValue::Integer(i) => Some(Value::Integer(i)),
+        AttributeValue::Decimal(d) => Some(Value::Decimal(d)),
+    };
+    SnapshotAttribute { name: name.into(), value }
+}
+
+fn attribute_in(m: SnapshotAttribute) -> (Str, AttributeValue) {
+    use snapshot_attribute::Value;
+    let value = match m.value {
+        None => AttributeValue::Null,
+        Some(Value::Text(text)) => AttributeValue::Text(text.into()),
+        Some(Value::Boolean(b)) => AttributeValue::Bool(b),
+        Some(Value::Integer(i)) => AttributeValue::Integer(i),
+        Some(Value::Decimal(d)) => AttributeValue::Decimal(d),
+    };
+    (m.name.into(), value)
+}
+
+impl From<&SnapshotHeader> for messages::SnapshotHeader {
+    fn from(h: &SnapshotHeader) -> Self {
+        let inputs = h.inputs.iter().map(|i| messages::SnapshotInput {
+            topic: i.topic.to_string(),
+            next_offset: i.next_offset,
+            effective_max_ms: i.effective_max.map(Timestamp::as_millis),
+        });
+        messages::SnapshotHeader {
+            shard: h.shard,
+            cluster_id: h.cluster_id.clone(),
+            group_id: h.group_id.to_string(),
+            inputs: inputs.collect(),
+            frontier_ms: h.frontier.map(Timestamp::as_millis),
+            policies: Some(messages::SnapshotPolicies {
+                text: h.policies.text.clone(),
+                version: h.policies.version.to_string(),
+                revision: h.policies.revision,
+            }),
+            taken_at_ms: h.taken_at.as_millis(),
+            written_by: h.written_by.clone(),
+            backlog: h.backlog.clone(),
+        }
+    }
+}
+
+impl From<messages::SnapshotHeader> for SnapshotHeader {
+    fn from(m: messages::SnapshotHeader) -> Self {
+        let policies = m.policies.unwrap_or_default();
+        let inputs = m.inputs.into_iter().map(|i| SnapshotInput {
+            topic: i.topic.into(),
+            next_offset: i.next_offset,
+            effective_max: i.effective_max_ms.map(Timestamp::from_millis),
+        });
+        SnapshotHeader {
+            shard: m.shard,
+            cluster_id: m.cluster_id,
+            group_id: m.group_id.into(),
+            inputs: inputs.collect(),
+            frontier: m.frontier_ms.map(Timestamp::from_millis),
+            policies: PolicyDocument {
+                text: policies.text,
+                version: policies.version.into(),
+                revision: policies.revision,
+            },
+            taken_at: Timestamp::from_millis(m.taken_at_ms),
+            written_by: m.written_by,
+            backlog: m.backlog,
+        }
+    }
+}
+
+impl From<SnapshotTotals> for messages::SnapshotTrailer {
+    fn from(t: SnapshotTotals) -> Self {
+        messages::SnapshotTrailer { orders: t.orders, tombstones: t.tombstones, events: t.events }
+    }
+}
+
+impl From<messages::SnapshotTrailer> for SnapshotTotals {
+    fn from(m: messages::SnapshotTrailer) -> Self {
+        SnapshotTotals { orders: m.orders, tombstones: m.tombstones, events: m.events }
+    }
+}
+
+/// Written by hand until the build generates them from the .proto file.
+pub mod messages {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotHeader {
+        #[prost(int32, tag = "1")]
+        pub shard: i32,
+        #[prost(string, tag = "2")]
+        pub cluster_id: String,
+        #[prost(string, tag = "3")]
+        pub group_id: String,
+        #[prost(message, repeated, tag = "4")]
+        pub inputs: Vec<SnapshotInput>,
+        #[prost(int64, optional, tag = "5")]
+        pub frontier_ms: Option<i64>,
+        #[prost(message, optional, tag = "6")]
+        pub policies: Option<SnapshotPolicies>,
+        #[prost(int64, tag = "7")]
+        pub taken_at_ms: i64,
+        #[prost(string, tag = "8")]
+        pub written_by: String,
+        #[prost(bytes = "vec", tag = "9")]
+        pub backlog: Vec<u8>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotInput {
+        #[prost(string, tag = "1")]
+        pub topic: String,
+        #[prost(int64, tag = "2")]
+        pub next_offset: i64,
+        #[prost(int64, optional, tag = "3")]
+        pub effective_max_ms: Option<i64>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotPolicies {
+        #[prost(string, tag = "1")]
+        pub text: String,
+        #[prost(string, tag = "2")]
+        pub version: String,
+        #[prost(uint64, optional, tag = "3")]
+        pub revision: Option<u64>,
+    }
+    #[derive(Clone, Copy, PartialEq, prost::Message)]
+    pub struct SnapshotTrailer {
+        #[prost(uint64, tag = "1")]
+        pub orders: u64,
+        #[prost(uint64, tag = "2")]
+        pub tombstones: u64,
+        #[prost(uint64, tag = "3")]
+        pub events: u64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotOrder {
+        #[prost(string, tag = "1")]
+        pub order_id: String,
+        #[prost(message, repeated, tag = "2")]
+        pub events: Vec<SnapshotEvent>,
+        #[prost(int64, optional, tag = "3")]
+        pub closed_at_ms: Option<i64>,
+        #[prost(bool, tag = "4")]
+        pub continues: bool,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotEvent {
+        #[prost(string, tag = "1")]
+        pub event_id: String,
+        #[prost(string, tag = "2")]
+        pub source: String,
+        #[prost(string, tag = "3")]
+        pub r#type: String,
+        #[prost(sint64, tag = "4")]
+        pub event_time_ms: i64,
+        #[prost(bool, tag = "5")]
+        pub event_time_inferred: bool,
+        #[prost(sint64, tag = "6")]
+        pub record_time_ms: i64,
+        #[prost(uint32, tag = "7")]
+        pub input: u32,
+        #[prost(int32, tag = "8")]
+        pub partition: i32,
+        #[prost(int64, tag = "9")]
+        pub offset: i64,
+        #[prost(message, optional, tag = "10")]
+        pub details: Option<SnapshotDetails>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotDetails {
+        #[prost(message, optional, tag = "1")]
+        pub total: Option<SnapshotMoney>,
+        #[prost(message, optional, tag = "2")]
+        pub lines: Option<SnapshotLines>,
+        #[prost(message, optional, tag = "3")]
+        pub promised_ship_by: Option<SnapshotPromise>,
+        #[prost(message, optional, tag = "4")]
+        pub promised_deliver_by: Option<SnapshotPromise>,
+        #[prost(message, repeated, tag = "5")]
+        pub attributes: Vec<SnapshotAttribute>,
+        #[prost(string, optional, tag = "6")]
+        pub payment_id: Option<String>,
+        #[prost(string, optional, tag = "7")]
+        pub capture_id: Option<String>,
+        #[prost(message, optional, tag = "8")]
+        pub amount: Option<SnapshotMoney>,
+        #[prost(message, optional, tag = "9")]
+        pub fee: Option<SnapshotMoney>,
+        #[prost(string, optional, tag = "10")]
+        pub fulfillment_id: Option<String>,
+        #[prost(string, optional, tag = "11")]
+        pub reason: Option<String>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotMoney {
+        #[prost(sint64, tag = "1")]
+        pub amount_minor: i64,
+        #[prost(string, tag = "2")]
+        pub currency: String,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotLines {
+        #[prost(message, repeated, tag = "1")]
+        pub lines: Vec<SnapshotLine>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotLine {
+        #[prost(string, tag = "1")]
+        pub sku: String,
+        #[prost(int64, tag = "2")]
+        pub quantity: i64,
+    }
+    #[derive(Clone, Copy, PartialEq, prost::Message)]
+    pub struct SnapshotPromise {
+        #[prost(sint64, optional, tag = "1")]
+        pub at_ms: Option<i64>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SnapshotAttribute {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(oneof = "snapshot_attribute::Value", tags = "2, 3, 4, 5")]
+        pub value: Option<snapshot_attribute::Value>,
+    }
+    pub mod snapshot_attribute {
+        #[derive(Clone, PartialEq, prost::Oneof)]
+        pub enum Value {
+            #[prost(string, tag = "2")]
+            Text(String),
+            #[prost(bool, tag = "3")]
+            Boolean(bool),
+            #[prost(sint64, tag = "4")]
+            Integer(i64),
+            #[prost(double, tag = "5")]
+            Decimal(f64),
+        }
+    }
+}

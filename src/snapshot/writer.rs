@@ -1,0 +1,279 @@
+//! Taking snapshots while the shards go on: the loop hands over a slice of orders a turn, a thread packs and writes them.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::error::StoreError;
+use super::format::{Encoder, FormatError};
+use super::header::{SnapshotHeader, SnapshotTotals};
+use super::store::SnapshotStore;
+use crate::domain::Str;
+use crate::engine::Shard;
+use crate::engine::shard::{RestoredOrder, StoredOrder};
+use crate::telemetry::events::{SnapshotFailed, SnapshotPruneFailed, SnapshotWritten};
+use crate::telemetry::{SnapshotStatus, emit};
+
+/// Orders copied in one turn: about a millisecond.
+const SLICE: usize = 1_000;
+/// Slices that wait for the thread; beyond them the loop copies nothing.
+const SLICES_AHEAD: usize = 2;
+
+/// Takes snapshots of any number of shards, one at a time of each.
+#[derive(Debug)]
+pub struct SnapshotWriter {
+    store: SnapshotStore,
+    keep: usize,
+    runtime: Handle,
+    under_way: BTreeMap<i32, UnderWay>,
+}
+
+/// How a snapshot ended. The log line and the metrics are made already.
+#[derive(Debug)]
+pub struct SnapshotOutcome {
+    /// The shard.
+    pub shard: i32,
+    /// For `ShardStatus::snapshot`, where the shard is still held; the one before stands where it failed.
+    pub result: Result<SnapshotStatus, StoreError>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    feed: Option<Feed>,
+    outcome: Receiver<Result<SnapshotStatus, StoreError>>,
+}
+
+/// The loop's side of a snapshot that still takes orders.
+#[derive(Debug)]
+struct Feed {
+    slices: SyncSender<Slice>,
+    waiting: Option<Slice>,
+    cursor: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Slice {
+    Orders(Vec<RestoredOrder>),
+    /// The shard has been seen whole: without it, what was written is thrown away.
+    End,
+}
+
+impl SnapshotWriter {
+    /// Writes to `store` and keeps the newest `keep` of each shard.
+    pub fn new(store: SnapshotStore, keep: usize, runtime: Handle) -> Self {
+        SnapshotWriter { store, keep, runtime, under_way: BTreeMap::new() }
+    }
+
+    /// Begins a snapshot of `header.shard`; false where one of it is under way.
+    pub fn begin(&mut self, header: SnapshotHeader) -> bool {
+        let shard = header.shard;
+        if self.under_way.contains_key(&shard) {
+            return false;
+        }
+        let (slices, taken) = sync_channel(SLICES_AHEAD);
+        let (done, outcome) = sync_channel(1);
+        let (store, keep, runtime) = (self.store.clone(), self.keep, self.runtime.clone());
+        self.runtime.spawn_blocking(move || {
+            if let Some(result) = write(&store, &header, keep, &taken, &runtime) {
+                let _ = done.send(result);
+            }
+        });
+        let feed = Some(Feed { slices, waiting: None, cursor: Some(0) });
+        self.under_way.insert(shard, UnderWay { feed, outcome });
+        true
+    }
+
+    /// True while a snapshot of this shard is being taken or written.
+    pub fn is_under_way(&self, shard: i32) -> bool {
+        self.under_way.contains_key(&shard)
+    }
+
+    /// Copies the shard's next slice, where a snapshot of it wants one and the thread keeps up. Call it once a turn.
+    /// True where it copied something.
+    pub fn feed(&mut self, shard: &Shard) -> bool {
+        self.feed_from(shard.partition(), |cursor, visit| shard.visit_orders(cursor, SLICE, visit))
+    }
+
+    /// [`SnapshotWriter::feed`] for anything that can be walked through with a cursor.
+    pub(super) fn feed_from(
+        &mut self,
+        shard: i32,
+        visit: impl FnOnce(usize, &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize>,
+    ) -> bool {
+        let Some(under_way) = self.under_way.get_mut(&shard) else { return false };
+        let Some(feed) = under_way.feed.as_mut() else { return false };
+        match feed.turn(visit) {
+            Turn::Fed => true,
+            Turn::Busy => false,
+            Turn::Over => {
+                under_way.feed = None;
+                false
+            }
+        }
+    }
+
+    /// Gives up the snapshot of a shard that is leaving, unless all of it was handed over.
+    pub fn cancel(&mut self, shard: i32) {
+        if self.under_way.get(&shard).is_some_and(|u| u.feed.is_some()) {
+            self.under_way.remove(&shard);
+        }
+    }
+
+    /// The snapshots that ended since the last call.
+    pub fn poll(&mut self) -> Vec<SnapshotOutcome> {
+        let mut ended = Vec::new();
+        self.under_way.retain(|shard, under_way| {
+            let result = match under_way.outcome.try_recv() {
+                Ok(result) => result,
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => Err(StoreError::Lost { shard: *shard }),
+            };
+            ended.push(SnapshotOutcome { shard: *shard, result });
+            false
+        });
+        ended
+    }
+
+    /// Hands over all that is left of `shards` and waits until every snapshot has ended, or until `deadline`: for the
+    /// end of a run. `turn` is called between waits, so that the loop's heart goes on beating.
+    pub fn finish<'a>(
+        &mut self,
+        shards: impl Iterator<Item = &'a Shard> + Clone,
+        deadline: Instant,
+        mut turn: impl FnMut(),
+    ) -> Vec<SnapshotOutcome> {
+        let mut ended = self.poll();
+        while !self.under_way.is_empty() && Instant::now() < deadline {
+            let mut fed = false;
+            for shard in shards.clone() {
+                fed |= self.feed(shard);
+            }
+            if !fed {
+                // Both sides wait for the disk or the network here; there is nothing to be woken by on two channels.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            turn();
+            ended.extend(self.poll());
+        }
+        ended
+    }
+}
+
+enum Turn {
+    Fed,
+    /// The thread has not taken the last slice yet.
+    Busy,
+    /// Everything was handed over, or the thread has given up.
+    Over,
+}
+
+impl Feed {
+    fn turn(&mut self, visit: impl FnOnce(usize, &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize>) -> Turn {
+        if let Some(slice) = self.waiting.take() {
+            match self.hand_over(slice) {
+                Turn::Fed => {}
+                stop => return stop,
+            }
+        }
+        let Some(cursor) = self.cursor else { return self.hand_over(Slice::End) };
+        let mut orders = Vec::with_capacity(SLICE);
+        self.cursor = visit(cursor, &mut |order| orders.push(copy(order)));
+        match self.hand_over(Slice::Orders(orders)) {
+            Turn::Over => Turn::Over,
+            // It was copied, whether or not the thread has room for it already.
+            Turn::Fed | Turn::Busy => Turn::Fed,
+        }
+    }
+
+    fn hand_over(&mut self, slice: Slice) -> Turn {
+        let ends = matches!(slice, Slice::End);
+        match self.slices.try_send(slice) {
+            Ok(()) if ends => Turn::Over,
+            Ok(()) => Turn::Fed,
+            Err(TrySendError::Full(slice)) => {
+                self.waiting = Some(slice);
+                Turn::Busy
+            }
+            Err(TrySendError::Disconnected(_)) => Turn::Over,
+        }
+    }
+}
+
+fn copy(order: StoredOrder<'_>) -> RestoredOrder {
+    match order {
+        StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
+        StoredOrder::Tombstone { order_id, closed_at } => {
+            RestoredOrder::Tombstone { order_id: order_id.to_owned(), closed_at }
+        }
+    }
+}
+
+/// The thread's work. `None` where the loop gave the snapshot up.
+fn write(
+    store: &SnapshotStore,
+    header: &SnapshotHeader,
+    keep: usize,
+    slices: &Receiver<Slice>,
+    runtime: &Handle,
+) -> Option<Result<SnapshotStatus, StoreError>> {
+    let began = Instant::now();
+    let shard = header.shard;
+    let result = match write_file(store, header, slices, runtime) {
+        Ok(None) => return None,
+        Ok(Some((name, bytes, totals))) => {
+            let took = began.elapsed();
+            emit(SnapshotWritten { shard, name: &name, bytes, orders: totals.orders + totals.tombstones, took });
+            if let Err(error) = runtime.block_on(store.prune(&header.group_id, shard, keep)) {
+                emit(SnapshotPruneFailed { shard, error: &error.to_string() });
+            }
+            Ok(SnapshotStatus { taken_at: header.taken_at, bytes, took: Some(took) })
+        }
+        Err(error) => {
+            emit(SnapshotFailed { shard, error: &error.to_string() });
+            Err(error)
+        }
+    };
+    Some(result)
+}
+
+type Written = (String, u64, SnapshotTotals);
+
+fn write_file(
+    store: &SnapshotStore,
+    header: &SnapshotHeader,
+    slices: &Receiver<Slice>,
+    runtime: &Handle,
+) -> Result<Option<Written>, StoreError> {
+    let group_id: &Str = &header.group_id;
+    let bad = |source: FormatError| StoreError::Format {
+        location: format!("the snapshot of shard {}", header.shard),
+        source,
+    };
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(header, &mut out).map_err(bad)?;
+    let mut file = runtime.block_on(store.create(group_id, header.shard, header.taken_at))?;
+    loop {
+        match slices.recv() {
+            Ok(Slice::Orders(orders)) => {
+                for order in orders {
+                    encoder.push(order, &mut out).map_err(bad)?;
+                }
+            }
+            Ok(Slice::End) => break,
+            Err(_) => {
+                runtime.block_on(file.abort());
+                return Ok(None);
+            }
+        }
+        if !out.is_empty() {
+            runtime.block_on(file.write(&out))?;
+            out.clear();
+        }
+    }
+    let totals = encoder.finish(&mut out).map_err(bad)?;
+    runtime.block_on(file.write(&out))?;
+    let (name, bytes) = runtime.block_on(file.finish())?;
+    Ok(Some((name, bytes, totals)))
+}
