@@ -11,7 +11,8 @@
 use prost::Message;
 
 use super::header::{SnapshotHeader, SnapshotTotals};
-use super::wire::{BadMessage, messages, order_messages};
+use super::wire::{BadMessage, order_messages};
+use crate::codec::generated::orderwatch::internal::v1 as messages;
 use crate::engine::shard::RestoredOrder;
 
 /// Begins every snapshot. The first byte is no text, the last is lost where a transfer mangles line ends.

@@ -159,6 +159,12 @@ impl Health {
         self.beat_ms.store(ms, Ordering::Relaxed);
     }
 
+    /// For tests: made, and last beaten, so long ago.
+    #[cfg(test)]
+    pub(crate) fn made_before(group_id: Str, ago: Duration) -> Self {
+        Health { made: Instant::now().checked_sub(ago).unwrap(), ..Health::new(group_id) }
+    }
+
     /// Time since the last [`Health::beat`].
     pub fn loop_age(&self) -> Duration {
         self.made.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Ordering::Relaxed)))

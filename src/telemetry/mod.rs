@@ -26,7 +26,7 @@ pub use health::{
 pub use logging::{LogFormat, init_logging};
 pub use meters::Meters;
 pub use names::METRIC_NAMES;
-pub use recorder::{MetricsHandle, install_metrics};
+pub use recorder::{MetricsHandle, install_metrics, wall_clock};
 
 /// Something that happened, as the people who run orderwatch should hear of it.
 pub trait InternalEvent {

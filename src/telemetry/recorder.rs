@@ -80,6 +80,14 @@ pub(crate) fn describe() {
 }
 
 impl MetricsHandle {
+    /// For tests: the process's one recorder, installed by whoever comes first, with this test's own `health`.
+    #[cfg(test)]
+    pub(crate) fn for_tests(health: Arc<Health>) -> Self {
+        static INSTALLED: std::sync::OnceLock<MetricsHandle> = std::sync::OnceLock::new();
+        let installed = INSTALLED.get_or_init(|| install_metrics(Arc::clone(&health)).unwrap());
+        MetricsHandle { health, ..installed.clone() }
+    }
+
     /// The metrics as of now, in Prometheus' text format 0.0.4.
     pub fn render(&self) -> String {
         self.process.collect();
@@ -89,7 +97,8 @@ impl MetricsHandle {
     }
 }
 
-fn wall_clock() -> Timestamp {
+/// The wall clock, for ages at a scrape. The engine never asks it.
+pub fn wall_clock() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
