@@ -13,7 +13,7 @@ use prost::Message;
 use super::header::{SnapshotHeader, SnapshotTotals};
 use super::wire::{BadMessage, order_messages};
 use crate::codec::generated::orderwatch::internal::v1 as messages;
-use crate::engine::shard::RestoredOrder;
+use crate::engine::RestoredOrder;
 
 /// Begins every snapshot. The first byte is no text, the last is lost where a transfer mangles line ends.
 const MAGIC: [u8; 8] = *b"\x89OWSNAP\n";

@@ -14,7 +14,7 @@ use super::store::{SnapshotName, SnapshotStore};
 use super::wire::{BadMessage, event_in};
 use crate::codec::generated::orderwatch::internal::v1::SnapshotOrder;
 use crate::domain::{Event, Str, StreamId, Timestamp};
-use crate::engine::shard::RestoredOrder;
+use crate::engine::RestoredOrder;
 use crate::telemetry::emit;
 use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
 
@@ -191,7 +191,10 @@ impl OrderReader {
         let SnapshotOrder { order_id, events, closed_at_ms, continues } = message;
         if let Some(closed_at_ms) = closed_at_ms {
             self.totals.tombstones += 1;
-            take(RestoredOrder::Tombstone { order_id, closed_at: Timestamp::from_millis(closed_at_ms) });
+            take(RestoredOrder::Tombstone {
+                order_id: order_id.into(),
+                closed_at: Timestamp::from_millis(closed_at_ms),
+            });
             return Ok(());
         }
         let (order_id, mut known) =

@@ -9,7 +9,7 @@ use crate::domain::event::Details;
 use crate::domain::{
     AttributeValue, Currency, Event, Line, Milestone, Money, Position, Promise, Standard, Str, StreamId, Timestamp,
 };
-use crate::engine::shard::{RestoredOrder, StoredOrder};
+use crate::engine::{RestoredOrder, StoredOrder};
 
 const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
 
@@ -57,7 +57,7 @@ fn event(order_id: &str, number: i64) -> Event {
 fn orders(count: i64) -> Vec<RestoredOrder> {
     (0..count)
         .map(|n| match n % 5 {
-            4 => RestoredOrder::Tombstone { order_id: format!("o-{n}"), closed_at: Timestamp::from_millis(n) },
+            4 => RestoredOrder::Tombstone { order_id: format!("o-{n}").into(), closed_at: Timestamp::from_millis(n) },
             _ => RestoredOrder::Open((0..=n % 5).map(|k| event(&format!("o-{n}"), n * 10 + k)).collect()),
         })
         .collect()

@@ -5,7 +5,7 @@ use crate::domain::event::Details;
 use crate::domain::{
     AttributeValue, Currency, Event, Line, Milestone, Money, Position, Promise, Str, StreamId, Timestamp,
 };
-use crate::engine::shard::RestoredOrder;
+use crate::engine::RestoredOrder;
 
 use crate::codec::generated::orderwatch::internal::v1 as messages;
 use messages::{
@@ -25,7 +25,7 @@ const EVENTS_PER_MESSAGE: usize = 1024;
 pub fn order_messages(order: RestoredOrder, mut write: impl FnMut(SnapshotOrder)) {
     match order {
         RestoredOrder::Tombstone { order_id, closed_at } => write(SnapshotOrder {
-            order_id,
+            order_id: order_id.into(),
             events: Vec::new(),
             closed_at_ms: Some(closed_at.as_millis()),
             continues: false,

@@ -12,7 +12,7 @@ use super::header::{SnapshotHeader, SnapshotTotals};
 use super::store::SnapshotStore;
 use crate::domain::Str;
 use crate::engine::Shard;
-use crate::engine::shard::{RestoredOrder, StoredOrder};
+use crate::engine::{RestoredOrder, StoredOrder};
 use crate::telemetry::events::{SnapshotFailed, SnapshotPruneFailed, SnapshotWritten};
 use crate::telemetry::{SnapshotStatus, emit};
 
@@ -205,7 +205,7 @@ fn copy(order: StoredOrder<'_>) -> RestoredOrder {
     match order {
         StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
         StoredOrder::Tombstone { order_id, closed_at } => {
-            RestoredOrder::Tombstone { order_id: order_id.to_owned(), closed_at }
+            RestoredOrder::Tombstone { order_id: order_id.into(), closed_at }
         }
     }
 }
