@@ -175,7 +175,10 @@ fn a_hold_told_late_retracts_and_the_breach_opens_anew_at_the_moved_deadline() {
     s.read_late(event("order.held", 30), 71);
     s.read_late(event("order.released", 50), 72);
     s.advance(100);
-    assert_eq!(s.said(), ["48+ at_risk 80", "60+ opened", "71 retracted", "72 at_risk 80 #2", "80+ opened #2"]);
+    assert_eq!(
+        s.said(),
+        ["48+ at_risk 80", "60+ opened", "71 retracted", "71 at_risk 50 #2", "72 at_risk 80 #2", "80+ opened #2"]
+    );
 }
 
 #[test]
