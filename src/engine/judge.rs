@@ -7,6 +7,7 @@ use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
 use crate::policy::{Policies, Settings};
 
+use super::backlog::Partials;
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Order, Published};
 use super::outbox::Outbox;
@@ -40,12 +41,14 @@ pub(super) struct Judge<'a> {
     pub slot: u32,
     pub moved: Move,
     pub sink: Option<Sink<'a>>,
+    /// What to tell of where the order stands; `None` where its facts are as they were, or are not all known yet.
+    pub queues: Option<&'a mut Partials>,
 }
 
 impl Judge<'_> {
     /// Judges every policy on the order, in file order.
     pub fn order(mut self, order: &mut Order) -> Verdict {
-        let Order { id, events, published, ended, .. } = order;
+        let Order { id, events, published, ended, stays, .. } = order;
         let view = OrderView::new(id, events);
         let mut closing = Closing::of(&view);
         let mut next_due = None;
@@ -64,6 +67,14 @@ impl Judge<'_> {
                 let subject = Subject { key, ladder: self.check_ladder(check), label: check_label(check, reason) };
                 let due = self.cases(&subject, &view, &cases, published, &mut closing);
                 next_due = earliest(next_due, due);
+            }
+        }
+        if let Some(queues) = &mut self.queues {
+            stays.resize_with(policies.backlogs.len(), Vec::new);
+            for (i, (backlog, stay)) in policies.backlogs.iter().zip(stays).enumerate() {
+                let now = backlog.memberships(&view);
+                queues.replace(i, stay, &now);
+                *stay = now;
             }
         }
         Verdict { closed_at: closing.closed_at(), next_due }

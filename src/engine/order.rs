@@ -1,6 +1,7 @@
 //! One order in memory: its facts, what was published of it, and its next timer.
 
 use crate::domain::{Event, Exception, Str, Timestamp};
+use crate::policy::backlog::Membership;
 
 use super::shard::{Applied, Rejected};
 
@@ -44,6 +45,8 @@ pub struct Order {
     pub published: Vec<Published>,
     /// SLAs (by place) whose cycle's end was counted.
     pub ended: Vec<u16>,
+    /// Where it stands in each backlog's queues, by the policy's place; empty before it was judged.
+    pub stays: Vec<Vec<Membership>>,
     /// When it next wants to be asked: fires when the frontier is past this.
     pub timer: Option<Timestamp>,
     /// When it closed, in record time.

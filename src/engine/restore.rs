@@ -110,6 +110,14 @@ impl Shard {
         }
     }
 
+    /// How far the backlogs have been judged ([`super::BacklogSum::base`]): what stood in their queues then is told as it
+    /// stood, and what changed later grid point by grid point. After the inputs were replayed, while muted.
+    pub fn restore_backlogs(&mut self, base: &[Option<Timestamp>]) {
+        for (policy, base) in base.iter().enumerate() {
+            base.iter().for_each(|base| self.queues.restore_base(policy, *base));
+        }
+    }
+
     /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
     pub fn unmute(&mut self) {
         self.muted = false;
@@ -119,6 +127,8 @@ impl Shard {
         self.restoring = true;
         self.judge_dirty();
         self.restoring = false;
+        self.queues.restored();
+        self.queues.advance(self.frontier);
     }
 }
 

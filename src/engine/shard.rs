@@ -8,6 +8,8 @@ use hashbrown::HashMap;
 use crate::domain::{Event, Exception, ExceptionId, Millis, Str, Timestamp};
 use crate::policy::{Policies, Settings};
 
+use super::backlog::{Partial, Partials};
+use super::judge::earliest;
 use super::lifecycle;
 use super::order::{Order, Published};
 use super::outbox::Outbox;
@@ -128,6 +130,7 @@ pub struct Shard {
     pub(super) free: Vec<u32>,
     pub(super) index: HashMap<Str, u32, RandomState>,
     pub(super) timers: Timers,
+    pub(super) queues: Partials,
     pub(super) dirty: Vec<u32>,
     pub(super) frontier: Timestamp,
     pub(super) outbox: Outbox,
@@ -143,6 +146,7 @@ pub struct Shard {
 impl Shard {
     /// An empty shard.
     pub fn new(partition: i32, policies: Arc<Policies>, settings: Arc<Settings>) -> Self {
+        let queues = Partials::new(&policies, &settings);
         Shard {
             partition,
             policies,
@@ -151,6 +155,7 @@ impl Shard {
             free: Vec::new(),
             index: HashMap::default(),
             timers: Timers::default(),
+            queues,
             dirty: Vec::new(),
             frontier: Timestamp::MIN,
             outbox: Outbox::default(),
@@ -246,15 +251,30 @@ impl Shard {
             return;
         }
         let from = self.frontier;
-        while let Some(slot) = self.timers.pop_due(frontier) {
+        while let Some(due) = self.timers.next().filter(|due| *due < frontier) {
+            // An order that leaves memory now still stood in its queues at every grid point before.
+            self.pass_grid_points(due);
+            let Some(slot) = self.timers.pop_due(frontier) else { break };
             self.fire(slot, from, frontier);
         }
         self.frontier = frontier;
+        self.pass_grid_points(frontier);
+    }
+
+    fn pass_grid_points(&mut self, frontier: Timestamp) {
+        if !self.muted {
+            self.queues.advance(frontier);
+        }
     }
 
     /// The earliest instant that the frontier must pass, strictly, before anything fires.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.next()
+        earliest(self.timers.next(), self.queues.next_deadline())
+    }
+
+    /// What [`super::BacklogSum::observe`] is to be told, with [`Shard::frontier`], after each [`Shard::advance`].
+    pub fn drain_partials(&mut self) -> Vec<Partial> {
+        self.queues.drain()
     }
 
     /// What holds now and was not published. `detected_at` is our clock; `None` (a replay) takes the frontier.

@@ -72,7 +72,8 @@ impl Shard {
             counters: &mut self.counters,
             cycles_ended: (!self.restoring).then_some(&mut self.cycles_ended),
         });
-        let judge = Judge { policies: &self.policies, settings: &self.settings, slot, moved, sink };
+        let queues = (order.dirty && !self.muted).then_some(&mut self.queues);
+        let judge = Judge { policies: &self.policies, settings: &self.settings, slot, moved, sink, queues };
         order.dirty = false;
         let verdict = judge.order(order);
         match (order.closed_at, verdict.closed_at) {
@@ -139,6 +140,7 @@ impl Shard {
         match std::mem::replace(content, Slot::Free) {
             Slot::Open(order) => {
                 self.index.remove(order.id.as_str());
+                order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, stays, &[]));
                 self.timers.set(slot, order.timer, None);
                 self.orders_open -= usize::from(order.closed_at.is_none());
             }

@@ -37,6 +37,11 @@ impl Ledger {
         ledger
     }
 
+    /// The pauses, `[from, until)`; an endless one ends at `Timestamp::MAX`.
+    pub fn pauses(&self) -> &[(Timestamp, Timestamp)] {
+        &self.pauses
+    }
+
     /// How long the clock ran from `start` to `until`.
     pub fn elapsed(&self, start: Timestamp, until: Timestamp) -> Millis {
         if until <= start {

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod condition;
 mod derived;
 pub mod ledger;
+pub mod membership;
 pub mod sla;
 pub mod view;
 

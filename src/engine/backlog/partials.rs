@@ -66,12 +66,12 @@ impl Partials {
         }
     }
 
-    /// Begins a restore: the sum has judged `policy` up to `base` ([`super::BacklogSum::base`]). Until
-    /// [`Partials::restored`], what [`Partials::replace`] says of instants up to `base` is where the queues stood then,
+    /// Begins a restore, before any order was given: the sum has judged `policy` up to `base`
+    /// ([`super::BacklogSum::base`]). Until [`Partials::restored`], what [`Partials::replace`] says of instants up to `base` is where the queues stood then,
     /// and no flow; what it says of later ones is told again, grid point by grid point, whatever was told before.
     pub fn restore_base(&mut self, policy: usize, base: Timestamp) {
         if let Some(of) = self.policies.get_mut(policy) {
-            of.through = of.through.max(self.grid.at_or_before(base));
+            of.through = self.grid.at_or_before(base);
             of.loading = true;
         }
     }
@@ -102,8 +102,12 @@ impl Partials {
             of.count_end(grid, b, 1);
             return;
         }
+        // A stay that was over at the last grid point told adds nothing, now or before: an order that leaves memory long
+        // after it left the queue is no news.
+        let through = of.through;
+        let matters = |m: &&Membership| m.until.is_none_or(|until| grid.at_or_after(until) > through);
         for (members, sign) in [(old, -1), (new, 1)] {
-            for m in members {
+            for m in members.iter().filter(matters) {
                 of.count(grid, m, m.from, Change { entered: sign, left: 0 });
                 of.count_end(grid, m, sign);
             }

@@ -1,5 +1,6 @@
 //! The engine told as stories: events in, transitions out.
 
+mod backlogs;
 mod checks;
 mod properties;
 mod recovery;

@@ -202,6 +202,21 @@ fn what_is_taken_back_before_its_grid_point_leaves_no_trace() {
 }
 
 #[test]
+fn an_order_that_leaves_memory_is_no_news_where_it_had_left_the_queue() {
+    let mut world = world(policy(depth(1, 0), Bounds::default(), true));
+    let (gone, stands) = ([stay(group(EU), 3, Some(55))], [stay(group(EU), 3, Some(55)), stay(group(EU), 60, None)]);
+    world.shards[0].replace(0, &[], &gone);
+    world.shards[0].replace(0, &[], &stands);
+    world.advance_all(s(100));
+    world.shards[0].replace(0, &gone, &[]);
+    assert_eq!(world.shards[0].next_deadline(), None);
+    world.shards[0].replace(0, &stands, &[]);
+    world.advance_all(s(106));
+    let left = world.sum.standing().next().unwrap().figures;
+    assert_eq!((left.depth, left.inflow_per_min, left.outflow_per_min), (0, 0.6, 0.6));
+}
+
+#[test]
 fn groups_vanish_when_they_are_empty_and_judged() {
     let mut world = world(policy(depth(1, 0), Bounds::default(), true));
     fill(&mut world, &group(EU), 1, 1, Some(55));
