@@ -12,6 +12,8 @@ pub mod membership;
 pub mod sla;
 pub mod view;
 
+use std::sync::Arc;
+
 use crate::domain::{Millis, Severity, Str, Timestamp};
 
 pub use backlog::Backlog;
@@ -26,6 +28,8 @@ pub struct Policies {
     pub revision: Option<u64>,
     /// The first 12 hexadecimal digits of the SHA-256 of the document's text.
     pub version: Str,
+    /// The document itself, which snapshots keep: it reads back by `config::parse_policies`.
+    pub text: Arc<str>,
     /// In file order.
     pub slas: Vec<Sla>,
     /// In file order.

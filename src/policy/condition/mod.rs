@@ -1,6 +1,27 @@
 //! Conditions: CEL over one order, compiled once.
+//!
+//! The `cel` crate parses; `compile` turns its tree into a small one of our own that names only what an order has, and
+//! `eval` runs that. So an unknown name or function is an error when the policy is read, and evaluation is a walk over
+//! borrowed facts that cannot fail, recurse deeply or run long: a tree is at most [`DEPTH_MAX`] deep, and one macro
+//! over the lines never stands inside another.
+//!
+//! Where CEL would raise an error (a missing attribute, text < number, an overflow), an expression here has **no
+//! value**; a comparison or predicate of no value is false, and `!` of that is true. `null` is the same as missing.
+
+mod compile;
+mod eval;
+mod expr;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::{AttributeValue, Line, Money, Str};
+
+use expr::Expr;
+
+/// Longer conditions are refused. In bytes.
+pub const TEXT_BYTES_MAX: usize = 4096;
+/// Deeper ones too; `a || b || c` counts as one level.
+pub const DEPTH_MAX: usize = 32;
 
 /// What a condition sees of an order. Attributes are those with event_time <= the cycle's start.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +42,7 @@ pub struct ConditionInput<'a> {
 #[derive(Debug)]
 pub struct Condition {
     source: Str,
+    expr: Expr,
 }
 
 /// Why a condition does not compile.
@@ -39,7 +61,7 @@ impl Condition {
     /// # Errors
     /// The text is not CEL, names something an order does not have, or calls an unknown function.
     pub fn compile(text: &str) -> Result<Self, ConditionError> {
-        Ok(Condition { source: Str::new(text) })
+        Ok(Condition { source: Str::new(text), expr: compile::compile(text)? })
     }
 
     /// The text it was compiled from.
@@ -48,7 +70,7 @@ impl Condition {
     }
 
     /// True where the condition holds. A missing attribute makes a comparison false; nothing here fails or panics.
-    pub fn holds(&self, _order: &ConditionInput<'_>) -> bool {
-        true
+    pub fn holds(&self, order: &ConditionInput<'_>) -> bool {
+        eval::holds(&self.expr, order)
     }
 }
