@@ -4,14 +4,18 @@
 //! in [`Command`], and its line in [`run`]. Results go to standard output by [`print`], errors to standard error, and
 //! the exit status is 0 (done), 1 (it ran and failed) or 2 (the command line, configuration or policies are wrong).
 
+mod check;
 mod completions;
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Style, Warning};
 
 /// Says which orders broke a promise, which queues back up and which records disagree.
 #[derive(Debug, Parser)]
@@ -23,7 +27,27 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Completions(completions::Args),
+}
+
+/// `--config`, for the commands that need one: `#[command(flatten)] config: ConfigFile`.
+#[derive(Debug, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration; it names the policies
+    #[arg(long = "config", value_name = "FILE", default_value = "orderwatch.yaml")]
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// Reads the configuration and its policies, or `other_policies` in their place.
+    ///
+    /// # Errors
+    /// Either file is wrong: every error of both.
+    pub fn load(&self, other_policies: Option<&Path>) -> Result<(Config, Vec<Warning>), Failure> {
+        Config::load_with(&self.path, other_policies, &|name| std::env::var(name).ok())
+            .map_err(|errors| Failure::Wrong(errors.render(Style::of(io::stderr().is_terminal()))))
+    }
 }
 
 /// Why a command ends with another status than 0.
@@ -39,6 +63,7 @@ pub enum Failure {
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
+        Command::Check(args) => check::run(args),
         Command::Completions(args) => completions::run(args),
     };
     match outcome {

@@ -1,5 +1,8 @@
 //! orderwatch.yaml and policies.yaml into types. Every error names file, line and column, and all of a file's errors
 //! come at once.
+//!
+//! `load` reads files; `yaml` makes a tree in which every node knows its place, `read` walks it and collects problems,
+//! `service` and `policies` say what the two files may hold, and `problem` draws what is wrong.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +10,25 @@ use std::sync::Arc;
 
 pub use crate::codec::Format;
 use crate::domain::{Millis, Str, Timestamp};
-use crate::policy::Policies;
+use crate::policy::{Policies, Settings};
+
+mod kafka_properties;
+mod load;
+mod policies;
+mod problem;
+mod read;
+mod service;
+mod summary;
+#[cfg(test)]
+mod tests;
+pub mod units;
+mod values;
+mod vars;
+mod yaml;
+
+pub use load::{load_policies, parse_policies};
+pub use problem::{ConfigErrors, Level, Problem, SourceFile, Style, Warning, render};
+pub use summary::summary;
 
 /// orderwatch.yaml, checked and with its variables filled in, and the policies that it names.
 #[derive(Debug)]
@@ -149,4 +170,56 @@ pub struct HttpConfig {
     pub advertised: Option<String>,
     /// What the API asks for beyond loopback.
     pub token: Option<String>,
+}
+
+impl Config {
+    /// What the engine judges by. `publish_after` is what `start:` says; where that is the group's first start, the
+    /// caller knows it and fills it in (here it stands at `Timestamp::MIN`: nothing is kept back).
+    pub fn settings(&self) -> Settings {
+        // Any stream may carry any event of an order, so the most patient stream decides for all.
+        let grace = self.streams.iter().filter_map(|s| s.grace).max().unwrap_or(self.grace);
+        Settings {
+            streams: self.streams.iter().map(|s| s.topic.clone()).collect(),
+            group_id: self.kafka.group_id.clone(),
+            grace,
+            retain_closed: self.retain_closed,
+            remember_closed: self.remember_closed,
+            max_open: self.max_open,
+            backlog_grid: self.backlog_grid,
+            publish_after: self.start.publish_after.unwrap_or(Timestamp::MIN),
+            replay: None,
+        }
+    }
+}
+
+impl Default for OutputsConfig {
+    fn default() -> Self {
+        OutputsConfig {
+            sla: "sla-exceptions".into(),
+            backlog: "backlog-exceptions".into(),
+            reconciliation: "reconciliation-exceptions".into(),
+            current: "exceptions-current".into(),
+            dead_letters: "dead-letters".into(),
+            control: "orderwatch-control".into(),
+            format: Format::Json,
+            create_topics: true,
+            topic_config: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for SnapshotsConfig {
+    fn default() -> Self {
+        SnapshotsConfig {
+            url: "file:///var/lib/orderwatch/snapshots".to_owned(),
+            every: Millis::from_secs(30),
+            keep: 3,
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig { listen: "127.0.0.1:8080".to_owned(), advertised: None, token: None }
+    }
 }

@@ -1,0 +1,437 @@
+//! policies.yaml into [`Policies`].
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Milestone, Millis, Standard, Str};
+use crate::policy::backlog::Bounds;
+use crate::policy::checks::CheckKind;
+use crate::policy::sla::{MilestoneRef, Occurrence, Pause, PromiseRule, Target};
+use crate::policy::{Backlog, CheckPolicy, Condition, Policies, Responsibility, Rung, Sla};
+
+use super::problem::{Level, Problem, SourceFile};
+use super::read::{Fields, Reader, did_you_mean, quoted};
+use super::units;
+use super::values;
+use super::yaml::{Node, Value};
+
+const MAX_GROUPS_DEFAULT: usize = 1000;
+/// The first hexadecimal digits of the document's hash that name its version.
+const VERSION_DIGITS: usize = 12;
+
+/// Checks of the contract that are not judged yet.
+const CHECKS_NOT_BUILT: [&str; 10] = [
+    "payment_without_order",
+    "duplicate_capture",
+    "refund_exceeds_capture",
+    "after_cancel",
+    "over_shipped",
+    "backordered",
+    "out_of_sequence",
+    "stuck",
+    "settlement_mismatch",
+    "oversold",
+];
+
+/// Reads a policy document. With a problem that is an error there are no policies.
+pub fn read(file: SourceFile) -> (Option<Policies>, Vec<Problem>) {
+    let file = Arc::new(file);
+    let mut reader = Reader::new(Arc::clone(&file), None);
+    let policies = reader.root(|r, root| document(r, root, file.text()));
+    let problems = reader.finish();
+    let sound = problems.iter().all(|p| p.level == Level::Warning);
+    (policies.filter(|_| sound), problems)
+}
+
+/// The first 12 hexadecimal digits of the SHA-256 of a document's text.
+fn version(text: &str) -> Str {
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .take(VERSION_DIGITS)
+        .filter_map(|d| char::from_digit(d.into(), 16))
+        .collect()
+}
+
+fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>) -> Option<Policies> {
+    r.fields(root, |f| {
+        let revision = f.optional("revision", |r, n| values::at_least(0)(r, n).map(i64::unsigned_abs));
+        f.not_built("calendars", "business calendars; targets run on elapsed time");
+        let slas = f.or("slas", Vec::new(), |r, n| r.list(n, sla));
+        let backlogs = f.or("backlogs", Vec::new(), |r, n| r.list(n, backlog));
+        let checks = f.or("checks", Vec::new(), |r, n| r.list(n, check));
+        ids_apart(f);
+        let (slas, backlogs, checks) = (slas?, backlogs?, checks?);
+        if slas.is_empty() && backlogs.is_empty() && checks.is_empty() {
+            f.reader.error(f.whole(), "no policy: expected at least one under `slas`, `backlogs` or `checks`");
+        }
+        Some(Policies { revision: revision?, version: version(text), text: Arc::clone(text), slas, backlogs, checks })
+    })
+}
+
+/// An id names one policy over all kinds: it is part of every exception's name.
+fn ids_apart(f: &mut Fields<'_, '_, '_>) {
+    let mut seen: HashMap<String, Range<usize>> = HashMap::new();
+    for (kind, field) in [("slas", "id"), ("backlogs", "id"), ("checks", "id"), ("checks", "check")] {
+        let Some(Node { value: Value::List(items), .. }) = f.node(kind) else { continue };
+        for item in items {
+            // A check's id is its name, unless one is given.
+            let named_apart = field == "check" && item.field("id").is_some();
+            let Some(Node { value: Value::Scalar(name), span }) = item.field(field).filter(|_| !named_apart) else {
+                continue;
+            };
+            let id = if field == "check" { name.replace('_', "-") } else { name.clone() };
+            if let Some(first) = seen.get(&id) {
+                let line = f.reader.file().position(first.start).0;
+                let help = (field == "check").then(|| "give one of them an `id`".to_owned());
+                f.reader.error_with_help(span, format!("the id {} is taken (line {line})", quoted(&id)), help);
+            } else {
+                seen.insert(id, span.clone());
+            }
+        }
+    }
+}
+
+fn sla(r: &mut Reader<'_>, node: &Node) -> Option<Sla> {
+    r.fields(node, |f| {
+        let id = f.required("id", values::id);
+        let when = f.optional("when", condition);
+        let start = f.required("start", milestone_ref);
+        let stop = f.required("stop", milestone_ref);
+        let cancel_on = f.or("cancel_on", Vec::new(), |r, n| r.list(n, values::milestone));
+        let pause = f.optional("pause", pause);
+        let target = f.required("target", target);
+        let promise = f.optional("promise", |r, n| {
+            r.one_of(n, &[("latest", PromiseRule::Latest), ("original", PromiseRule::Original)])
+        });
+        let warn_at = f.or("warn_at", Vec::new(), |r, n| ascending(r, n, values::percent, |p| i64::from(*p)));
+        let escalate_after = f.or("escalate_after", Vec::new(), rungs);
+        let grace = f.optional("grace", values::duration);
+        let responsibility = responsibility(f);
+        f.optional("entity", values::entity);
+        f.not_built("calendar", "business calendars; targets run on elapsed time");
+        f.not_built("first_match", "groups of which an order runs the first alone");
+        f.not_built("backfill", "publishing what was overdue before a policy came into force");
+        f.not_built("scope", "SLAs on a part of an order");
+        f.not_built("each", "SLAs on a part of an order");
+        let (start, stop, target, promise) = (start?, stop?, target?, promise?);
+        sla_makes_sense(f, &start, &stop, target, promise.is_some());
+        Some(Sla {
+            id: id?,
+            when: when?,
+            start,
+            stop,
+            cancel_on: cancel_on?,
+            pause: pause?,
+            target,
+            promise: promise.unwrap_or_default(),
+            warn_at: warn_at?,
+            escalate_after: escalate_after?,
+            grace: grace?,
+            responsibility: responsibility?,
+        })
+    })
+}
+
+/// What only several fields together can tell.
+fn sla_makes_sense(
+    f: &mut Fields<'_, '_, '_>,
+    start: &MilestoneRef,
+    stop: &MilestoneRef,
+    target: Target,
+    promise: bool,
+) {
+    if start == stop {
+        f.reader
+            .error(f.span("stop"), format!("start and stop are both `{}`: it would be kept at once", stop.milestone));
+    }
+    let promised = !matches!(target, Target::Duration(_));
+    if promise && !promised {
+        let message = "`promise` is for a promised date, and this target is a duration";
+        f.reader.error(f.span("promise"), message);
+    }
+    if promised && f.node("pause").is_some() {
+        f.reader.warn(f.span("pause"), "a pause does not shift a promised date: it has no effect here", None);
+    }
+    if let Milestone::Standard(s) = start.milestone
+        && may_follow_closing(s)
+    {
+        let message = format!("`{s}` can come after its order has closed", s = s.as_str());
+        let help = "what comes later than `retain_closed` after closing is counted as late and starts nothing";
+        f.reader.warn(f.span("start"), message, Some(help.to_owned()));
+    }
+}
+
+/// Completed, cancelled or fully delivered closes an order; these may come then, or after one of the others.
+const fn may_follow_closing(milestone: Standard) -> bool {
+    use Standard as S;
+    matches!(
+        milestone,
+        S::OrderCancelled
+            | S::OrderCompleted
+            | S::OrderFullyDelivered
+            | S::FulfillmentDelivered
+            | S::FulfillmentReturned
+            | S::PaymentRefunded
+            | S::PaymentDisputed
+            | S::PaymentSettled
+    )
+}
+
+fn backlog(r: &mut Reader<'_>, node: &Node) -> Option<Backlog> {
+    r.fields(node, |f| {
+        let id = f.required("id", values::id);
+        let from = f.required("from", values::milestone);
+        let until = f.required("until", values::milestone);
+        let when = f.optional("when", condition);
+        let exclude_between = f.optional("exclude_between", pause);
+        let group_by = f.or("group_by", Vec::new(), group_by);
+        let max_groups = f.or("max_groups", MAX_GROUPS_DEFAULT, values::count);
+        let open_when = f.required("open_when", |r, n| bounds(r, n, 1));
+        let clear_when = f.required("clear_when", |r, n| bounds(r, n, 0));
+        let escalate_after = f.or("escalate_after", Vec::new(), rungs);
+        let grace = f.optional("grace", values::duration);
+        let responsibility = responsibility(f);
+        f.optional("entity", values::entity);
+        let (from, until, open_when, clear_when) = (from?, until?, open_when?, clear_when?);
+        if from == until {
+            f.reader.error(
+                f.span("until"),
+                format!("from and until are both `{until}`: the queue would be empty for ever"),
+            );
+        }
+        clears_below(f, open_when, clear_when);
+        Some(Backlog {
+            id: id?,
+            from,
+            until,
+            when: when?,
+            exclude_between: exclude_between?,
+            group_by: group_by?,
+            max_groups: max_groups?,
+            open_when,
+            clear_when,
+            escalate_after: escalate_after?,
+            grace: grace?,
+            responsibility: responsibility?,
+        })
+    })
+}
+
+fn bounds(r: &mut Reader<'_>, node: &Node, depth_least: i64) -> Option<Bounds> {
+    r.fields(node, |f| {
+        let depth = f.optional("depth", values::at_least(depth_least));
+        let oldest_age = f.optional("oldest_age", values::duration);
+        let held_for = f.or("for", Millis::ZERO, values::duration);
+        let (depth, oldest_age) = (depth?, oldest_age?);
+        if depth.is_none() && oldest_age.is_none() {
+            f.reader.error(f.whole(), "expected `depth`, `oldest_age` or both");
+        }
+        Some(Bounds { depth, oldest_age, held_for: held_for? })
+    })
+}
+
+/// A queue that cleared at the figure that opens it would flap.
+fn clears_below(f: &mut Fields<'_, '_, '_>, open: Bounds, clear: Bounds) {
+    let depth = open.depth.zip(clear.depth).filter(|(open, clear)| clear >= open).map(|_| "depth");
+    let age = open.oldest_age.zip(clear.oldest_age).filter(|(open, clear)| clear >= open).map(|_| "oldest_age");
+    for name in [depth, age].into_iter().flatten() {
+        let span = f.node("clear_when").and_then(|n| n.field(name)).map_or(f.span("clear_when"), |n| &n.span);
+        f.reader.error(span, format!("clear_when.{name} must lie below open_when.{name}"));
+    }
+}
+
+fn group_by(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Str>> {
+    let mut seen = std::collections::HashSet::new();
+    r.list(node, |r, node| {
+        let name = values::text(r, node)?;
+        if !seen.insert(name.clone()) {
+            r.error(&node.span, format!("the attribute {} is named twice", quoted(&name)));
+            return None;
+        }
+        Some(name)
+    })
+}
+
+fn check(r: &mut Reader<'_>, node: &Node) -> Option<CheckPolicy> {
+    r.fields(node, |f| {
+        let name = f.required("check", check_name);
+        let id = f.optional("id", values::id);
+        let kind = check_kind(f, name);
+        let when = f.optional("when", condition);
+        let settle = f.or("settle", Millis::ZERO, values::duration);
+        let grace = f.optional("grace", values::duration);
+        let responsibility = responsibility(f);
+        f.optional("entity", values::entity);
+        let kind = kind?;
+        Some(CheckPolicy {
+            id: id?.unwrap_or_else(|| kind.name().replace('_', "-").into()),
+            kind,
+            when: when?,
+            settle: settle?,
+            grace: grace?,
+            responsibility: responsibility?,
+        })
+    })
+}
+
+fn check_name(r: &mut Reader<'_>, node: &Node) -> Option<&'static str> {
+    const BUILT: [&str; 2] = ["amount_mismatch", "shipped_before_payment"];
+    let name = r.scalar(node, "a check's name")?;
+    if let Some(built) = BUILT.into_iter().find(|b| *b == name) {
+        return Some(built);
+    }
+    if CHECKS_NOT_BUILT.contains(&&*name) {
+        r.error(&node.span, format!("not built yet: the check {}; built are {}", quoted(&name), BUILT.join(" and ")));
+    } else {
+        let help = did_you_mean(&name, BUILT.into_iter().chain(CHECKS_NOT_BUILT));
+        let expected = BUILT.join(" or ");
+        r.error_with_help(&node.span, format!("expected {expected}, found {}", quoted(&name)), help);
+    }
+    None
+}
+
+/// The settings that only this check has.
+fn check_kind(f: &mut Fields<'_, '_, '_>, name: Option<&str>) -> Option<CheckKind> {
+    match name {
+        Some("amount_mismatch") => {
+            let tolerance_minor = f.or("tolerance_minor", 0, values::at_least(0));
+            let after = f.optional("after", values::milestone);
+            Some(CheckKind::AmountMismatch { tolerance_minor: tolerance_minor?, after: after? })
+        }
+        Some(_) => Some(CheckKind::ShippedBeforePayment),
+        None => {
+            // Whatever check was meant: its own fields are not to be called unknown too.
+            f.ignore(&["tolerance_minor", "after", "sequence"]);
+            None
+        }
+    }
+}
+
+fn responsibility(f: &mut Fields<'_, '_, '_>) -> Option<Responsibility> {
+    let severity = f.required("severity", values::severity);
+    let owner = f.required("owner", |r, n| name_or_list(r, n, "owner"));
+    let route = f.required("route", |r, n| name_or_list(r, n, "route"));
+    let expected_outcome = f.required("expected_outcome", values::text);
+    let runbook = f.optional("runbook", values::text);
+    Some(Responsibility {
+        severity: severity?,
+        owner: owner?,
+        route: route?,
+        expected_outcome: expected_outcome?,
+        runbook: runbook?,
+    })
+}
+
+fn name_or_list(r: &mut Reader<'_>, node: &Node, what: &str) -> Option<Str> {
+    if matches!(node.value, Value::List(_)) {
+        r.error(&node.span, format!("not built yet: a list of which the first that fits is taken; name one {what}"));
+        return None;
+    }
+    values::text(r, node)
+}
+
+fn milestone_ref(r: &mut Reader<'_>, node: &Node) -> Option<MilestoneRef> {
+    if !matches!(node.value, Value::Map(_)) {
+        return Some(MilestoneRef { milestone: values::milestone(r, node)?, occurrence: Occurrence::First });
+    }
+    r.fields(node, |f| {
+        let milestone = f.required("milestone", values::milestone);
+        let occurrence = f.or("occurrence", Occurrence::First, |r, n| {
+            r.one_of(n, &[("first", Occurrence::First), ("last", Occurrence::Last)])
+        });
+        Some(MilestoneRef { milestone: milestone?, occurrence: occurrence? })
+    })
+}
+
+fn pause(r: &mut Reader<'_>, node: &Node) -> Option<Pause> {
+    r.fields(node, |f| {
+        let from = f.required("from", values::milestone);
+        let until = f.required("until", values::milestone);
+        let (from, until) = (from?, until?);
+        if from == until {
+            f.reader.error(f.span("until"), format!("from and until are both `{until}`"));
+        }
+        Some(Pause { from, until })
+    })
+}
+
+fn target(r: &mut Reader<'_>, node: &Node) -> Option<Target> {
+    if node.field("business_days").is_some() {
+        r.error(&node.span, "not built yet: business days; targets run on elapsed time");
+        return None;
+    }
+    let expected = "a duration such as `1h30m`, promised_ship_by or promised_deliver_by";
+    r.parsed(node, expected, |text| match text {
+        "promised_ship_by" => Ok(Target::PromisedShipBy),
+        "promised_deliver_by" => Ok(Target::PromisedDeliverBy),
+        _ => match units::duration(text) {
+            Ok(Millis::ZERO) => Err("it must be longer than 0s".to_owned()),
+            Ok(length) => Ok(Target::Duration(length)),
+            Err(why) => Err(did_you_mean(text, ["promised_ship_by", "promised_deliver_by"]).unwrap_or(why)),
+        },
+    })
+}
+
+fn rungs(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Rung>> {
+    ascending(r, node, rung, |rung| rung.after.get())
+}
+
+fn rung(r: &mut Reader<'_>, node: &Node) -> Option<Rung> {
+    if !matches!(node.value, Value::Map(_)) {
+        return Some(Rung { after: values::some_duration(r, node)?, severity: None, owner: None, route: None });
+    }
+    r.fields(node, |f| {
+        let after = f.required("after", values::some_duration);
+        let severity = f.optional("severity", values::severity);
+        let owner = f.optional("owner", |r, n| name_or_list(r, n, "owner"));
+        let route = f.optional("route", |r, n| name_or_list(r, n, "route"));
+        Some(Rung { after: after?, severity: severity?, owner: owner?, route: route? })
+    })
+}
+
+/// A list in which each entry lies above the one before.
+fn ascending<T>(
+    r: &mut Reader<'_>,
+    node: &Node,
+    read: impl Fn(&mut Reader<'_>, &Node) -> Option<T>,
+    figure: impl Fn(&T) -> i64,
+) -> Option<Vec<T>> {
+    let mut last = None;
+    r.list(node, |r, node| {
+        let entry = read(r, node)?;
+        let current = figure(&entry);
+        if last.replace(current).is_some_and(|last| last >= current) {
+            r.error(&node.span, "each must lie above the one before");
+            return None;
+        }
+        Some(entry)
+    })
+}
+
+fn condition(r: &mut Reader<'_>, node: &Node) -> Option<Condition> {
+    let text = r.scalar(node, "a condition such as `order.attributes.channel == \"web\"`")?;
+    match Condition::compile(&text) {
+        Ok(condition) => Some(condition),
+        Err(e) => {
+            let span = e.offset.and_then(|at| within(r.file(), node, &text, at)).unwrap_or(node.span.clone());
+            r.error(&span, e.message);
+            None
+        }
+    }
+}
+
+/// Where a byte of a scalar's text stands in the file: exact where its line stands there as it is, which only escapes
+/// and folded lines prevent.
+fn within(file: &SourceFile, node: &Node, text: &str, at: usize) -> Option<Range<usize>> {
+    let line_start = text.get(..at)?.rfind('\n').map_or(0, |i| i + 1);
+    let line = text.get(line_start..)?.lines().next()?;
+    let found = file.slice(&node.span).find(line)?;
+    let start = node.span.start + found + (at - line_start);
+    let length = text.get(at..)?.chars().next().map_or(0, char::len_utf8);
+    Some(start..start + length)
+}

@@ -1,0 +1,321 @@
+//! orderwatch.yaml into [`Config`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::domain::{Millis, Str};
+use crate::policy::Policies;
+
+use super::kafka_properties;
+use super::read::{Fields, Reader, quoted};
+use super::units;
+use super::values;
+use super::yaml::Node;
+use super::{
+    Config, Delivery, Format, HttpConfig, KafkaConfig, OutputsConfig, SnapshotsConfig, StartConfig, StartFrom,
+    StreamConfig,
+};
+
+const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("protobuf", Format::Protobuf)];
+const SNAPSHOT_SCHEMES: [&str; 5] = ["file", "s3", "gs", "az", "abfss"];
+
+/// Topics by route.
+type Routes = BTreeMap<Str, Str>;
+
+/// Opens the policy file that `policies:` names; says what is wrong itself.
+pub type OpenPolicies<'a> = &'a mut dyn FnMut(&mut Reader<'_>, &Node) -> Option<(PathBuf, Arc<Policies>)>;
+
+/// Reads the whole file, and through `open_policies` the other one, so that the errors of both come at once.
+pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>) -> Option<Config> {
+    r.fields(root, |f| {
+        let kafka = f.required("kafka", kafka);
+        let streams = f.required("streams", streams);
+        let outputs = f.or("outputs", OutputsConfig::default(), outputs);
+        let routes = f.or("routes", BTreeMap::new(), routes);
+        let delivery = f.or("delivery", Delivery::default(), |r, n| {
+            r.one_of(n, &[("exactly_once", Delivery::ExactlyOnce), ("at_least_once", Delivery::AtLeastOnce)])
+        });
+        let grace = f.or("grace", Millis::from_secs(5), values::duration);
+        let start = f.or("start", StartConfig { from: StartFrom::Earliest, publish_after: None }, start);
+        let max_future_skew = f.or("max_future_skew", minutes(5), values::duration);
+        let max_past_skew = f.or("max_past_skew", days(400), values::some_duration);
+        let retain_closed = f.or("retain_closed", days(30), values::duration);
+        let remember_closed = f.or("remember_closed", days(90), values::duration);
+        let max_open = f.or("max_open", days(180), values::some_duration);
+        let max_record_bytes = f.or("max_record_bytes", 1 << 20, values::byte_size);
+        let backlog_grid = f.or("backlog_grid", Millis::from_secs(10), values::some_duration);
+        let snapshots = f.or("snapshots", SnapshotsConfig::default(), snapshots);
+        let http = f.or("http", HttpConfig::default(), http);
+        let policies = f.required("policies", |r, n| open_policies(r, n));
+        if let (Some(streams), Some(outputs), Some(routes)) = (&streams, &outputs, &routes) {
+            topics_apart(f, streams, outputs, routes);
+        }
+        let (policies_path, policies) = policies?;
+        Some(Config {
+            kafka: kafka?,
+            streams: streams?,
+            outputs: outputs?,
+            routes: routes?,
+            delivery: delivery?,
+            grace: grace?,
+            start: start?,
+            max_future_skew: max_future_skew?,
+            max_past_skew: max_past_skew?,
+            retain_closed: retain_closed?,
+            remember_closed: remember_closed?,
+            max_open: max_open?,
+            max_record_bytes: max_record_bytes?,
+            backlog_grid: backlog_grid?,
+            snapshots: snapshots?,
+            http: http?,
+            policies_path,
+            policies,
+        })
+    })
+}
+
+const fn minutes(n: i64) -> Millis {
+    Millis::from_secs(n * 60)
+}
+
+const fn days(n: i64) -> Millis {
+    Millis::from_secs(n * 86_400)
+}
+
+fn kafka(r: &mut Reader<'_>, node: &Node) -> Option<KafkaConfig> {
+    r.fields(node, |f| {
+        let brokers = f.required("brokers", values::text);
+        let group_id = f.or("group_id", Str::new("orderwatch"), values::text);
+        let properties = f.or("properties", BTreeMap::new(), kafka_properties::properties);
+        Some(KafkaConfig { brokers: brokers?.to_string(), group_id: group_id?, properties: properties? })
+    })
+}
+
+fn streams(r: &mut Reader<'_>, node: &Node) -> Option<Vec<StreamConfig>> {
+    let mut seen: HashMap<Str, usize> = HashMap::new();
+    let streams = r.list(node, |r, node| {
+        let stream = stream(r, node)?;
+        let line = r.file().position(node.span.start).0;
+        if let Some(first) = seen.insert(stream.topic.clone(), line) {
+            r.error(&node.span, format!("the topic {} is a stream already (line {first})", quoted(&stream.topic)));
+            return None;
+        }
+        Some(stream)
+    })?;
+    if streams.is_empty() || u16::try_from(streams.len()).is_err() {
+        r.error(&node.span, "expected at least one stream, and at most 65,535");
+        return None;
+    }
+    Some(streams)
+}
+
+fn stream(r: &mut Reader<'_>, node: &Node) -> Option<StreamConfig> {
+    r.fields(node, |f| {
+        let topic = f.required("topic", values::topic);
+        let format = f.or("format", Format::Json, |r, n| r.one_of(n, &FORMATS));
+        let grace = f.optional("grace", values::duration);
+        let require = f.or("require", Vec::new(), |r, n| r.list(n, required_field));
+        let entity = f.optional("entity", values::entity);
+        f.not_built("id", "streams of other entities than orders");
+        f.not_built("key", "stock, keyed by sku");
+        entity?;
+        Some(StreamConfig { topic: topic?, format: format?, grace: grace?, require: require? })
+    })
+}
+
+/// A field that an event may carry, by the name that it has in JSON.
+fn required_field(r: &mut Reader<'_>, node: &Node) -> Option<Str> {
+    const FIELDS: [&str; 12] = [
+        "event_time",
+        "source",
+        "total",
+        "lines",
+        "promised_ship_by",
+        "promised_deliver_by",
+        "payment_id",
+        "capture_id",
+        "amount",
+        "fee",
+        "fulfillment_id",
+        "reason",
+    ];
+    r.parsed(node, "`attributes.NAME` or a field of an event", |text| {
+        let attribute = text.strip_prefix("attributes.").is_some_and(|name| !name.is_empty());
+        if attribute || FIELDS.contains(&text) {
+            Ok(Str::new(text))
+        } else {
+            Err(format!("fields: {}", FIELDS.join(", ")))
+        }
+    })
+}
+
+fn outputs(r: &mut Reader<'_>, node: &Node) -> Option<OutputsConfig> {
+    r.fields(node, |f| {
+        let default = OutputsConfig::default();
+        let sla = f.or("sla", default.sla, values::topic);
+        let backlog = f.or("backlog", default.backlog, values::topic);
+        let reconciliation = f.or("reconciliation", default.reconciliation, values::topic);
+        let current = f.or("current", default.current, values::topic);
+        let dead_letters = f.or("dead_letters", default.dead_letters, values::topic);
+        let control = f.or("control", default.control, values::topic);
+        let format = f.or("format", default.format, |r, n| r.one_of(n, &FORMATS));
+        let create_topics = f.or("create_topics", default.create_topics, values::boolean);
+        let topic_config = f.or("topic_config", default.topic_config, topic_config);
+        Some(OutputsConfig {
+            sla: sla?,
+            backlog: backlog?,
+            reconciliation: reconciliation?,
+            current: current?,
+            dead_letters: dead_letters?,
+            control: control?,
+            format: format?,
+            create_topics: create_topics?,
+            topic_config: topic_config?,
+        })
+    })
+}
+
+fn topic_config(r: &mut Reader<'_>, node: &Node) -> Option<BTreeMap<String, String>> {
+    let entries = r.entries(node, |r, key, node| {
+        let value = match key.name.as_str() {
+            "cleanup.policy" => {
+                r.error(&key.span, "orderwatch sets it: histories are kept by time, the latest states are compacted");
+                return None;
+            }
+            "replication.factor" => values::at_least(1)(r, node)?.to_string(),
+            _ => r.scalar(node, "a value")?.into_owned(),
+        };
+        Some((key.name.clone(), value))
+    })?;
+    Some(entries.into_iter().collect())
+}
+
+fn routes(r: &mut Reader<'_>, node: &Node) -> Option<Routes> {
+    let entries = r.entries(node, |r, key, node| {
+        let topic = r.fields(node, |f| f.required("topic", values::topic))?;
+        Some((Str::new(&key.name), topic))
+    })?;
+    Some(entries.into_iter().collect())
+}
+
+/// What a topic is used for; only uses of the same kind may share one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Input,
+    History,
+    Alone,
+    Route,
+}
+
+/// A topic that is read and written would feed itself, and what is compacted or internal holds nothing else.
+fn topics_apart(f: &mut Fields<'_, '_, '_>, streams: &[StreamConfig], outputs: &OutputsConfig, routes: &Routes) {
+    let given = |group: &str, name: &str| f.node(group).and_then(|n| n.field(name));
+    let mut uses: Vec<(&Str, String, Use, Option<&Node>)> = Vec::new();
+    for (i, stream) in streams.iter().enumerate() {
+        let node = f.node("streams").and_then(|n| n.item(i)).and_then(|n| n.field("topic"));
+        uses.push((&stream.topic, format!("streams[{i}]"), Use::Input, node));
+    }
+    for (name, topic, kind) in [
+        ("sla", &outputs.sla, Use::History),
+        ("backlog", &outputs.backlog, Use::History),
+        ("reconciliation", &outputs.reconciliation, Use::History),
+        ("current", &outputs.current, Use::Alone),
+        ("dead_letters", &outputs.dead_letters, Use::Alone),
+        ("control", &outputs.control, Use::Alone),
+    ] {
+        uses.push((topic, format!("outputs.{name}"), kind, given("outputs", name)));
+    }
+    for (route, topic) in routes {
+        uses.push((
+            topic,
+            format!("routes.{route}"),
+            Use::Route,
+            given("routes", route).and_then(|n| n.field("topic")),
+        ));
+    }
+    let mut taken: HashMap<&Str, (&str, Use, Option<&Node>)> = HashMap::new();
+    for (topic, name, kind, node) in &uses {
+        match taken.get(topic) {
+            Some((_, other, _)) if other == kind && matches!(kind, Use::History | Use::Route) => {}
+            Some((other_name, other, other_node)) => {
+                let why = match other {
+                    Use::Input => "orderwatch would read what it writes",
+                    Use::History => "every exception of the route would stand there twice",
+                    Use::Alone | Use::Route => "it must have a topic of its own",
+                };
+                let span = node.or(*other_node).map_or(0..0, |n| n.span.clone());
+                let message = format!("{name}: the topic {} is that of {other_name} already", quoted(topic));
+                f.reader.error_with_help(&span, message, Some(why.to_owned()));
+            }
+            None => {
+                taken.insert(topic, (name, *kind, *node));
+            }
+        }
+    }
+}
+
+fn start(r: &mut Reader<'_>, node: &Node) -> Option<StartConfig> {
+    r.fields(node, |f| {
+        let from = f.or("from", StartFrom::Earliest, start_from);
+        let publish_after = f.or("publish_after", None, |r, n| {
+            r.parsed(n, "`start` or a time such as `2026-11-21T10:00:00Z`", |text| match text {
+                "start" => Ok(None),
+                _ => units::instant(text).map(Some),
+            })
+        });
+        Some(StartConfig { from: from?, publish_after: publish_after? })
+    })
+}
+
+fn start_from(r: &mut Reader<'_>, node: &Node) -> Option<StartFrom> {
+    let expected = "`earliest`, `latest`, a time such as `2026-11-21T10:00:00Z`, or `-30d`";
+    r.parsed(node, expected, |text| match (text, text.strip_prefix('-')) {
+        ("earliest", _) => Ok(StartFrom::Earliest),
+        ("latest", _) => Ok(StartFrom::Latest),
+        (_, Some(ago)) => units::duration(ago).map(StartFrom::Ago),
+        _ => units::instant(text).map(StartFrom::At),
+    })
+}
+
+fn snapshots(r: &mut Reader<'_>, node: &Node) -> Option<SnapshotsConfig> {
+    r.fields(node, |f| {
+        let default = SnapshotsConfig::default();
+        let url = f.or("url", default.url, |r, n| {
+            r.parsed(n, "a URL such as `file:///var/lib/orderwatch/snapshots`", |text| match url::Url::parse(text) {
+                Ok(url) if SNAPSHOT_SCHEMES.contains(&url.scheme()) => Ok(text.to_owned()),
+                Ok(_) => {
+                    Err(format!("it begins with one of {}", SNAPSHOT_SCHEMES.map(|s| format!("{s}://")).join(", ")))
+                }
+                Err(e) => Err(e.to_string()),
+            })
+        });
+        let every = f.or("every", default.every, values::some_duration);
+        let keep = f.or("keep", default.keep, values::count);
+        Some(SnapshotsConfig { url: url?, every: every?, keep: keep? })
+    })
+}
+
+fn http(r: &mut Reader<'_>, node: &Node) -> Option<HttpConfig> {
+    r.fields(node, |f| {
+        let default = HttpConfig::default();
+        let listen = f.or("listen", default.listen, |r, n| {
+            r.parsed(n, "an address and port such as `127.0.0.1:8080`", |text| match text.rsplit_once(':') {
+                Some((host, port)) if !host.is_empty() => match units::integer::<u16>(port) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(_) => Err("the port is no number up to 65535".to_owned()),
+                },
+                _ => Err("both a host and a port are needed".to_owned()),
+            })
+        });
+        let advertised = f.or("advertised", None, |r, n| {
+            r.parsed(n, "a URL such as `http://host:8080`", |text| match url::Url::parse(text) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(text.to_owned())),
+                Ok(_) => Err("it begins with http:// or https://".to_owned()),
+                Err(e) => Err(e.to_string()),
+            })
+        });
+        let token = f.or("token", None, values::text_or_none);
+        Some(HttpConfig { listen: listen?, advertised: advertised?, token: token? })
+    })
+}
