@@ -65,8 +65,13 @@ impl Encoder {
         };
         let history = self.history(exception.kind);
         let mut records = vec![record(history, None, subject.clone())];
-        if let Some(own) = self.config.routes.get(&exception.route).filter(|own| *own != history) {
-            records.push(record(own, None, subject.clone()));
+        for route in exception.earlier_routes.iter().chain([&exception.route]) {
+            // Two routes may share a topic, and a route's topic may be the kind's.
+            if let Some(own) = self.config.routes.get(route)
+                && records.iter().all(|r| r.topic != *own)
+            {
+                records.push(record(own, None, subject.clone()));
+            }
         }
         records.push(record(&self.config.current, Some(shard), key(&exception.exception_id)));
         records

@@ -99,6 +99,15 @@ fn a_route_whose_topic_is_the_kind_s_own_is_written_once() {
 }
 
 #[test]
+fn a_close_goes_where_its_opening_went_although_a_rung_moved_it() {
+    let mut resolved = samples::sla();
+    resolved.earlier_routes = vec![std::mem::replace(&mut resolved.route, "recon".into())];
+    let records = publish(&encoder(Format::Json, None), resolved);
+    let topics: Vec<_> = records.iter().map(|r| r.topic.as_str()).collect();
+    assert_eq!(topics, ["sla-exceptions", "payments-exceptions", "reconciliation-exceptions", "exceptions-current"]);
+}
+
+#[test]
 fn a_tombstone_goes_to_current_alone() {
     let records = encoder(Format::Json, None).transition(&Transition::Tombstone("e-1".into()), 2);
     let tombstone = OutputRecord {

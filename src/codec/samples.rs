@@ -49,6 +49,7 @@ pub(super) fn sla() -> Exception {
         attributes: vec![("channel".into(), AttributeValue::Text("web".into()))],
         backlog: None,
         check: None,
+        earlier_routes: Vec::new(),
         replay: None,
     }
 }
@@ -112,6 +113,7 @@ pub(super) fn reconciliation() -> Exception {
             actual: Some(12000),
             currency: Currency::parse("EUR"),
         }),
+        earlier_routes: Vec::new(),
         replay: Some("last week".into()),
         ..sla()
     }

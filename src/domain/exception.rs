@@ -199,6 +199,8 @@ pub struct Exception {
     pub backlog: Option<BacklogFigures>,
     /// For a check.
     pub check: Option<CheckFigures>,
+    /// Routes that were told of this incarnation before an escalation rung named another: its close goes there too.
+    pub earlier_routes: Vec<Str>,
     /// The replay's name, where a replay made it.
     pub replay: Option<Str>,
 }

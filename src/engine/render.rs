@@ -4,7 +4,7 @@ use crate::domain::exception::exception_id;
 use crate::domain::{Event, EventRef, Evidence, Exception, Kind, PolicyRef, Status, Str, Subject, Timestamp};
 use crate::policy::case::{Case, CaseClock};
 use crate::policy::view::OrderView;
-use crate::policy::{Policies, Responsibility, Rung, Settings};
+use crate::policy::{Policies, Responsibility, Rung, Settings, escalate};
 
 use super::reconcile::Step;
 
@@ -60,7 +60,7 @@ impl Renderer<'_> {
         }
         match step.status {
             Status::Opened => self.open(&mut exception, case),
-            Status::Escalated => escalate(&mut exception, label, step.level),
+            Status::Escalated => escalate(&mut exception, label.rungs, step.level),
             Status::Averted | Status::Resolved | Status::Cancelled => self.close(&mut exception, case),
             Status::Retracted => self.retract(&mut exception, case),
             Status::AtRisk => follow(&mut exception, case, self, step.frontier),
@@ -101,6 +101,7 @@ impl Renderer<'_> {
             attributes: view.as_of(case.started_at).attributes,
             backlog: None,
             check: case.figures.clone(),
+            earlier_routes: Vec::new(),
             replay: self.settings.replay.clone(),
         }
     }
@@ -190,18 +191,4 @@ fn follow(exception: &mut Exception, case: Option<&Case<'_>>, renderer: &Rendere
     exception.started_at = Some(case.started_at);
     exception.trigger = Some(renderer.event_ref(case.trigger));
     elapse(exception, case, Some(frontier));
-}
-
-fn escalate(exception: &mut Exception, label: &Label<'_>, level: u32) {
-    exception.escalation_level = level;
-    // Rungs passed over count as well: the last one to name a thing is in force.
-    for rung in label.rungs.iter().take(level as usize) {
-        exception.severity = rung.severity.unwrap_or(exception.severity);
-        if let Some(owner) = &rung.owner {
-            exception.owner = owner.clone();
-        }
-        if let Some(route) = &rung.route {
-            exception.route = route.clone();
-        }
-    }
 }

@@ -14,7 +14,7 @@ pub mod view;
 
 use std::sync::Arc;
 
-use crate::domain::{Millis, Severity, Str, Timestamp};
+use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 
 pub use backlog::Backlog;
 pub use checks::CheckPolicy;
@@ -64,6 +64,22 @@ pub struct Rung {
     pub owner: Option<Str>,
     /// The route named from this rung on, where it changes. It does not move the topic.
     pub route: Option<Str>,
+}
+
+/// Climbs an exception to rung `level`: every rung on the way changes what it names, also one that was passed over, and
+/// what it leaves out stays.
+pub fn escalate(exception: &mut Exception, rungs: &[Rung], level: u32) {
+    let passed = exception.escalation_level as usize;
+    for rung in rungs.iter().take(level as usize).skip(passed) {
+        exception.severity = rung.severity.unwrap_or(exception.severity);
+        exception.owner = rung.owner.clone().unwrap_or_else(|| exception.owner.clone());
+        let Some(route) = rung.route.as_ref().filter(|route| **route != exception.route) else { continue };
+        let before = std::mem::replace(&mut exception.route, route.clone());
+        if !exception.earlier_routes.contains(&before) {
+            exception.earlier_routes.push(before);
+        }
+    }
+    exception.escalation_level = level;
 }
 
 /// The settings of orderwatch.yaml that the engine judges by.

@@ -12,7 +12,7 @@ use crate::domain::{
     Str, Subject, Timestamp,
 };
 
-/// One exception's value. `group`, `backlog` and `check` are there only where they say something.
+/// One exception's value. `group`, `backlog`, `check` and `earlier_routes` are there only where they say something.
 #[derive(Serialize, serde::Deserialize)]
 struct Body {
     exception_id: Str,
@@ -50,6 +50,8 @@ struct Body {
     backlog: Option<BacklogFigures>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     check: Option<CheckFigures>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier_routes: Vec<Str>,
 }
 
 pub(in crate::codec) fn write(exception: &Exception) -> Vec<u8> {
@@ -95,6 +97,7 @@ pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> 
         attributes: body.attributes.0,
         backlog: body.backlog,
         check: body.check,
+        earlier_routes: body.earlier_routes,
         replay: body.replay,
     })
 }
@@ -136,6 +139,7 @@ impl From<&Exception> for Body {
             frontier: e.frontier,
             detected_at: e.detected_at,
             attributes: Pairs(e.attributes),
+            earlier_routes: e.earlier_routes,
             replay: e.replay,
             group,
             backlog: e.backlog,

@@ -58,6 +58,7 @@ fn message(e: &Exception) -> v1::Exception {
             actual: c.actual,
             currency: c.currency.map(|c| c.to_string()),
         }),
+        earlier_routes: e.earlier_routes.iter().map(Str::to_string).collect(),
         replay: e.replay.as_deref().map(str::to_owned),
     }
 }
@@ -95,6 +96,7 @@ pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> 
         detected_at: time("detected_at", m.detected_at.as_ref())?.ok_or_else(|| lacks("detected_at"))?,
         backlog: m.backlog.map(backlog_of),
         check: m.check.as_ref().map(check_of).transpose()?,
+        earlier_routes: m.earlier_routes.iter().map(Str::new).collect(),
         replay: m.replay.as_deref().map(Str::from),
         attributes: m.attributes.into_iter().map(|(name, value)| (Str::from(name), scalar_of(value))).collect(),
     })

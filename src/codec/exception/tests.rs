@@ -89,7 +89,7 @@ fn exception() -> impl Strategy<Value = Exception> {
     let times = (of(event_ref()), of(time()), of(time()), of(time()), of(time()), of(event_ref()), time(), time());
     let figures = (any::<[Option<i64>; 3]>(), any::<Option<u8>>(), any::<u32>(), of(backlog()), of(check()));
     let evidence = of(prop_oneof![Just(Evidence::Absent), Just(Evidence::Late)]);
-    let rest = (evidence, btree_map(text(), value(), 0..6), of(text()));
+    let rest = (evidence, btree_map(text(), value(), 0..6), of(text()), prop::collection::vec(text(), 0..3));
     (head, whose, times, figures, rest).prop_map(|(head, whose, times, figures, rest)| Exception {
         exception_id: head.0,
         sequence: head.1,
@@ -121,6 +121,7 @@ fn exception() -> impl Strategy<Value = Exception> {
         check: figures.4,
         evidence: rest.0,
         attributes: rest.1.into_iter().collect(),
+        earlier_routes: rest.3,
         replay: rest.2,
     })
 }

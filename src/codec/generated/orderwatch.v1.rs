@@ -204,6 +204,9 @@ pub struct Exception {
     /// The replay's name, where a replay made it.
     #[prost(string, optional, tag = "32")]
     pub replay: ::core::option::Option<::prost::alloc::string::String>,
+    /// Routes that were told of this incarnation before an escalation rung named another: its close goes there too.
+    #[prost(string, repeated, tag = "33")]
+    pub earlier_routes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// What it is about.
     #[prost(oneof = "exception::Subject", tags = "7, 8")]
     pub subject: ::core::option::Option<exception::Subject>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Exception, ExceptionId, Kind, Millis, PolicyRef, Status, Timestamp};
 use crate::engine::Transition;
+use crate::policy::escalate;
 use crate::policy::{Backlog, Settings};
 
 use super::Grid;
@@ -199,6 +200,7 @@ fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Except
         attributes: Vec::new(),
         backlog: None,
         check: None,
+        earlier_routes: Vec::new(),
         replay: verdict.settings.replay.clone(),
     }
 }
@@ -214,16 +216,9 @@ fn follows(verdict: &Verdict<'_>, last: &Exception) -> Exception {
     }
 }
 
-/// The rungs up to the level in force change what they name; what they leave out stays.
 fn escalated(verdict: &Verdict<'_>, last: &Exception) -> Exception {
     let mut next = Exception { status: Status::Escalated, ..follows(verdict, last) };
-    let rungs = verdict.policy.escalate_after.iter().take(verdict.level as usize).skip(last.escalation_level as usize);
-    for rung in rungs {
-        next.severity = rung.severity.unwrap_or(next.severity);
-        next.owner = rung.owner.clone().unwrap_or(next.owner);
-        next.route = rung.route.clone().unwrap_or(next.route);
-    }
-    next.escalation_level = verdict.level;
+    escalate(&mut next, &verdict.policy.escalate_after, verdict.level);
     next
 }
 

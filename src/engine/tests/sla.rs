@@ -330,6 +330,7 @@ fn an_abort_takes_nothing_for_published() {
 #[test]
 fn owner_and_severity_follow_the_rungs_and_the_attributes_are_those_at_the_start() {
     let mut policy = sla("order.placed", "payment.captured", 60);
+    policy.escalate_after[0].route = Some("management".into());
     policy.escalate_after[1].owner = Some("boss".into());
     let mut s = Story::new(policies(vec![policy], vec![]));
     s.read(attribute(event("order.placed", 0), "region", "EU"));
@@ -340,6 +341,8 @@ fn owner_and_severity_follow_the_rungs_and_the_attributes_are_those_at_the_start
     assert_eq!(s.published[1].attributes[0].1.to_string(), "EU");
     assert_eq!(s.published[1].owner, "team");
     assert_eq!(s.published[2].owner, "boss");
+    assert_eq!(s.published[2].route, "management", "a rung passed over counts as well");
+    assert_eq!(s.published[2].earlier_routes, ["desk"]);
     assert_eq!(s.published[2].status, Status::Escalated);
 }
 
