@@ -6,6 +6,8 @@
 
 mod check;
 mod completions;
+pub mod log;
+mod snapshot;
 
 use std::error::Error;
 use std::fmt;
@@ -28,6 +30,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Snapshot(snapshot::Args),
     Completions(completions::Args),
 }
 
@@ -64,6 +67,7 @@ pub enum Failure {
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Check(args) => check::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args),
     };
     match outcome {
