@@ -6,8 +6,7 @@
 
 mod check;
 mod completions;
-pub mod log;
-mod snapshot;
+mod replay;
 
 use std::error::Error;
 use std::fmt;
@@ -30,8 +29,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
-    Snapshot(snapshot::Args),
     Completions(completions::Args),
+    Replay(replay::Args),
 }
 
 /// `--config`, for the commands that need one: `#[command(flatten)] config: ConfigFile`.
@@ -67,8 +66,8 @@ pub enum Failure {
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Check(args) => check::run(args),
-        Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Replay(args) => replay::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

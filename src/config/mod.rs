@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::codec::Format;
+use crate::codec::{Requirement, StreamCodec};
 use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::{Policies, Settings};
 
@@ -189,6 +190,22 @@ impl Config {
             publish_after: self.start.publish_after.unwrap_or(Timestamp::MIN),
             replay: None,
         }
+    }
+}
+
+impl Config {
+    /// How each stream's records are read, in the order of `streams:`.
+    pub fn stream_codecs(&self) -> Vec<StreamCodec> {
+        let codec = |stream: &StreamConfig| StreamCodec {
+            topic: stream.topic.clone(),
+            format: stream.format,
+            // Names that are no field were refused when the file was read.
+            require: stream.require.iter().filter_map(|name| Requirement::parse(name)).collect(),
+            max_record_bytes: self.max_record_bytes,
+            max_future_skew: self.max_future_skew,
+            max_past_skew: self.max_past_skew,
+        };
+        self.streams.iter().map(codec).collect()
     }
 }
 

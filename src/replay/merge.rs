@@ -7,34 +7,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::codec::RawRecord;
-use crate::domain::{Event, Position, Timestamp};
+use crate::domain::{Position, Timestamp};
 use crate::engine::frontier::EffectiveTime;
 
 use super::ReplayError;
+use super::decode::{Content, Decoded};
 use super::dump::{Dump, StreamPartition};
 use super::index::{Cursor, PartitionIndex};
 use super::line::Line;
-
-/// What a record turned out to be.
-#[derive(Debug, PartialEq)]
-pub enum Content {
-    /// An event.
-    Event(Box<Event>),
-    /// A dead letter, for this reason (the code of its `orderwatch-error` header).
-    DeadLetter(&'static str),
-    /// A record without a value.
-    Tombstone,
-}
-
-/// A record decoded, and whether its time counts for the partition's effective time.
-#[derive(Debug, PartialEq)]
-pub struct Decoded {
-    /// What it is.
-    pub content: Content,
-    /// False for a dead letter whose event time lies too far from its record time (DESIGN section 3): its record time
-    /// is not to be trusted.
-    pub time_counts: bool,
-}
 
 /// The next record of the merge.
 #[derive(Debug)]

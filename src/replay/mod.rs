@@ -3,6 +3,7 @@
 //! - [`line`]: one line of a dump, as `kcat -C -J` writes it.
 //! - [`index`]: where the records of a partition lie in the dump, in offset order, in a few bytes each.
 //! - [`dump`]: reads a dump once from end to end, checks every line and fills the index.
+//! - [`decode`]: bytes to events, or to a dead letter's reason.
 //! - [`merge`]: the records of all partitions, merged on (effective time, stream, partition, offset).
 //! - [`drive`]: one [`crate::engine::Shard`] for each partition number, and the frontier that runs through the records.
 //! - [`summary`]: what is counted on the way; [`output`]: where the exceptions go.
@@ -11,6 +12,7 @@
 //! A dump of many gigabytes needs memory for its index (about 5 bytes a record where the partitions' lines stand in
 //! offset order), one record of each partition and the shards.
 
+pub mod decode;
 pub mod drive;
 pub mod dump;
 pub mod index;

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::codec::RawRecord;
+use crate::codec::StreamCodec;
 use crate::domain::{Exception, Timestamp};
 use crate::engine::Transition;
 use crate::policy::{Policies, Settings};
 
+use super::decode::{Content, decode};
 use super::drive::Drive;
 use super::dump::Dump;
-use super::merge::{Content, Decoded, Merge};
+use super::merge::Merge;
 use super::summary::Summary;
 use super::{ReplayError, Step};
 
@@ -19,6 +20,8 @@ const REPORT_EVERY: u64 = 1024;
 /// What a replay is run with.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// How each stream is read, in the order of `streams:`.
+    pub codecs: Vec<StreamCodec>,
     /// The policies in force from the first record on.
     pub policies: Arc<Policies>,
     /// The settings, with `publish_after` at `Timestamp::MIN` and `replay` set.
@@ -38,12 +41,11 @@ pub struct Plan {
 pub fn replay(
     dump: &Dump,
     plan: &Plan,
-    decode: impl FnMut(&RawRecord<'_>) -> Decoded,
     write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Summary, ReplayError> {
     let mut summary = Summary::default();
-    let mut merge = Merge::new(dump, plan.clock, decode)?;
+    let mut merge = Merge::new(dump, plan.clock, |raw| decode(&plan.codecs, raw))?;
     let partitions = dump.partitions().keys().map(|(_, partition)| *partition);
     let mut drive = Drive::new(partitions, &plan.policies, &plan.settings);
     let mut records = 0;

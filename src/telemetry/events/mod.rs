@@ -7,8 +7,6 @@ mod input;
 mod output;
 mod process;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 
 pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{

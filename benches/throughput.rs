@@ -1,0 +1,182 @@
+//! `make bench`: events a second of decoding, of the engine, and of a replay from a file, over a generated shop whose
+//! exceptions are known. A figure is printed only after the exceptions were counted and found right.
+//!
+//! `cargo bench -- 50000` takes another number of orders.
+
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orderwatch::codec::{self, Format, RawRecord, StreamCodec, encode_exception};
+use orderwatch::config;
+use orderwatch::demo::log::{ShopLog, TOPICS};
+use orderwatch::demo::policies;
+use orderwatch::demo::shop::Shop;
+use orderwatch::demo::truth::{Counts, Truth};
+use orderwatch::domain::{Event, Exception, Millis, Str, StreamId, Timestamp};
+use orderwatch::engine::Transition;
+use orderwatch::policy::{Policies, Settings};
+use orderwatch::replay::drive::Drive;
+use orderwatch::replay::{Dump, Plan, ReplayError, replay};
+
+const PARTITIONS: i32 = 6;
+const ROUNDS: usize = 3;
+const DAY: i64 = 86_400_000;
+
+fn main() {
+    let orders = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(200_000);
+    let bench = Bench::new(orders);
+    let breaching = bench.truth.breaching as f64 * 100.0 / orders as f64;
+    println!(
+        "{orders} orders, {} events, {breaching:.1} % break the promise of payment or of shipment; {PARTITIONS} shards, one thread",
+        bench.log.records.len()
+    );
+    bench.report("decode", |bench| bench.decode());
+    bench.report("engine", |bench| bench.engine());
+    bench.report("replay from a file", |bench| bench.replay());
+}
+
+/// What every measurement takes.
+struct Bench {
+    log: ShopLog,
+    truth: Truth,
+    plan: Plan,
+    dump: tempfile::NamedTempFile,
+}
+
+impl Bench {
+    fn new(orders: u64) -> Self {
+        let minute = Millis::from_secs(60);
+        let opened_at = Timestamp::from_millis(1_750_000_000_000);
+        let shop = Shop { seed: 7, opened_at, minute, stoppage: None };
+        let log = ShopLog::new(&shop, orders, Millis::from_secs(1), PARTITIONS);
+        let end = log.records.last().expect("a shop has events").event.at + Millis::new(DAY);
+        let mut truth = Truth::new(&shop, Millis::ZERO, end);
+        log.stories.iter().for_each(|story| truth.tell(story));
+        let (policies, _) =
+            config::parse_policies("policies.yaml", &policies::yaml(minute)).expect("the shop's policies");
+        let plan = plan(policies, end);
+        let dump = tempfile::NamedTempFile::new().expect("a temporary file");
+        let mut out = BufWriter::new(dump.as_file());
+        log.dump_lines().for_each(|line| out.write_all(&line).expect("the dump is written"));
+        out.flush().expect("the dump is written");
+        drop(out);
+        Bench { log, truth, plan, dump }
+    }
+
+    /// Runs a measurement some times and prints the median.
+    fn report(&self, name: &str, run: impl Fn(&Self) -> Duration) {
+        let mut times: Vec<Duration> = (0..ROUNDS).map(|_| run(self)).collect();
+        times.sort();
+        let seconds = times.get(ROUNDS / 2).expect("there are rounds").as_secs_f64();
+        let events = self.log.records.len() as f64;
+        println!("{name:20} {:>10.0} events/s   {:6.2} µs/event", events / seconds, seconds * 1e6 / events);
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let decode = |record: &orderwatch::demo::log::LogRecord| {
+            let raw = RawRecord {
+                stream: StreamId(record.stream),
+                partition: record.partition,
+                offset: record.offset,
+                timestamp: Some(record.event.at),
+                key: Some(record.event.order_id.as_bytes()),
+                value: Some(record.event.payload.as_bytes()),
+                headers: &[],
+            };
+            codec::decode(&self.plan.codecs[usize::from(record.stream)], &raw).expect("the shop sends events")
+        };
+        self.log.records.iter().map(decode).collect()
+    }
+
+    fn decode(&self) -> Duration {
+        let began = Instant::now();
+        let events = self.events();
+        let took = began.elapsed();
+        assert_eq!(events.len(), self.log.records.len());
+        took
+    }
+
+    fn engine(&self) -> Duration {
+        let events = self.events();
+        let mut counts = Counts::new();
+        let mut publish = |transition: Transition| -> Result<(), ReplayError> {
+            if let Transition::Publish(exception) = transition {
+                count(&mut counts, &exception);
+            }
+            Ok(())
+        };
+        let began = Instant::now();
+        let mut drive = Drive::new(0..PARTITIONS, &self.plan.policies, &self.plan.settings);
+        for event in events {
+            drive.advance(event.record_time, &mut publish).expect("counting does not fail");
+            drive.apply(event, &mut publish).expect("counting does not fail").expect("the shop's events are facts");
+        }
+        drive.advance(self.plan.to.expect("the bench has an end"), &mut publish).expect("counting does not fail");
+        drive.finish(&mut publish).expect("counting does not fail");
+        let took = began.elapsed();
+        assert_eq!(counts, self.truth.counts, "the engine is wrong");
+        took
+    }
+
+    fn replay(&self) -> Duration {
+        let topics: Vec<Str> = TOPICS.map(Str::new).into();
+        let mut out = BufWriter::new(tempfile::tempfile().expect("a temporary file"));
+        let mut counts = Counts::new();
+        let mut write = |exception: &Exception| {
+            count(&mut counts, exception);
+            out.write_all(&encode_exception(exception, Format::Json)).expect("the output is written");
+            Ok(())
+        };
+        let began = Instant::now();
+        let dump = Dump::open(self.dump.path(), &topics, &mut |_| ()).expect("the dump is sound");
+        let summary = replay(&dump, &self.plan, &mut write, &mut |_| ()).expect("the replay runs");
+        let took = began.elapsed();
+        assert_eq!((summary.events, summary.dead_letters), (self.log.records.len() as u64, 0));
+        assert_eq!(counts, self.truth.counts, "the replay is wrong");
+        took
+    }
+}
+
+fn plan(policies: Policies, end: Timestamp) -> Plan {
+    let codec = |topic: &str| StreamCodec {
+        topic: Str::new(topic),
+        format: Format::Json,
+        require: Vec::new(),
+        max_record_bytes: 1 << 20,
+        max_future_skew: Millis::new(300_000),
+        max_past_skew: Millis::new(400 * DAY),
+    };
+    let settings = Settings {
+        streams: TOPICS.map(Str::new).into(),
+        group_id: "bench".into(),
+        grace: Millis::ZERO,
+        retain_closed: Millis::new(30 * DAY),
+        remember_closed: Millis::new(90 * DAY),
+        max_open: Millis::new(180 * DAY),
+        backlog_grid: Millis::from_secs(10),
+        publish_after: Timestamp::MIN,
+        replay: Some("bench".into()),
+    };
+    Plan {
+        codecs: TOPICS.map(codec).into(),
+        policies: Arc::new(policies),
+        settings: Arc::new(settings),
+        clock: Timestamp::MAX,
+        to: Some(end),
+    }
+}
+
+/// Counts what the truth counts: it leaves backlogs out.
+fn count(counts: &mut Counts, exception: &Exception) {
+    let known = [
+        policies::PAID.id,
+        policies::SHIPPED.id,
+        policies::DELIVERED,
+        policies::AMOUNT_MISMATCH,
+        policies::SHIPPED_BEFORE_PAYMENT,
+    ];
+    if let Some(id) = known.into_iter().find(|id| *id == exception.policy.id) {
+        *counts.entry((id, exception.status)).or_default() += 1;
+    }
+}
