@@ -7,6 +7,8 @@
 mod check;
 mod completions;
 mod replay;
+pub mod log;
+mod snapshot;
 
 use std::error::Error;
 use std::fmt;
@@ -29,6 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Snapshot(snapshot::Args),
     Completions(completions::Args),
     Replay(replay::Args),
 }
@@ -66,6 +69,7 @@ pub enum Failure {
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Check(args) => check::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Replay(args) => replay::run(args),
     };

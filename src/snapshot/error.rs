@@ -8,8 +8,8 @@ use super::format::FormatError;
 /// A snapshot could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// `snapshots.url` names no place to keep snapshots in.
-    #[error("snapshots.url `{url}` cannot be used: {reason}")]
+    /// The URL names no place to keep snapshots in.
+    #[error("`{url}` is no place for snapshots: {reason}")]
     Url {
         /// What it says.
         url: String,

@@ -57,7 +57,20 @@ impl SnapshotStore {
     /// # Errors
     /// The URL names no such place, or the directory cannot be made.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let bad = |reason: String| StoreError::Url { url: url.to_owned(), reason };
+        if let Some(directory) = local_directory(url).map_err(|reason| bad_url(url, reason))? {
+            let io = |e: std::io::Error| StoreError::io("create", directory.display(), &e);
+            std::fs::create_dir_all(&directory).map_err(io)?;
+            remove_staged(&directory, SystemTime::now());
+        }
+        SnapshotStore::open_existing(url)
+    }
+
+    /// [`SnapshotStore::open`] to read alone: a directory that is absent is an error, and nothing is made or tidied.
+    ///
+    /// # Errors
+    /// The URL names no such place.
+    pub fn open_existing(url: &str) -> Result<Self, StoreError> {
+        let bad = |reason: String| bad_url(url, reason);
         let with = |store: Arc<dyn ObjectStore>, root| SnapshotStore {
             store,
             root,
@@ -65,10 +78,8 @@ impl SnapshotStore {
             sequence: Arc::default(),
         };
         if let Some(directory) = local_directory(url).map_err(bad)? {
-            let io = |e: std::io::Error| StoreError::io("create", directory.display(), &e);
-            std::fs::create_dir_all(&directory).map_err(io)?;
-            remove_staged(&directory, SystemTime::now());
-            let store = LocalFileSystem::new_with_prefix(&directory).map_err(|e| bad(e.to_string()))?;
+            let store = LocalFileSystem::new_with_prefix(&directory);
+            let store = store.map_err(|e| StoreError::io("read", directory.display(), &e))?;
             return Ok(with(Arc::new(store.with_fsync(true)), Path::default()));
         }
         let parsed = Url::parse(url).map_err(|e| bad(e.to_string()))?;
@@ -77,6 +88,29 @@ impl SnapshotStore {
             std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         let (store, root) = object_store::parse_url_opts(&parsed, environment).map_err(|e| bad(e.to_string()))?;
         Ok(with(Arc::from(store), root))
+    }
+
+    /// What `target` names to a reader: one snapshot (a file or an object ending in `.snap`), or every one in a place.
+    ///
+    /// # Errors
+    /// It names no such place, or the place cannot be listed.
+    pub async fn find(target: &str) -> Result<(Self, Vec<SnapshotName>), StoreError> {
+        if !target.ends_with(SUFFIX) {
+            let store = SnapshotStore::open_existing(target)?;
+            let names = store.list_all().await?;
+            return Ok((store, names));
+        }
+        let (place, file) = target.rsplit_once('/').unwrap_or((".", target));
+        let store = SnapshotStore::open_existing(place)?;
+        let path = store.root.clone().join(file);
+        let meta = store.store.head(&path).await.map_err(|e| StoreError::io("read", target, &e))?;
+        let name = SnapshotName::parse(&path, meta.size).unwrap_or(SnapshotName {
+            taken_at_ms: 0,
+            sequence: 0,
+            path: path.to_string(),
+            bytes: meta.size,
+        });
+        Ok((store, vec![name]))
     }
 
     /// Writes and removes a small object, so that a place that cannot be written is said at start.
@@ -235,6 +269,10 @@ impl fmt::Debug for SnapshotStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SnapshotStore({})", self.url)
     }
+}
+
+fn bad_url(url: &str, reason: String) -> StoreError {
+    StoreError::Url { url: url.to_owned(), reason }
 }
 
 /// The directory that `url` names; `None` for a bucket.

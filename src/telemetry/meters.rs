@@ -32,19 +32,11 @@ pub(super) struct StreamMeters {
 /// One policy's counters.
 pub(super) struct PolicyMeters {
     exceptions: [Counter; Status::ALL.len()],
-    cycles: [Histogram; CycleOutcome::ALL.len()],
+    cycles: [Histogram; OUTCOMES.len()],
 }
 
-/// How an SLA cycle ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CycleOutcome {
-    /// Done by the deadline.
-    Met,
-    /// The deadline passed.
-    Breached,
-    /// Ended without a verdict.
-    Cancelled,
-}
+/// How an SLA cycle ends, as the engine spells it.
+const OUTCOMES: [&str; 3] = ["met", "breached", "cancelled"];
 
 impl Meters {
     /// Handles for `topics` (indexed by [`StreamId`]) and every policy. Series exist from then on, at zero.
@@ -84,9 +76,10 @@ impl Meters {
     }
 
     /// One cycle ended.
-    pub(super) fn record_cycle(&self, policy: &Str, outcome: CycleOutcome, seconds: f64) {
-        let known = self.policies.get(&(Kind::Sla, policy.clone())).and_then(|p| p.cycles.get(outcome as usize));
-        match known {
+    pub(super) fn record_cycle(&self, policy: &Str, outcome: &'static str, seconds: f64) {
+        let place = OUTCOMES.iter().position(|o| *o == outcome);
+        let policy_meters = self.policies.get(&(Kind::Sla, policy.clone()));
+        match policy_meters.zip(place).and_then(|(p, place)| p.cycles.get(place)) {
             Some(histogram) => histogram.record(seconds),
             None => cycle_histogram(policy, outcome).record(seconds),
         }
@@ -124,7 +117,7 @@ impl PolicyMeters {
         let cycle = |outcome| if kind == Kind::Sla { cycle_histogram(id, outcome) } else { Histogram::noop() };
         PolicyMeters {
             exceptions: Status::ALL.map(|status| exception_counter(kind, id, status)),
-            cycles: CycleOutcome::ALL.map(cycle),
+            cycles: OUTCOMES.map(cycle),
         }
     }
 }
@@ -138,20 +131,6 @@ fn exception_counter(kind: Kind, policy: &Str, status: Status) -> Counter {
     counter
 }
 
-fn cycle_histogram(policy: &Str, outcome: CycleOutcome) -> Histogram {
-    histogram!(names::CYCLE_SECONDS, "policy" => policy.to_string(), "outcome" => outcome.as_str())
-}
-
-impl CycleOutcome {
-    /// Every outcome, in declaration order.
-    pub const ALL: [CycleOutcome; 3] = [CycleOutcome::Met, CycleOutcome::Breached, CycleOutcome::Cancelled];
-
-    /// As metrics spell it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            CycleOutcome::Met => "met",
-            CycleOutcome::Breached => "breached",
-            CycleOutcome::Cancelled => "cancelled",
-        }
-    }
+fn cycle_histogram(policy: &Str, outcome: &'static str) -> Histogram {
+    histogram!(names::CYCLE_SECONDS, "policy" => policy.to_string(), "outcome" => outcome)
 }

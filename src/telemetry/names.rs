@@ -172,3 +172,48 @@ impl MetricKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn page() -> String {
+        let mut page = String::from(
+            "# Metrics\n\nServed at `/metrics` in Prometheus' text format, with `process_*` beside them. No label ever holds \
+             an order; series of a shard go when the shard does. This page is made from `src/telemetry/names.rs` by \
+             `ORDERWATCH_REGENERATE=1 cargo test --lib telemetry::names`.\n\n| metric | kind | labels | what it says |\n\
+             |---|---|---|---|\n",
+        );
+        for m in METRICS {
+            let labels: Vec<_> = m.labels.iter().map(|label| format!("`{label}`")).collect();
+            let _ = writeln!(page, "| `{}` | {} | {} | {} |", m.name, m.kind.as_str(), labels.join(" "), m.help);
+        }
+        page
+    }
+
+    #[test]
+    fn the_page_of_metrics_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        if std::env::var_os("ORDERWATCH_REGENERATE").is_some() {
+            std::fs::write(path, page()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), page(), "docs/metrics.md says how it is made");
+    }
+
+    #[test]
+    fn names_follow_prometheus_conventions() {
+        for m in METRICS {
+            assert!(m.name.starts_with("orderwatch_"), "{}", m.name);
+            assert_eq!(m.name.ends_with("_total"), m.kind == Counter, "{}", m.name);
+            if m.unit == Unit::Seconds {
+                assert!(m.name.ends_with("_seconds"), "{}", m.name);
+            }
+            if let Histogram(buckets) = m.kind {
+                assert!(buckets.is_sorted() && !buckets.is_empty(), "{}", m.name);
+            }
+            assert!(!m.labels.contains(&"order_id") && m.help.ends_with('.'), "{}", m.name);
+        }
+        assert_eq!(METRIC_NAMES.iter().collect::<std::collections::BTreeSet<_>>().len(), METRICS.len());
+    }
+}

@@ -7,6 +7,8 @@ mod input;
 mod output;
 mod process;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{

@@ -5,8 +5,7 @@ use std::time::Duration;
 use metrics::counter;
 use tracing::{debug, trace, warn};
 
-use crate::domain::{Exception, Millis, Str, Subject};
-use crate::telemetry::meters::CycleOutcome;
+use crate::domain::{Exception, Millis, Subject};
 use crate::telemetry::{InternalEvent, Meters, names};
 
 /// A transition was published and its transaction committed.
@@ -47,18 +46,15 @@ fn order_id(subject: &Subject) -> Option<&str> {
 pub struct CycleEnded<'a> {
     /// The handles.
     pub meters: &'a Meters,
-    /// The policy's id.
-    pub policy: &'a Str,
-    /// How it ended.
-    pub outcome: CycleOutcome,
-    /// Its running time, by the policy's calendar and without its pauses.
-    pub elapsed: Millis,
+    /// As the shard says it.
+    pub cycle: &'a crate::engine::CycleEnded,
 }
 
 impl InternalEvent for CycleEnded<'_> {
     fn emit(self) {
-        self.meters.record_cycle(self.policy, self.outcome, self.elapsed.as_secs_f64());
-        trace!(policy = %self.policy, outcome = self.outcome.as_str(), elapsed_ms = self.elapsed.get(), "cycle ended");
+        let crate::engine::CycleEnded { policy, outcome, elapsed } = self.cycle;
+        self.meters.record_cycle(policy, outcome, elapsed.as_secs_f64());
+        trace!(%policy, outcome, elapsed_ms = elapsed.get(), "cycle ended");
     }
 }
 
