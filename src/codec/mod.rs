@@ -8,6 +8,8 @@ pub mod exception;
 pub mod malformed;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod schema_tests;
 mod wire_time;
 
 use bytes::Bytes;

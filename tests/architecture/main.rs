@@ -32,6 +32,13 @@ const IMPURE: &[&str] = &[
     "std::collections::hash_map::RandomState",
 ];
 
+/// Where a pure file may name one of them, and why.
+const EXCUSED: &[(&str, &str, &str)] = &[(
+    "policy/condition/compile.rs",
+    "std::thread",
+    "the CEL parser recurses: it gets a stack of its own, once a policy",
+)];
+
 /// What each module of ours may name of the others. `codec` knows one type of the engine: what it is to encode.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
@@ -85,7 +92,13 @@ fn the_pure_folders_are_pure() {
         assert!(files.iter().any(|f| f.module == *folder), "no file in {folder}: is the list above current?");
     }
     let impure = |path: &str| IMPURE.iter().any(|bad| within(path, bad)) || path.ends_with("::now");
-    none(files.iter().filter(|f| PURE.contains(&f.module.as_str())).flat_map(|f| offences(f, impure)).collect());
+    let excused = |file: &File, path: &str| EXCUSED.iter().any(|(name, of, _)| *name == file.name && within(path, of));
+    for (name, of, why) in EXCUSED {
+        let needed = files.iter().any(|f| f.name == *name && f.paths.iter().any(|(_, path)| within(path, of)));
+        assert!(needed, "{name} names {of} no more ({why}): take its excuse away");
+    }
+    let pure = files.iter().filter(|f| PURE.contains(&f.module.as_str()));
+    none(pure.flat_map(|f| offences(f, |path| impure(path) && !excused(f, path))).collect());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::domain::{Promise, StreamId, Timestamp};
 
 const RECORD_TIME: i64 = 1_795_255_201_000;
 
-fn read(format: Format, key: &[u8], value: &[u8]) -> Result<Event, Malformed> {
+pub(in crate::codec) fn read(format: Format, key: &[u8], value: &[u8]) -> Result<Event, Malformed> {
     let stream = StreamCodec {
         topic: "orders".into(),
         format,
@@ -100,7 +100,7 @@ fn scalar() -> impl Strategy<Value = v1::Scalar> {
 }
 
 /// Mostly good events, each with little that is bad.
-fn event() -> impl Strategy<Value = v1::OrderEvent> {
+pub(in crate::codec) fn event() -> impl Strategy<Value = v1::OrderEvent> {
     let kinds = select(vec!["order.placed", "payment.captured", "order.paid_in_full", "handoff", ""]);
     let head = (ids(), ids(), kinds, of(time()), ids());
     let body = (of(money()), vec(line(), 0..4), of(time()), any::<bool>(), btree_map(".{0,3}", scalar(), 0..4));
@@ -126,7 +126,7 @@ fn event() -> impl Strategy<Value = v1::OrderEvent> {
 }
 
 /// The same event as JSON: only what Protobuf says.
-fn as_json(event: &v1::OrderEvent) -> Value {
+pub(in crate::codec) fn as_json(event: &v1::OrderEvent) -> Value {
     let money = |m: &v1::Money| json!({"amount_minor": m.amount_minor, "currency": m.currency});
     let time = |t: &prost_types::Timestamp| json!(t.seconds * 1000 + i64::from(t.nanos) / 1_000_000);
     let scalar = |s: &v1::Scalar| match &s.value {

@@ -10,7 +10,7 @@ mod rules;
 mod told;
 
 #[cfg(test)]
-mod garbage_tests;
+pub(super) mod garbage_tests;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ pub(super) mod json;
 pub(super) mod protobuf;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::Format;
 use crate::domain::Exception;

@@ -83,7 +83,7 @@ fn check() -> impl Strategy<Value = CheckFigures> {
     )
 }
 
-fn exception() -> impl Strategy<Value = Exception> {
+pub(in crate::codec) fn exception() -> impl Strategy<Value = Exception> {
     let head = (text(), any::<u32>(), any::<u32>(), kind(), prop::sample::select(&Status::ALL[..]), text(), text());
     let whose = (subject(), severity(), text(), text(), text(), of(text()), of(text()));
     let times = (of(event_ref()), of(time()), of(time()), of(time()), of(time()), of(event_ref()), time(), time());
