@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Event, Timestamp};
-use crate::engine::{Rejected, Shard, ShardCounters, Transition};
+use crate::engine::{BacklogSum, Rejected, Shard, ShardCounters, Transition};
 use crate::policy::{Policies, Settings};
 
 /// The shards of a replay, driven along record time.
 ///
 /// Transitions come out in the order of the frontiers that they state: before the records of an instant, every timer
-/// that falls due up to it fires, one by one, each at its own time; at one instant by shard; within a shard as it
-/// drains them.
+/// that falls due up to it fires, one by one, each at its own time; at one instant by shard, the backlogs after all
+/// shards; within a shard as it drains them.
 #[derive(Debug)]
 pub struct Drive {
     shards: Vec<Shard>,
+    backlogs: BacklogSum,
     by_partition: BTreeMap<i32, usize>,
-    /// What each shard's `next_deadline` said last, and the same by time.
+    /// What each shard's `next_deadline` said last, and after them the backlogs'; and the same by time.
     deadlines: Vec<Option<Timestamp>>,
     due: BTreeSet<(Timestamp, usize)>,
     frontier: Timestamp,
@@ -29,8 +30,10 @@ impl Drive {
         let by_partition = numbers.iter().enumerate().map(|(i, partition)| (*partition, i)).collect();
         let shards = numbers.iter().map(|p| Shard::new(*p, Arc::clone(policies), Arc::clone(settings)));
         let shards: Vec<Shard> = shards.collect();
-        let deadlines = vec![None; shards.len()];
-        Drive { shards, by_partition, deadlines, due: BTreeSet::new(), frontier: Timestamp::MIN }
+        let deadlines = vec![None; shards.len() + 1];
+        let mut backlogs = BacklogSum::new(Arc::clone(policies), Arc::clone(settings));
+        backlogs.set_shards(shards.len());
+        Drive { shards, backlogs, by_partition, deadlines, due: BTreeSet::new(), frontier: Timestamp::MIN }
     }
 
     /// The frontier: every record with an earlier effective time has been applied.
@@ -83,7 +86,7 @@ impl Drive {
     /// # Errors
     /// Those of `publish`.
     pub fn finish<E>(&mut self, publish: &mut impl FnMut(Transition) -> Result<(), E>) -> Result<(), E> {
-        (0..self.shards.len()).try_for_each(|i| self.advance_shard(i, self.frontier, publish))
+        (0..=self.shards.len()).try_for_each(|i| self.advance_shard(i, self.frontier, publish))
     }
 
     /// What all shards counted.
@@ -104,25 +107,48 @@ impl Drive {
         to: Timestamp,
         publish: &mut impl FnMut(Transition) -> Result<(), E>,
     ) -> Result<(), E> {
-        if let Some(shard) = self.shards.get_mut(i) {
-            shard.advance(to);
-        }
+        let Some(shard) = self.shards.get_mut(i) else { return self.advance_backlogs(to, publish) };
+        shard.advance(to);
         self.settle(i, publish)
+    }
+
+    /// Every shard that had something due before `to` has told it by now.
+    fn advance_backlogs<E>(
+        &mut self,
+        to: Timestamp,
+        publish: &mut impl FnMut(Transition) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.backlogs.advance(to);
+        let transitions = self.backlogs.drain_transitions(None);
+        self.backlogs.discard_memory();
+        self.backlogs.committed();
+        self.note(self.shards.len(), self.backlogs.next_deadline());
+        transitions.into_iter().try_for_each(publish)
     }
 
     /// Drains shard `i` and notes when it is due next.
     fn settle<E>(&mut self, i: usize, publish: &mut impl FnMut(Transition) -> Result<(), E>) -> Result<(), E> {
-        let (Some(shard), Some(noted)) = (self.shards.get_mut(i), self.deadlines.get_mut(i)) else { return Ok(()) };
+        let Some(shard) = self.shards.get_mut(i) else { return Ok(()) };
         let transitions = shard.drain_transitions(None);
+        // They feed a histogram of the live run.
+        drop(shard.drain_cycles_ended());
         if !transitions.is_empty() {
             shard.committed();
         }
-        let deadline = shard.next_deadline();
-        if deadline != *noted {
-            noted.take().map(|old| self.due.remove(&(old, i)));
-            deadline.map(|new| self.due.insert((new, i)));
-            *noted = deadline;
+        let (deadline, partials) = (shard.next_deadline(), shard.drain_partials());
+        if !partials.is_empty() {
+            self.backlogs.observe(i as i32, shard.frontier(), partials);
+            self.note(self.shards.len(), self.backlogs.next_deadline());
         }
+        self.note(i, deadline);
         transitions.into_iter().try_for_each(publish)
+    }
+
+    /// Notes when shard `i`, or what comes after the last of them, is due next.
+    fn note(&mut self, i: usize, deadline: Option<Timestamp>) {
+        let Some(noted) = self.deadlines.get_mut(i).filter(|noted| **noted != deadline) else { return };
+        noted.take().map(|old| self.due.remove(&(old, i)));
+        deadline.map(|new| self.due.insert((new, i)));
+        *noted = deadline;
     }
 }

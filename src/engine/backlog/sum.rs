@@ -95,6 +95,15 @@ impl BacklogSum {
         self.judge();
     }
 
+    /// Every shard has come to `frontier` and has nothing new to say: what a replay knows, whose shards share one frontier.
+    pub fn advance(&mut self, frontier: Timestamp) {
+        for shard in 0..i32::try_from(self.shards).unwrap_or(i32::MAX) {
+            let held = self.frontiers.entry(shard).or_insert(frontier);
+            *held = frontier.max(*held);
+        }
+        self.judge();
+    }
+
     /// The earliest instant that every shard's frontier must pass, strictly, before anything here is judged.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.lanes.iter().filter_map(|lane| Some(lane.next_point()? + lane.grace)).min()
@@ -117,6 +126,14 @@ impl BacklogSum {
             self.memory_in_flight.extend(keys.into_iter().map(|key| (index, key)));
         }
         records
+    }
+
+    /// Lets go of what is to be remembered: a replay is not restarted.
+    pub fn discard_memory(&mut self) {
+        for lane in &mut self.lanes {
+            lane.dirty.clear();
+            lane.judged_is_dirty = false;
+        }
     }
 
     /// What was drained since the last call is in the log for good.
