@@ -129,9 +129,9 @@ mod tests {
     use super::*;
     use crate::domain::event::Details;
     use crate::domain::{Milestone, Position, Severity, StreamId};
-    use crate::policy::Responsibility;
     use crate::policy::backlog::Bounds;
     use crate::policy::sla::Pause;
+    use crate::policy::{Condition, Responsibility};
 
     fn backlog() -> Backlog {
         Backlog {
@@ -270,6 +270,17 @@ mod tests {
             "30 note region=EU",
         ];
         assert_eq!(stays(&q, &lines), ["EU 0..10 0", "US 20..30 10", "EU 30.. 10"]);
+    }
+
+    #[test]
+    fn the_condition_is_asked_with_what_was_known_at_the_start() {
+        let when = Condition::compile(r#"order.attributes.region == "EU""#).unwrap();
+        let q = Backlog { when: Some(when), group_by: vec![], ..backlog() };
+        let none: [&str; 0] = [];
+        assert_eq!(stays(&q, &["5 order.placed region=EU", "9 note region=US"]), [" 5.. 5"]);
+        assert_eq!(stays(&q, &["5 order.placed region=US", "9 note region=EU"]), none);
+        assert_eq!(stays(&q, &["5 order.placed"]), none);
+        assert_eq!(stays(&q, &["4 note region=EU", "5 order.placed"]), [" 5.. 5"]);
     }
 
     #[test]
