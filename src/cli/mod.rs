@@ -6,8 +6,9 @@
 
 mod check;
 mod completions;
-mod replay;
 pub mod log;
+mod replay;
+mod run;
 mod snapshot;
 
 use std::error::Error;
@@ -34,6 +35,7 @@ enum Command {
     Snapshot(snapshot::Args),
     Completions(completions::Args),
     Replay(replay::Args),
+    Run(run::Args),
 }
 
 /// `--config`, for the commands that need one: `#[command(flatten)] config: ConfigFile`.
@@ -72,6 +74,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Run(args) => run::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

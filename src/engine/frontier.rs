@@ -78,7 +78,7 @@ impl EffectiveTime {
 pub struct Ends {
     /// The high watermark, as a read_uncommitted client is told.
     pub high: i64,
-    /// The last stable offset, as a read_committed client is told. It was asked before `high`.
+    /// The last stable offset, as a read_committed client is told. It was asked after `high`.
     pub stable: i64,
 }
 

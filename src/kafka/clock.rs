@@ -1,0 +1,187 @@
+//! The clock, and the ends of the inputs asked on a thread and clients of their own: on the client that consumes, a
+//! query waits behind its long poll (DESIGN section 12).
+
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::KafkaConfig;
+use crate::domain::{Millis, Str, Timestamp};
+use crate::engine::Ends;
+use crate::engine::clock::{Clock, Reading};
+
+use super::InputPartition;
+use super::client::{self, Logged};
+use super::error::KafkaFailure;
+
+/// A query that takes longer than this counts as unanswered; the next one is asked then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// The process's clock. Clones share it.
+#[derive(Clone, Debug)]
+pub struct SystemClock(Arc<Mutex<Clock>>);
+
+impl SystemClock {
+    /// Starts at the wall clock.
+    pub fn start() -> Self {
+        SystemClock(Arc::new(Mutex::new(Clock::start(wall(), boot()))))
+    }
+
+    /// Reads it.
+    pub fn read(&self) -> Reading {
+        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.read(wall(), boot())
+    }
+
+    /// The time, whatever it is worth.
+    pub fn now(&self) -> Timestamp {
+        self.read().now()
+    }
+}
+
+fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Time since the machine started, its sleep included.
+#[cfg(target_os = "linux")]
+fn boot() -> Millis {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Millis::new(time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000))
+}
+
+/// Where boot time is not to be had, a sleep of the machine is a jump of the wall clock.
+#[cfg(not(target_os = "linux"))]
+fn boot() -> Millis {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let since = START.get_or_init(std::time::Instant::now).elapsed();
+    Millis::new(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A question: where do these inputs end? With the position in each, so that the last stable offset is asked only where
+/// it matters.
+#[derive(Debug)]
+pub struct Question {
+    /// Each input partition and the next offset that will be read of it.
+    pub inputs: Vec<(InputPartition, i64)>,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub struct Answer {
+    /// The clock when the question was sent.
+    pub asked: Reading,
+    /// The ends of every input that was asked about, or why there is no answer.
+    pub ends: Result<Vec<(InputPartition, Ends)>, KafkaError>,
+}
+
+/// Asks one question at a time.
+#[derive(Debug)]
+pub struct EndOffsets {
+    questions: SyncSender<Question>,
+    answers: Receiver<Answer>,
+    waiting: bool,
+}
+
+impl EndOffsets {
+    /// Starts the thread; it ends when this is dropped.
+    ///
+    /// # Errors
+    /// The clients cannot be made.
+    pub fn start(kafka: &KafkaConfig, streams: &[Str], clock: SystemClock) -> Result<Self, KafkaFailure> {
+        let failed = |source| KafkaFailure::Client { purpose: "end offsets", source };
+        let asker = Asker {
+            high: client::ends(kafka, "read_uncommitted").create_with_context(Logged).map_err(failed)?,
+            stable: client::ends(kafka, "read_committed").create_with_context(Logged).map_err(failed)?,
+            streams: streams.to_vec(),
+            clock,
+        };
+        let (questions, asked) = sync_channel::<Question>(1);
+        let (answer, answers) = sync_channel(1);
+        let spawned = std::thread::Builder::new().name("end-offsets".to_owned()).spawn(move || {
+            for question in asked {
+                let reading = asker.clock.read();
+                let ends = asker.ask(&question);
+                if answer.send(Answer { asked: reading, ends }).is_err() {
+                    return;
+                }
+            }
+        });
+        spawned.map_err(|e| failed(KafkaError::ClientCreation(e.to_string())))?;
+        Ok(EndOffsets { questions, answers, waiting: false })
+    }
+
+    /// Whether a question waits for its answer.
+    pub fn waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// Sends a question, unless one waits for its answer.
+    pub fn ask(&mut self, question: Question) {
+        if !self.waiting {
+            self.waiting = self.questions.try_send(question).is_ok();
+        }
+    }
+
+    /// The answer, when it has come.
+    pub fn answer(&mut self) -> Option<Answer> {
+        match self.answers.try_recv() {
+            Ok(answer) => {
+                self.waiting = false;
+                Some(answer)
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+}
+
+struct Asker {
+    high: BaseConsumer<Logged>,
+    stable: BaseConsumer<Logged>,
+    streams: Vec<Str>,
+    clock: SystemClock,
+}
+
+impl Asker {
+    fn ask(&self, question: &Question) -> Result<Vec<(InputPartition, Ends)>, KafkaError> {
+        let all: Vec<InputPartition> = question.inputs.iter().map(|(input, _)| *input).collect();
+        let high = self.ends(&self.high, &all)?;
+        let short = |(_, position): &&(InputPartition, i64), high: i64| *position < high;
+        let behind: Vec<InputPartition> =
+            question.inputs.iter().zip(&high).filter(|(asked, high)| short(asked, **high)).map(|(a, _)| a.0).collect();
+        // After the high watermark, so that a position at the stable offset and below the watermark is no accident.
+        let stable = if behind.is_empty() { Vec::new() } else { self.ends(&self.stable, &behind)? };
+        let stable_of = |input: InputPartition, high: i64| {
+            behind.iter().position(|held| *held == input).and_then(|at| stable.get(at).copied()).unwrap_or(high)
+        };
+        Ok(all.iter().zip(high).map(|(input, high)| (*input, Ends { high, stable: stable_of(*input, high) })).collect())
+    }
+
+    /// The end of each input, in the order asked. One request a broker.
+    fn ends(&self, client: &BaseConsumer<Logged>, inputs: &[InputPartition]) -> Result<Vec<i64>, KafkaError> {
+        let mut asked = TopicPartitionList::with_capacity(inputs.len());
+        for input in inputs {
+            asked.add_partition_offset(self.topic(*input), input.partition, Offset::End)?;
+        }
+        let answered = client.offsets_for_times(asked, ANSWER_WITHIN)?;
+        let end = |input: &InputPartition| {
+            let found = answered.find_partition(self.topic(*input), input.partition);
+            let element = found.ok_or(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
+            element.error()?;
+            match element.offset() {
+                Offset::Offset(end) => Ok(end),
+                _ => Err(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::NoOffset)),
+            }
+        };
+        inputs.iter().map(end).collect()
+    }
+
+    fn topic(&self, input: InputPartition) -> &str {
+        self.streams.get(usize::from(input.stream.0)).map_or("", Str::as_str)
+    }
+}

@@ -1,0 +1,75 @@
+//! The control topic: what the group must agree on. Compacted, one partition.
+//!
+//! A value that is said twice at once (two processes that start together) counts as it was said first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, KafkaConfig};
+use crate::domain::{Str, Timestamp};
+
+use super::client::{self, Logged};
+use super::current::Reader;
+use super::error::KafkaFailure;
+
+const FIRST_START: &str = "first-start";
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the control topic says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Agreed {
+    /// When the group first started.
+    pub first_start: Timestamp,
+    /// Whether this is that start.
+    pub is_first: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FirstStart {
+    at: Timestamp,
+}
+
+/// Reads what the group agreed on; the first process of all says when it started.
+///
+/// # Errors
+/// The topic cannot be read or written.
+pub fn agree(config: &Config, now: Timestamp) -> Result<Agreed, KafkaFailure> {
+    let reader = Reader::start(&config.kafka)?;
+    let topic = &config.outputs.control;
+    if let Some(first_start) = first_start(&reader, topic)? {
+        return Ok(Agreed { first_start, is_first: false });
+    }
+    let text = serde_json::to_string(&FirstStart { at: now }).unwrap_or_default();
+    write(&config.kafka, topic, FIRST_START, &text)?;
+    // Read again: another process may have been quicker, and then its word stands.
+    let first_start = first_start(&reader, topic)?.unwrap_or(now);
+    Ok(Agreed { first_start, is_first: first_start == now })
+}
+
+fn first_start(reader: &Reader, topic: &Str) -> Result<Option<Timestamp>, KafkaFailure> {
+    let mut said: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    reader.read_partition(topic, 0, 0, READ_WITHIN, &mut |key, value, _| {
+        if let (Some(key), Some(value)) = (key, value) {
+            said.entry(key.to_vec()).or_insert_with(|| value.to_vec());
+        }
+        Ok(())
+    })?;
+    let held = said.get(FIRST_START.as_bytes()).and_then(|value| serde_json::from_slice::<FirstStart>(value).ok());
+    Ok(held.map(|held| held.at))
+}
+
+fn write(kafka: &KafkaConfig, topic: &str, key: &str, value: &str) -> Result<(), KafkaFailure> {
+    let producer: BaseProducer<Logged> = client::producer(kafka, None, 1 << 20)
+        .create_with_context(Logged)
+        .map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
+    let failed = |source| KafkaFailure::Unanswered {
+        question: format!("writing to {topic}"),
+        brokers: kafka.brokers.clone(),
+        source,
+    };
+    producer.send(BaseRecord::to(topic).partition(0).key(key).payload(value)).map_err(|(e, _)| failed(e))?;
+    producer.flush(READ_WITHIN).map_err(failed)
+}

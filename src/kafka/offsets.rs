@@ -1,0 +1,136 @@
+//! What a commit says beside the offset itself, and reading a group's commits.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Str, StreamId, Timestamp};
+
+/// The metadata on each committed offset of a shard.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CommitNote {
+    /// The shard's frontier; in milliseconds since the epoch. None before it had one.
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none", default)]
+    pub frontier_ms: Option<i64>,
+    /// The hash of the policy document in force.
+    #[serde(rename = "p")]
+    pub policies: Str,
+    /// The offset of `exceptions-current` n after the last record that the shard published there.
+    #[serde(rename = "c")]
+    pub current_next: i64,
+    /// The first offset of this input that the group ever read: where a restore without a snapshot begins.
+    #[serde(rename = "s")]
+    pub began_at: i64,
+}
+
+impl CommitNote {
+    /// The frontier.
+    pub fn frontier(&self) -> Option<Timestamp> {
+        self.frontier_ms.map(Timestamp::from_millis)
+    }
+
+    /// As it is written; a broker takes 4,096 bytes.
+    pub fn encode(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads what [`CommitNote::encode`] wrote; `None` for a commit that is not ours (such as a tool's reset).
+    pub fn decode(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+/// A group's commit of one input partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The next offset to read.
+    pub offset: i64,
+    /// What we said with it.
+    pub note: Option<CommitNote>,
+}
+
+/// The commits of one shard, by stream; `None` where a stream has none. Waits for transactions that are being decided.
+///
+/// # Errors
+/// The broker does not answer, or an offset of a transaction is still undecided after `timeout`.
+pub fn committed(
+    client: &BaseConsumer<super::client::Logged>,
+    streams: &[Str],
+    partition: i32,
+    timeout: Duration,
+) -> Result<Vec<Option<Committed>>, KafkaError> {
+    let mut asked = TopicPartitionList::with_capacity(streams.len());
+    for topic in streams {
+        asked.add_partition(topic, partition);
+    }
+    let answered = client.committed_offsets(asked, timeout)?;
+    let mut all = vec![None; streams.len()];
+    for (slot, topic) in all.iter_mut().zip(streams) {
+        let Some(element) = answered.find_partition(topic, partition) else { continue };
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            *slot = Some(Committed { offset, note: CommitNote::decode(element.metadata()) });
+        }
+    }
+    Ok(all)
+}
+
+/// One shard's offsets to commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardOffsets {
+    /// The shard.
+    pub partition: i32,
+    /// The shard's frontier.
+    pub frontier: Option<Timestamp>,
+    /// The hash of the policy document in force.
+    pub policies: Str,
+    /// What `current_next` was before this commit.
+    pub current_next: i64,
+    /// The next offset of each stream, and where the group began with it.
+    pub positions: Vec<(StreamId, i64, i64)>,
+}
+
+impl ShardOffsets {
+    /// Puts the shard's offsets into a list for librdkafka, with their notes.
+    pub(super) fn add_to(
+        &self,
+        list: &mut TopicPartitionList,
+        streams: &[Str],
+        current_next: i64,
+    ) -> Result<(), KafkaError> {
+        for (stream, position, began_at) in &self.positions {
+            let Some(topic) = streams.get(usize::from(stream.0)) else { continue };
+            let note = CommitNote {
+                frontier_ms: self.frontier.map(Timestamp::as_millis),
+                policies: self.policies.clone(),
+                current_next,
+                began_at: *began_at,
+            };
+            let mut element = list.add_partition(topic, self.partition);
+            element.set_offset(Offset::Offset(*position))?;
+            element.set_metadata(note.encode());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_reads_back_and_a_strange_one_is_none() {
+        let note = CommitNote {
+            frontier_ms: Some(1_763_719_200_000),
+            policies: Str::new("0123456789ab"),
+            current_next: 17,
+            began_at: 3,
+        };
+        assert_eq!(CommitNote::decode(&note.encode()), Some(note));
+        assert_eq!(CommitNote::decode(""), None);
+        assert_eq!(CommitNote::decode("reset by an operator"), None);
+    }
+}

@@ -1,0 +1,309 @@
+//! Outputs and offsets: in one transaction (`exactly_once`), or outputs first and offsets then (`at_least_once`).
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use crate::codec::OutputRecord;
+use crate::config::{Delivery, KafkaConfig};
+
+use super::client;
+use super::error::KafkaFailure;
+use super::offsets::ShardOffsets;
+use super::source::Source;
+
+/// One call to the coordinator. It may be made again after that, so this only bounds how long a stop waits.
+const STEP: Duration = Duration::from_secs(1);
+/// How often it is told that the broker is waited for.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// What to commit: records and the offsets that they follow from.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The outputs, in the order in which they are written.
+    pub records: Vec<OutputRecord>,
+    /// The shards whose offsets go with them.
+    pub offsets: Vec<ShardOffsets>,
+}
+
+/// What became of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stands.
+    Committed {
+        /// For each shard that wrote to `exceptions-current`: the offset after its last record there.
+        current_next: BTreeMap<i32, i64>,
+    },
+    /// Nothing of it stands (`at_least_once`: some records may). It is made and published again.
+    Aborted {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The producer of all outputs.
+pub struct Publisher {
+    producer: BaseProducer<Deliveries>,
+    delivery: Delivery,
+    current_topic: String,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Publisher({:?})", self.delivery)
+    }
+}
+
+/// What the broker said of the records of the batch in hand.
+#[derive(Debug, Default)]
+struct Reports {
+    current_next: BTreeMap<i32, i64>,
+    failure: Option<String>,
+}
+
+/// Collects delivery reports; a record's opaque is 1 where it is one of `exceptions-current`.
+#[derive(Debug, Default)]
+struct Deliveries(Mutex<Reports>);
+
+impl Deliveries {
+    fn take(&self) -> Reports {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::log_error(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, is_current: usize) {
+        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(message) if message.offset() < 0 => {
+                // After a duplicate sequence the broker does not say where the record lies.
+                let at = format!("{}/{}", message.topic(), message.partition());
+                reports.failure.get_or_insert(format!("a record of {at} was delivered without an offset"));
+            }
+            Ok(message) if is_current == 1 => {
+                let next = reports.current_next.entry(message.partition()).or_insert(0);
+                *next = (*next).max(message.offset().saturating_add(1));
+            }
+            Ok(_) => {}
+            Err((error, message)) => {
+                let at = format!("{}/{}", message.topic(), message.partition());
+                reports.failure.get_or_insert(format!("a record of {at} was not delivered: {error}"));
+            }
+        }
+    }
+}
+
+impl Publisher {
+    /// Makes the producer and, for `exactly_once`, makes it known to its coordinator.
+    ///
+    /// # Errors
+    /// The client cannot be made, or the coordinator does not answer within `timeout`.
+    pub fn start(
+        kafka: &KafkaConfig,
+        delivery: Delivery,
+        current_topic: &str,
+        message_max_bytes: usize,
+        timeout: Duration,
+    ) -> Result<Self, KafkaFailure> {
+        // Unique: who of the group may commit is settled by the group's generation, not by this name (KIP-447).
+        let id = (delivery == Delivery::ExactlyOnce).then(|| format!("{}-{}", kafka.group_id, unique()));
+        let config = client::producer(kafka, id.as_deref(), message_max_bytes);
+        let producer: BaseProducer<Deliveries> = config
+            .create_with_context(Deliveries::default())
+            .map_err(|source| KafkaFailure::Client { purpose: "producing", source })?;
+        if delivery == Delivery::ExactlyOnce {
+            producer.init_transactions(timeout).map_err(|source| KafkaFailure::Unanswered {
+                question: "the transaction coordinator; a broker without transactions needs delivery: at_least_once"
+                    .to_owned(),
+                brokers: kafka.brokers.clone(),
+                source,
+            })?;
+        }
+        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned() })
+    }
+
+    /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
+    /// `waiting` now and then with the time that it has waited.
+    ///
+    /// # Errors
+    /// The producer cannot go on, and nobody knows whether the batch stands: leave, and let a restart read it.
+    pub fn publish(
+        &self,
+        source: &Source,
+        batch: &Batch,
+        waiting: &mut dyn FnMut(Duration),
+    ) -> Result<Outcome, KafkaFailure> {
+        let mut wait = Wait { began: Instant::now(), told: Instant::now(), waiting };
+        match self.delivery {
+            Delivery::ExactlyOnce => self.in_transaction(source, batch, &mut wait),
+            Delivery::AtLeastOnce => self.one_after_the_other(source, batch, &mut wait),
+        }
+    }
+
+    fn in_transaction(&self, source: &Source, batch: &Batch, wait: &mut Wait<'_>) -> Result<Outcome, KafkaFailure> {
+        let Some(group) = source.group() else {
+            return Ok(Outcome::Aborted { reason: "the consumer is in no group".to_owned() });
+        };
+        let fatal = |step, source| KafkaFailure::Producer { step, source };
+        if let Err(error) = self.producer.begin_transaction() {
+            return Err(fatal("begin a transaction", error));
+        }
+        let current_next = match self.produce(&batch.records, wait) {
+            Ok(reports) => reports,
+            Err(reason) => return self.abort(reason, wait),
+        };
+        let mut list = TopicPartitionList::new();
+        for shard in &batch.offsets {
+            let next = current_next.get(&shard.partition).copied().unwrap_or(shard.current_next);
+            shard.add_to(&mut list, source.streams(), next).map_err(|e| fatal("write offsets", e))?;
+        }
+        match step(wait, || self.producer.send_offsets_to_transaction(&list, &group, STEP)) {
+            Step::Done => {}
+            Step::Abort(reason) => return self.abort(format!("the offsets were not taken: {reason}"), wait),
+            Step::Fatal(error) => return Err(fatal("send offsets", error)),
+        }
+        match step(wait, || self.producer.commit_transaction(STEP)) {
+            Step::Done => Ok(Outcome::Committed { current_next }),
+            Step::Abort(reason) => self.abort(format!("the commit was refused: {reason}"), wait),
+            Step::Fatal(error) => Err(fatal("commit a transaction", error)),
+        }
+    }
+
+    fn one_after_the_other(
+        &self,
+        source: &Source,
+        batch: &Batch,
+        wait: &mut Wait<'_>,
+    ) -> Result<Outcome, KafkaFailure> {
+        let current_next = match self.produce(&batch.records, wait) {
+            Ok(reports) => reports,
+            Err(reason) => return Ok(Outcome::Aborted { reason }),
+        };
+        let next = |partition: i32| {
+            let held = batch.offsets.iter().find(|shard| shard.partition == partition);
+            current_next.get(&partition).copied().or(held.map(|shard| shard.current_next)).unwrap_or(0)
+        };
+        match source.commit(&batch.offsets, &next) {
+            Ok(()) => Ok(Outcome::Committed { current_next }),
+            Err(error) => Ok(Outcome::Aborted { reason: format!("the offsets were not taken: {error}") }),
+        }
+    }
+
+    /// Writes the records and waits for every report, which `BaseProducer::flush` would do in steps of 100 ms.
+    fn produce(&self, records: &[OutputRecord], wait: &mut Wait<'_>) -> Result<BTreeMap<i32, i64>, String> {
+        self.producer.context().take();
+        let refused = records.iter().find_map(|record| self.enqueue(record).err());
+        self.flush(wait);
+        let reports = self.producer.context().take();
+        match refused.or(reports.failure) {
+            None => Ok(reports.current_next),
+            Some(reason) => Err(reason),
+        }
+    }
+
+    fn enqueue(&self, output: &OutputRecord) -> Result<(), String> {
+        let is_current = usize::from(output.topic == self.current_topic.as_str());
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, is_current);
+        record.partition = output.partition;
+        record.key = output.key.as_deref();
+        record.payload = output.value.as_deref();
+        if !output.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(output.headers.len());
+            record.headers = Some(output.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header { key: key.as_str(), value: value.as_deref() })
+            }));
+        }
+        loop {
+            record = match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                // The queue's bound; serving reports makes room.
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
+                Err((error, _)) => return Err(format!("a record for {} was not taken: {error}", output.topic)),
+            };
+            self.producer.poll(Duration::from_millis(1));
+        }
+    }
+
+    fn abort(&self, reason: String, wait: &mut Wait<'_>) -> Result<Outcome, KafkaFailure> {
+        // Aborting purges what is queued; nothing of it may be reported into the next batch.
+        match step(wait, || self.producer.abort_transaction(STEP)) {
+            Step::Done => {}
+            Step::Abort(_) => {}
+            Step::Fatal(source) => return Err(KafkaFailure::Producer { step: "abort a transaction", source }),
+        }
+        self.flush(wait);
+        Ok(Outcome::Aborted { reason })
+    }
+
+    fn flush(&self, wait: &mut Wait<'_>) {
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::from_millis(1));
+            wait.tell();
+        }
+    }
+}
+
+/// Makes a call to the coordinator until it is answered.
+fn step(wait: &mut Wait<'_>, call: impl Fn() -> Result<(), KafkaError>) -> Step {
+    loop {
+        match call() {
+            Ok(()) => return Step::Done,
+            Err(KafkaError::Transaction(error)) if error.is_fatal() => {
+                return Step::Fatal(KafkaError::Transaction(error));
+            }
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                return Step::Abort(error.to_string());
+            }
+            Err(KafkaError::Transaction(error)) if error.is_retriable() => wait.tell(),
+            Err(error) => return Step::Fatal(error),
+        }
+    }
+}
+
+/// Tells those who wait that we do.
+struct Wait<'a> {
+    began: Instant,
+    told: Instant,
+    waiting: &'a mut dyn FnMut(Duration),
+}
+
+impl Wait<'_> {
+    fn tell(&mut self) {
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            (self.waiting)(self.began.elapsed());
+        }
+    }
+}
+
+enum Step {
+    Done,
+    Abort(String),
+    Fatal(KafkaError),
+}
+
+/// 32 hexadecimal digits that no other process has.
+fn unique() -> String {
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}

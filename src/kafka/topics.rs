@@ -1,0 +1,113 @@
+//! The output topics: made where they are absent and that is allowed, checked where they are there.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::config::Config;
+use crate::domain::Str;
+use crate::telemetry::emit;
+use crate::telemetry::events::TopicCreated;
+
+use super::client::{self, Logged};
+use super::error::KafkaFailure;
+use super::topology::partitions;
+
+const MADE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How a topic of ours must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    topic: Str,
+    partitions: usize,
+    compacted: bool,
+    /// Whether another number of partitions is an error.
+    exact: bool,
+}
+
+/// Makes sure that every output topic is there.
+///
+/// # Errors
+/// One is missing and may not be made, could not be made, or has the wrong number of partitions.
+pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaFailure> {
+    let client: BaseConsumer<Logged> = client::admin(&config.kafka)
+        .create_with_context(Logged)
+        .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
+    for wanted in wanted(config, shards) {
+        let found = partitions(&client, &config.kafka, &wanted.topic)?;
+        match found {
+            Some(found) if wanted.exact && found != wanted.partitions => {
+                let expected = wanted.partitions;
+                return Err(KafkaFailure::WrongPartitions { topic: wanted.topic, found, expected });
+            }
+            Some(_) => {}
+            None if !config.outputs.create_topics => {
+                let compact = if wanted.compacted { " and cleanup.policy=compact" } else { "" };
+                let needs = format!(" with {} partitions{compact}", wanted.partitions);
+                return Err(KafkaFailure::MissingOutput { topic: wanted.topic, needs });
+            }
+            None => create(config, &client, &wanted).await?,
+        }
+    }
+    Ok(())
+}
+
+fn wanted(config: &Config, shards: usize) -> Vec<Wanted> {
+    let outputs = &config.outputs;
+    let history = [&outputs.sla, &outputs.backlog, &outputs.reconciliation, &outputs.dead_letters];
+    let mut all: BTreeMap<Str, Wanted> = BTreeMap::new();
+    for topic in history.into_iter().chain(config.routes.values()) {
+        let wanted = Wanted { topic: topic.clone(), partitions: shards, compacted: false, exact: false };
+        all.insert(topic.clone(), wanted);
+    }
+    let current = Wanted { topic: outputs.current.clone(), partitions: shards, compacted: true, exact: true };
+    let control = Wanted { topic: outputs.control.clone(), partitions: 1, compacted: true, exact: true };
+    all.into_values().chain([current, control]).collect()
+}
+
+async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+    let failed = |reason: String| KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason };
+    let admin: AdminClient<Logged> = client::admin(&config.kafka)
+        .create_with_context(Logged)
+        .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
+    let mut settings = config.outputs.topic_config.clone();
+    let replication = settings.remove("replication.factor").and_then(|text| text.parse::<i32>().ok());
+    if wanted.compacted {
+        // What is kept of the user's settings for a history would throw away the latest states.
+        settings.retain(|key, _| !key.starts_with("retention.") && !key.starts_with("cleanup."));
+        settings.insert("cleanup.policy".to_owned(), "compact".to_owned());
+    }
+    let partitions = i32::try_from(wanted.partitions).map_err(|e| failed(e.to_string()))?;
+    // -1: the broker's default.
+    let replication = TopicReplication::Fixed(replication.unwrap_or(-1));
+    let mut topic = NewTopic::new(&wanted.topic, partitions, replication);
+    for (key, value) in &settings {
+        topic = topic.set(key, value);
+    }
+    let options = AdminOptions::new().operation_timeout(Some(MADE_WITHIN)).request_timeout(Some(MADE_WITHIN));
+    let made = admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
+    for result in made {
+        match result {
+            // Another process of the group was quicker.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(failed(code.to_string())),
+        }
+    }
+    emit(TopicCreated { topic: &wanted.topic, partitions });
+    wait_until_known(config, client, wanted).await
+}
+
+async fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+    let deadline = Instant::now() + MADE_WITHIN;
+    while partitions(client, &config.kafka, &wanted.topic)? != Some(wanted.partitions) {
+        if Instant::now() >= deadline {
+            let reason = format!("it was taken, and is not known after {} s", MADE_WITHIN.as_secs());
+            return Err(KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Shards coming and going: the assignment, who is restored, who waits in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::domain::StreamId;
+use crate::kafka::InputPartition;
+use crate::kafka::source::GroupChange;
+use crate::telemetry::events::{RestoreStarted, ShardsAssigned, ShardsRevoked};
+use crate::telemetry::{Health, ShardState, emit};
+
+use super::RunError;
+use super::restore::{Job, Outcome, Restorer};
+use super::task::{Phase, Task};
+
+/// A revoked shard's state stays in memory for so long, where no new assignment says whose it is.
+const PARKED_MAX: Duration = Duration::from_secs(120);
+
+/// A shard of which partitions are assigned here.
+#[derive(Debug)]
+enum Slot {
+    /// Not all of its inputs are: members subscribe to unlike topics, and it waits.
+    Waiting,
+    /// It is being read back; `kept` is its state from before a rebalance.
+    Restoring { epoch: u64, kept: Option<Box<Task>> },
+    /// It is here, or was until a moment ago.
+    Held(Box<Task>),
+}
+
+/// The shards of this process.
+#[derive(Debug)]
+pub struct Shards {
+    streams: usize,
+    slots: BTreeMap<i32, Slot>,
+    assigned: BTreeSet<InputPartition>,
+    epoch: u64,
+}
+
+impl Shards {
+    /// None yet, of so many streams.
+    pub fn new(streams: usize) -> Self {
+        Shards { streams, slots: BTreeMap::new(), assigned: BTreeSet::new(), epoch: 0 }
+    }
+
+    /// The shards whose state is here.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> + Clone {
+        self.slots.values().filter_map(|slot| match slot {
+            Slot::Held(task) => Some(&**task),
+            _ => None,
+        })
+    }
+
+    /// The same, to be changed.
+    pub fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.slots.values_mut().filter_map(|slot| match slot {
+            Slot::Held(task) => Some(&mut **task),
+            _ => None,
+        })
+    }
+
+    /// One of them.
+    pub fn task_mut(&mut self, partition: i32) -> Option<&mut Task> {
+        match self.slots.get_mut(&partition)? {
+            Slot::Held(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// Whether shards are being read back.
+    pub fn restoring(&self) -> bool {
+        self.slots.values().any(|slot| matches!(slot, Slot::Restoring { .. }))
+    }
+
+    /// Whether every shard that is here judges.
+    pub fn all_live(&self) -> bool {
+        self.slots.values().all(|slot| matches!(slot, Slot::Held(task) if task.is_live()))
+    }
+
+    /// The group's coordinator gave or took partitions. Gives the shards that went.
+    pub fn change(&mut self, change: GroupChange, restorer: &Restorer, health: &Health) -> Vec<i32> {
+        match change {
+            GroupChange::Assigned(inputs) => self.assign(&inputs, restorer, health),
+            GroupChange::Revoked { inputs, lost } => self.revoke(&inputs, lost, health),
+        }
+    }
+
+    fn assign(&mut self, inputs: &[InputPartition], restorer: &Restorer, health: &Health) -> Vec<i32> {
+        self.assigned.extend(inputs);
+        let came: BTreeSet<i32> = inputs.iter().map(|input| input.partition).collect();
+        emit(ShardsAssigned { shards: &came.iter().copied().collect::<Vec<_>>() });
+        health.set_joined(true);
+        for partition in came {
+            if !self.is_whole(partition) {
+                self.slots.insert(partition, Slot::Waiting);
+                health.update_shard(partition, |status| status.state = ShardState::Waiting);
+                continue;
+            }
+            let kept = match self.slots.remove(&partition) {
+                Some(Slot::Held(task)) if matches!(task.phase, Phase::Parked { .. }) => Some(task),
+                _ => None,
+            };
+            self.epoch += 1;
+            let known = kept.as_ref().map(|task| task.committed.clone());
+            restorer.ask(Job { partition, epoch: self.epoch, known });
+            health.update_shard(partition, |status| status.state = ShardState::Restoring);
+            self.slots.insert(partition, Slot::Restoring { epoch: self.epoch, kept });
+        }
+        // Now it is known who has the others.
+        let gone: Vec<i32> = self.slots.keys().copied().filter(|partition| !self.is_touched(*partition)).collect();
+        gone.iter().for_each(|partition| self.forget(*partition, health));
+        gone
+    }
+
+    fn revoke(&mut self, inputs: &[InputPartition], lost: bool, health: &Health) -> Vec<i32> {
+        self.assigned.retain(|input| !inputs.contains(input));
+        let went: BTreeSet<i32> = inputs.iter().map(|input| input.partition).collect();
+        emit(ShardsRevoked { shards: &went.iter().copied().collect::<Vec<_>>(), lost });
+        for partition in went {
+            match self.slots.get_mut(&partition) {
+                // What is half restored is worth nothing to anybody.
+                Some(Slot::Held(task)) if task.replayed().is_none() => {
+                    task.park();
+                    health.remove_shard(partition);
+                }
+                _ => self.forget(partition, health),
+            }
+        }
+        Vec::new()
+    }
+
+    /// Drops what has waited in memory for too long. Gives the shards that went.
+    pub fn drop_stale(&mut self, health: &Health) -> Vec<i32> {
+        let stale = |slot: &Slot| matches!(slot, Slot::Held(task) if matches!(task.phase, Phase::Parked { since } if since.elapsed() > PARKED_MAX));
+        let gone: Vec<i32> =
+            self.slots.iter().filter(|(_, slot)| stale(slot)).map(|(partition, _)| *partition).collect();
+        gone.iter().for_each(|partition| self.forget(*partition, health));
+        gone
+    }
+
+    fn forget(&mut self, partition: i32, health: &Health) {
+        self.slots.remove(&partition);
+        health.remove_shard(partition);
+    }
+
+    fn is_whole(&self, partition: i32) -> bool {
+        self.inputs(partition).all(|input| self.assigned.contains(&input))
+    }
+
+    fn is_touched(&self, partition: i32) -> bool {
+        self.inputs(partition).any(|input| self.assigned.contains(&input))
+    }
+
+    fn inputs(&self, partition: i32) -> impl Iterator<Item = InputPartition> + use<> {
+        (0..u16::try_from(self.streams).unwrap_or(u16::MAX))
+            .map(move |stream| InputPartition { stream: StreamId(stream), partition })
+    }
+
+    /// Takes what the restoring thread has done.
+    ///
+    /// # Errors
+    /// A shard could not be read back.
+    pub fn take_restored(&mut self, restorer: &Restorer) -> Result<(), RunError> {
+        while let Some((partition, epoch, outcome)) = restorer.next() {
+            match self.slots.get_mut(&partition) {
+                Some(Slot::Restoring { epoch: wanted, kept }) if *wanted == epoch => {
+                    let task = match (outcome, kept.take()) {
+                        (Outcome::Failed(source), _) => return Err(RunError::Restore { shard: partition, source }),
+                        (Outcome::StillOurs, Some(mut task)) => {
+                            task.unpark();
+                            task
+                        }
+                        (Outcome::Restored(restored), _) => {
+                            emit(RestoreStarted { shard: partition, snapshot: restored.snapshot_taken_at });
+                            Box::new(Task::restored(*restored))
+                        }
+                        // Asked without a state in memory, it is read back.
+                        (Outcome::StillOurs, None) => continue,
+                    };
+                    self.slots.insert(partition, Slot::Held(task));
+                }
+                // It went while it was read back.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long a shard that was just assigned takes until librdkafka lets it seek; it is asked again then.
+pub const SEEK_AGAIN: Duration = Duration::from_millis(5);
+
+/// When something was done last, for what is done now and then.
+#[derive(Debug)]
+pub struct Beat {
+    last: Option<Instant>,
+    every: Duration,
+}
+
+impl Beat {
+    /// Due at once, and then every so often.
+    pub const fn every(every: Duration) -> Self {
+        Beat { last: None, every }
+    }
+
+    /// True where it is due, which is then noted.
+    pub fn is_due(&mut self) -> bool {
+        let due = self.last.is_none_or(|last| last.elapsed() >= self.every);
+        if due {
+            self.last = Some(Instant::now());
+        }
+        due
+    }
+}

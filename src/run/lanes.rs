@@ -1,0 +1,221 @@
+//! A shard's bounded buffers, one for each input, and which record is taken next. Pure.
+//!
+//! While catching up, no input is read far ahead of its siblings: the record with the least effective time goes first,
+//! and one that lies ahead of a sibling that is still behind waits for it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::domain::{Millis, StreamId, Timestamp};
+use crate::engine::{Frontier, HeldCause};
+use crate::kafka::Fetched;
+
+/// A buffer that holds more than this is not fetched for, until it is half empty.
+const RECORDS_MAX: usize = 8_192;
+/// The same in bytes.
+const BYTES_MAX: usize = 16 << 20;
+/// How far in record time an input may be read ahead of a sibling whose next record is not here yet.
+const AHEAD_MAX: Millis = Millis::from_secs(60);
+/// A sibling that brings nothing for so long is waited for no longer: the frontier waits for it all the same.
+pub const SIBLING_WAIT_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+struct Lane {
+    records: VecDeque<Fetched>,
+    bytes: usize,
+    paused: bool,
+}
+
+/// The buffers of one shard, indexed by stream.
+#[derive(Debug)]
+pub struct Lanes {
+    lanes: Vec<Lane>,
+}
+
+/// What the next record is.
+#[derive(Debug)]
+pub enum Next {
+    /// This one.
+    Take(Box<Fetched>),
+    /// There is one, and it waits for a sibling.
+    Wait,
+    /// There is none.
+    Empty,
+}
+
+impl Lanes {
+    /// Empty buffers for so many streams.
+    pub fn new(streams: usize) -> Self {
+        Lanes { lanes: (0..streams).map(|_| Lane::default()).collect() }
+    }
+
+    /// Adds a record that was polled.
+    pub fn push(&mut self, record: Fetched) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(record.input.stream.0)) {
+            lane.bytes += record.size();
+            lane.records.push_back(record);
+        }
+    }
+
+    /// Throws away what is buffered: it is fetched again from the position.
+    pub fn clear(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| *lane = Lane::default());
+    }
+
+    /// Whether nothing of a stream waits.
+    pub fn is_empty(&self, stream: StreamId) -> bool {
+        self.lanes.get(usize::from(stream.0)).is_none_or(|lane| lane.records.is_empty())
+    }
+
+    /// Whether the next record of a stream lies at or past `offset`.
+    pub fn starts_at(&self, stream: StreamId, offset: i64) -> bool {
+        let lane = self.lanes.get(usize::from(stream.0));
+        lane.and_then(|lane| lane.records.front()).is_some_and(|head| head.offset >= offset)
+    }
+
+    /// Whether nothing waits at all.
+    pub fn all_empty(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.records.is_empty())
+    }
+
+    /// Takes the record with the least effective time. `patient`: whether siblings that are behind are waited for.
+    /// Records at or past `until`, by stream, stay where they are.
+    pub fn next(&mut self, frontier: &Frontier, clock: Timestamp, patient: bool, until: Option<&[i64]>) -> Next {
+        let may_go = |index: u16, offset| until.and_then(|u| u.get(usize::from(index))).is_none_or(|end| offset < *end);
+        let heads = self.lanes.iter().zip(0u16..).filter_map(|(lane, index)| {
+            let head = lane.records.front().filter(|head| may_go(index, head.offset))?;
+            Some((frontier.peek(StreamId(index), head.timestamp, clock), index))
+        });
+        let Some((effective, index)) = heads.min() else { return Next::Empty };
+        if patient && self.waits_for_a_sibling(frontier, effective, clock) {
+            return Next::Wait;
+        }
+        let Some(lane) = self.lanes.get_mut(usize::from(index)) else { return Next::Empty };
+        let Some(record) = lane.records.pop_front() else { return Next::Empty };
+        lane.bytes = lane.bytes.saturating_sub(record.size());
+        Next::Take(Box::new(record))
+    }
+
+    fn waits_for_a_sibling(&self, frontier: &Frontier, effective: Timestamp, clock: Timestamp) -> bool {
+        self.lanes.iter().zip(0u16..).any(|(lane, index)| {
+            let stream = StreamId(index);
+            // An open transaction upstream may last: the frontier waits for it, the siblings do not.
+            lane.records.is_empty()
+                && frontier.held_cause(stream) == Some(HeldCause::Behind)
+                && effective > frontier.peek(stream, None, clock) + AHEAD_MAX
+        })
+    }
+
+    /// The streams whose buffers have become full: they are to be paused.
+    pub fn take_full(&mut self) -> Vec<StreamId> {
+        self.switch(|lane| !lane.paused && (lane.records.len() >= RECORDS_MAX || lane.bytes >= BYTES_MAX), true)
+    }
+
+    /// The paused streams whose buffers are half empty: they are to be resumed.
+    pub fn take_drained(&mut self) -> Vec<StreamId> {
+        self.switch(|lane| lane.paused && lane.records.len() <= RECORDS_MAX / 2 && lane.bytes <= BYTES_MAX / 2, false)
+    }
+
+    fn switch(&mut self, which: impl Fn(&Lane) -> bool, paused: bool) -> Vec<StreamId> {
+        let lanes = self.lanes.iter_mut().zip(0u16..).filter(|(lane, _)| which(lane));
+        let switched = lanes.map(|(lane, index)| {
+            lane.paused = paused;
+            StreamId(index)
+        });
+        switched.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{EffectiveTime, Ends};
+    use crate::kafka::InputPartition;
+
+    const A: StreamId = StreamId(0);
+    const B: StreamId = StreamId(1);
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    const CLOCK: Timestamp = Timestamp::from_millis(10_000_000);
+
+    fn record(stream: StreamId, offset: i64, time: i64) -> Fetched {
+        Fetched::bare(InputPartition { stream, partition: 0 }, offset, Some(at(time)))
+    }
+
+    fn assigned() -> Frontier {
+        let mut frontier = Frontier::new(2);
+        frontier.assign(A, 0, EffectiveTime::default());
+        frontier.assign(B, 0, EffectiveTime::default());
+        frontier
+    }
+
+    fn taken(next: Next) -> (u16, i64) {
+        match next {
+            Next::Take(record) => (record.input.stream.0, record.offset),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_least_effective_time_goes_first() {
+        let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
+        for record in [record(A, 0, 500), record(A, 1, 100), record(B, 0, 300)] {
+            lanes.push(record);
+        }
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (1, 0));
+        frontier.read(B, 0, Some(at(300)), CLOCK);
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, false, None)), (0, 0));
+        frontier.read(A, 0, Some(at(500)), CLOCK);
+        lanes.push(record(B, 1, 400));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (1, 1), "A's next has an effective time of 500");
+    }
+
+    #[test]
+    fn a_sibling_that_is_behind_is_waited_for_and_one_at_its_end_is_not() {
+        let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
+        lanes.push(record(A, 0, 500));
+        assert!(matches!(lanes.next(&frontier, CLOCK, true, None), Next::Wait), "nobody knows yet what B has");
+        frontier.ends(B, Ends { high: 0, stable: 0 }, Some(CLOCK));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (0, 0));
+    }
+
+    #[test]
+    fn an_open_transaction_is_not_waited_for_and_patience_ends() {
+        let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
+        lanes.push(record(A, 0, 500));
+        lanes.push(record(A, 1, 600));
+        frontier.ends(B, Ends { high: 2, stable: 0 }, Some(CLOCK));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (0, 0));
+        frontier.ends(B, Ends { high: 2, stable: 2 }, Some(CLOCK));
+        assert!(matches!(lanes.next(&frontier, CLOCK, true, None), Next::Wait));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, false, None)), (0, 1));
+    }
+
+    #[test]
+    fn a_little_ahead_is_fine() {
+        let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
+        frontier.read(B, 0, Some(at(100_000)), CLOCK);
+        lanes.push(record(A, 0, 160_000));
+        lanes.push(record(A, 1, 160_001));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (0, 0));
+        frontier.read(A, 0, Some(at(160_000)), CLOCK);
+        assert!(matches!(lanes.next(&frontier, CLOCK, true, None), Next::Wait));
+    }
+
+    #[test]
+    fn a_full_buffer_is_paused_once_and_resumed_when_half_empty() {
+        let (mut lanes, frontier) = (Lanes::new(2), assigned());
+        for offset in 0..RECORDS_MAX as i64 {
+            lanes.push(record(A, offset, 1));
+        }
+        assert_eq!((lanes.take_full(), lanes.take_full()), (vec![A], vec![]));
+        assert!(lanes.take_drained().is_empty());
+        for _ in 0..RECORDS_MAX / 2 {
+            taken(lanes.next(&frontier, CLOCK, false, None));
+        }
+        assert_eq!((lanes.take_drained(), lanes.take_drained()), (vec![A], vec![]));
+    }
+}

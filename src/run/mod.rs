@@ -1,0 +1,65 @@
+//! The live run: Kafka -> codec -> engine -> Kafka, one loop, one thread.
+//!
+//! A turn takes what was polled, applies it, moves the frontiers, and commits what follows with the offsets that it
+//! follows from. Nothing is in flight between two turns, so a rebalance never interrupts a commit.
+//!
+//! - [`service`]: the loop; [`group`]: shards coming and going; [`pace`]: how long it may sleep and when it asks for
+//!   end offsets.
+//! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers.
+//! - [`report`]: what people see of it.
+//! - [`restore`]: reading a shard back, on a thread of its own; [`snapshots`]: writing it out.
+//! - [`start`]: from the configuration to a running service.
+
+// An error ends the process or is logged: its size is no matter.
+#![allow(clippy::result_large_err)]
+
+pub mod group;
+pub mod lanes;
+pub mod pace;
+pub mod report;
+pub mod restore;
+pub mod service;
+pub mod snapshots;
+pub mod start;
+pub mod task;
+
+use crate::http::BindError;
+use crate::kafka::KafkaFailure;
+use crate::snapshot::StoreError;
+
+pub use start::run;
+
+/// Why a run did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Kafka.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFailure),
+    /// The address for HTTP.
+    #[error(transparent)]
+    Http(#[from] BindError),
+    /// The snapshots' place.
+    #[error(transparent)]
+    Snapshots(#[from] StoreError),
+    /// A shard could not be read back.
+    #[error("shard {shard} could not be restored")]
+    Restore {
+        /// The shard.
+        shard: i32,
+        /// Why.
+        #[source]
+        source: Box<RunError>,
+    },
+    /// The system refuses a thread, a socket, a runtime.
+    #[error("{what}")]
+    System {
+        /// What was wanted.
+        what: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Metrics or logs.
+    #[error("{0}")]
+    Telemetry(String),
+}

@@ -1,0 +1,162 @@
+//! What the people who run orderwatch see of each shard: its status, and the counters that the engine keeps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::domain::{Exception, Kind, Millis, Str, Timestamp};
+use crate::engine::HeldCause;
+use crate::policy::{Policies, Settings};
+use crate::telemetry::events::{CycleEnded, FrontierHeld, FrontierMoves, KeptBack, OrdersEvicted};
+use crate::telemetry::{Health, Held, InputStatus, OpenCount, RestoreStatus, ShardState, emit};
+
+use super::service::{delay, is_opening};
+use super::task::{Task, Wire};
+
+/// A frontier that stands still for less than this is no news.
+const HELD_MIN: Duration = Duration::from_secs(2);
+
+/// Remembers what was said of each shard.
+#[derive(Debug)]
+pub struct Reporter {
+    topics: Vec<Str>,
+    graces: BTreeMap<(Kind, Str), Millis>,
+    grace: Millis,
+    held: BTreeMap<i32, HeldSince>,
+}
+
+#[derive(Debug)]
+struct HeldSince {
+    cause: HeldCause,
+    since: Instant,
+    said: bool,
+}
+
+impl Reporter {
+    /// Nothing was said yet.
+    pub fn new(topics: Vec<Str>, policies: &Arc<Policies>, settings: &Settings) -> Self {
+        let of = |kind, id: &Str, grace: Option<Millis>| Some(((kind, id.clone()), grace?));
+        let slas = policies.slas.iter().filter_map(|p| of(Kind::Sla, &p.id, p.grace));
+        let checks = policies.checks.iter().filter_map(|p| of(Kind::Reconciliation, &p.id, p.grace));
+        Reporter { topics, graces: slas.chain(checks).collect(), grace: settings.grace, held: BTreeMap::new() }
+    }
+
+    /// For an opening: from deadline and grace until now, when its commit was confirmed.
+    pub fn detection_delay(&self, exception: &Exception, now: Timestamp) -> Option<Millis> {
+        let key = (exception.kind, exception.policy.id.clone());
+        let grace = self.graces.get(&key).copied().unwrap_or(self.grace);
+        is_opening(exception).then(|| delay(exception, grace, now)).flatten()
+    }
+
+    /// Tells of one shard.
+    pub fn report(&mut self, task: &mut Task, wire: &Wire, health: &Health) {
+        if task.is_parked() {
+            return;
+        }
+        self.status(task, health);
+        if !task.is_live() {
+            return;
+        }
+        self.held(task);
+        self.counters(task, wire);
+    }
+
+    fn status(&self, task: &Task, health: &Health) {
+        let held = task.frontier.held().map(|(stream, cause)| Held { cause, note: self.note(task, stream.0, cause) });
+        let inputs = task.streams().zip(&self.topics).map(|(stream, topic)| {
+            let high = task.high.get(usize::from(stream.0)).copied().flatten();
+            let lag = high.zip(task.frontier.position(stream)).map(|(high, position)| (high - position).max(0));
+            InputStatus { topic: topic.clone(), lag_records: lag }
+        });
+        let (inputs, open) = (inputs.collect(), open_counts(task));
+        let restore = task.replayed().map(|done| RestoreStatus { step: "inputs", done, total: None });
+        health.update_shard(task.partition, |status| {
+            status.state = if task.is_live() { ShardState::Running } else { ShardState::Restoring };
+            status.frontier = task.frontier.reached();
+            status.held = held;
+            status.inputs = inputs;
+            status.orders_open = task.shard.orders_open() as u64;
+            status.open = open;
+            status.restore = restore;
+        });
+    }
+
+    fn note(&self, task: &Task, stream: u16, cause: HeldCause) -> String {
+        let topic = self.topics.get(usize::from(stream)).map_or("?", Str::as_str);
+        let at = format!("{topic}/{}", task.partition);
+        match cause {
+            HeldCause::Behind => format!("{at} is being read"),
+            HeldCause::OpenTransaction => {
+                format!("{at} has a transaction open upstream; its producer commits it, or the broker ends it")
+            }
+            HeldCause::BrokerUnreachable => "the broker does not answer".to_owned(),
+            HeldCause::NotAssigned => format!("{at} is not assigned here: do all members have the same streams?"),
+            HeldCause::ClockHold => "the wall clock jumped".to_owned(),
+        }
+    }
+
+    fn held(&mut self, task: &Task) {
+        let shard = task.partition;
+        let Some((stream, cause)) = task.frontier.held() else {
+            if let Some(held) = self.held.remove(&shard).filter(|held| held.said)
+                && let Some(frontier) = task.frontier.reached()
+            {
+                emit(FrontierMoves { shard, frontier, cause: held.cause, held_for: held.since.elapsed() });
+            }
+            return;
+        };
+        let note = self.note(task, stream.0, cause);
+        let held = self.held.entry(shard).or_insert(HeldSince { cause, since: Instant::now(), said: false });
+        if held.cause != cause {
+            *held = HeldSince { cause, since: Instant::now(), said: false };
+        }
+        if !held.said && held.since.elapsed() >= HELD_MIN {
+            held.said = true;
+            emit(FrontierHeld { shard, frontier: task.frontier.reached(), cause, note: &note });
+        }
+    }
+
+    fn counters(&self, task: &mut Task, wire: &Wire) {
+        let (shard, now, before) = (task.partition, task.shard.counters(), task.reported);
+        if now.evicted > before.evicted {
+            emit(OrdersEvicted { shard, count: now.evicted - before.evicted });
+            task.reported.evicted = now.evicted;
+        }
+        // Summed up until all of the past has been read.
+        if now.kept_back > before.kept_back && task.frontier.held().is_none() {
+            emit(KeptBack { shard, count: now.kept_back - before.kept_back });
+            task.reported.kept_back = now.kept_back;
+        }
+        for cycle in task.shard.drain_cycles_ended() {
+            emit(CycleEnded { meters: &wire.meters, cycle: &cycle });
+        }
+    }
+}
+
+/// What stands of the published set, counted by label.
+fn open_counts(task: &Task) -> Vec<OpenCount> {
+    let mut counts: Vec<OpenCount> = Vec::new();
+    task.shard.visit_standing(&mut |exception| {
+        let same = |count: &&mut OpenCount| {
+            count.kind == exception.kind
+                && count.status == exception.status
+                && count.policy == exception.policy.id
+                && count.severity == exception.severity
+                && count.owner == exception.owner
+                && count.route == exception.route
+        };
+        match counts.iter_mut().find(same) {
+            Some(count) => count.count += 1,
+            None => counts.push(OpenCount {
+                kind: exception.kind,
+                policy: exception.policy.id.clone(),
+                severity: exception.severity,
+                owner: exception.owner.clone(),
+                route: exception.route.clone(),
+                status: exception.status,
+                count: 1,
+            }),
+        }
+    });
+    counts
+}

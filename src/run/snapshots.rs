@@ -1,0 +1,139 @@
+//! When a shard is written out, and what its snapshot says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::domain::{Str, Timestamp};
+use crate::snapshot::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotWriter};
+use crate::telemetry::Health;
+
+use super::task::Task;
+
+/// A shard in which nothing was read since the last one is written all the same after this long, so that an alert on a
+/// snapshot's age means what it says.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// Takes the shards' snapshots.
+#[derive(Debug)]
+pub struct Snapshots {
+    writer: SnapshotWriter,
+    config: Arc<Config>,
+    cluster_id: String,
+    policies: PolicyDocument,
+    every: Duration,
+    taken: BTreeMap<i32, Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    begun: Instant,
+    positions: Vec<i64>,
+}
+
+impl Snapshots {
+    /// None taken yet.
+    pub fn new(writer: SnapshotWriter, config: Arc<Config>, cluster_id: String, policies: PolicyDocument) -> Self {
+        let every = Duration::from_millis(u64::try_from(config.snapshots.every.get()).unwrap_or(30_000));
+        Snapshots { writer, config, cluster_id, policies, every, taken: BTreeMap::new() }
+    }
+
+    /// Whether a snapshot of the shard is due: its offsets are then to be committed first, for it is taken where every
+    /// record below its offsets has had its effect in the log.
+    pub fn is_due(&self, task: &Task) -> bool {
+        if !task.is_live() || self.writer.is_under_way(task.partition) {
+            return false;
+        }
+        match self.taken.get(&task.partition) {
+            // Shards that came together are not all written at once.
+            None => true,
+            Some(taken) => {
+                let moved = taken.positions != positions(task);
+                taken.begun.elapsed() >= if moved { self.every } else { self.every.max(IDLE_MAX) }
+            }
+        }
+    }
+
+    /// A shard came: its first snapshot is due in a while, a different one for each.
+    pub fn came(&mut self, task: &Task) {
+        let fraction = f64::from(task.partition.rem_euclid(16)) / 16.0;
+        let begun = Instant::now().checked_sub(self.every.mul_f64(fraction)).unwrap_or_else(Instant::now);
+        self.taken.entry(task.partition).or_insert(Taken { begun, positions: Vec::new() });
+    }
+
+    /// A shard went.
+    pub fn went(&mut self, partition: i32) {
+        self.writer.cancel(partition);
+        self.taken.remove(&partition);
+    }
+
+    /// Begins one. Every offset of the task stands committed.
+    pub fn begin(&mut self, task: &Task, clock: Timestamp) {
+        let inputs = task.streams().zip(&self.config.streams).map(|(stream, declared)| SnapshotInput {
+            topic: declared.topic.clone(),
+            next_offset: task.frontier.position(stream).unwrap_or(0),
+            effective_max: task.frontier.effective(stream).maximum(),
+        });
+        let header = SnapshotHeader {
+            shard: task.partition,
+            cluster_id: self.cluster_id.clone(),
+            group_id: self.config.kafka.group_id.clone(),
+            inputs: inputs.collect(),
+            frontier: task.frontier.reached(),
+            policies: self.policies.clone(),
+            taken_at: clock,
+            written_by: SnapshotHeader::VERSION.to_owned(),
+            backlog: Vec::new(),
+        };
+        if self.writer.begin(header) {
+            self.taken.insert(task.partition, Taken { begun: Instant::now(), positions: positions(task) });
+        }
+    }
+
+    /// Hands over a slice of each shard that is being written, and notes what has ended.
+    pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>, health: &Health) {
+        for task in tasks {
+            self.writer.feed(&task.shard);
+        }
+        self.note(health);
+    }
+
+    fn note(&mut self, health: &Health) {
+        for outcome in self.writer.poll() {
+            if let Ok(status) = outcome.result {
+                health.update_shard(outcome.shard, |shard| shard.snapshot = Some(status));
+            }
+        }
+    }
+
+    /// Writes out every shard that has moved since its last snapshot, until `deadline`. True where all of it was done.
+    pub fn finish<'a>(
+        &mut self,
+        tasks: impl Iterator<Item = &'a Task> + Clone,
+        clock: Timestamp,
+        deadline: Instant,
+        turn: impl FnMut(),
+    ) -> bool {
+        for task in tasks.clone().filter(|task| task.is_live() && task.is_settled()) {
+            let unchanged = self.taken.get(&task.partition).is_some_and(|taken| taken.positions == positions(task));
+            if !unchanged && !self.writer.is_under_way(task.partition) {
+                self.begin(task, clock);
+            }
+        }
+        let outcomes = self.writer.finish(tasks.clone().map(|task| &task.shard), deadline, turn);
+        let failed = outcomes.iter().any(|outcome| outcome.result.is_err());
+        !failed && tasks.into_iter().all(|task| !self.writer.is_under_way(task.partition))
+    }
+}
+
+fn positions(task: &Task) -> Vec<i64> {
+    task.positions().into_iter().map(|(_, position)| position).collect()
+}
+
+/// The policy document as it was read, where its file still holds it.
+pub fn document(config: &Config) -> PolicyDocument {
+    let version: Str = config.policies.version.clone();
+    let text = std::fs::read_to_string(&config.policies_path).unwrap_or_default();
+    PolicyDocument { text, version, revision: config.policies.revision }
+}

@@ -1,0 +1,177 @@
+//! From the configuration to a running service: checks first, then topics, then the group.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::codec::{Encoder, EncoderConfig, Requirement, StreamCodec};
+use crate::config::{Config, Delivery};
+use crate::domain::{Str, Timestamp};
+use crate::http::Server;
+use crate::kafka::clock::{EndOffsets, SystemClock};
+use crate::kafka::publisher::Publisher;
+use crate::kafka::source::Source;
+use crate::kafka::{control, topics, topology};
+use crate::policy::Settings;
+use crate::snapshot::{SnapshotStore, SnapshotWriter};
+use crate::telemetry::events::{PoliciesInForce, Started};
+use crate::telemetry::{Health, Meters, emit, install_metrics};
+
+use super::RunError;
+use super::group::Shards;
+use super::pace::Pace;
+use super::report::Reporter;
+use super::restore::{Means, Restorer};
+use super::service::{Service, beats};
+use super::snapshots::{Snapshots, document};
+use super::task::Wire;
+
+/// A process that was told to stop and has not after this long ends all the same.
+const STOP_WITHIN: Duration = Duration::from_millis(9_500);
+/// The coordinator of transactions may take so long when a cluster comes up.
+const COORDINATOR_WITHIN: Duration = Duration::from_secs(60);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It could not start, or could not go on.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let failed = |source| RunError::System { what: "the runtime cannot start".to_owned(), source };
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    watch_signals(runtime.handle(), &stop)?;
+    let result = start(Arc::new(config), runtime.handle()).and_then(|service| service.run(&stop));
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    result
+}
+
+fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
+    let streams: Vec<Str> = config.streams.iter().map(|stream| stream.topic.clone()).collect();
+    let health = Arc::new(Health::new(config.kafka.group_id.clone()));
+    let metrics = install_metrics(Arc::clone(&health)).map_err(|e| RunError::Telemetry(e.to_string()))?;
+    let delivery = match config.delivery {
+        Delivery::ExactlyOnce => "exactly_once",
+        Delivery::AtLeastOnce => "at_least_once",
+    };
+    let kafka = &config.kafka;
+    emit(Started { group_id: &kafka.group_id, brokers: &kafka.brokers, topics: &streams, delivery });
+    emit(PoliciesInForce { policies: &config.policies });
+    health.set_policies(config.policies.version.clone(), config.policies.revision);
+    let http = runtime.block_on(Server::start(&config.http.listen, Arc::clone(&health), metrics))?;
+
+    let store = SnapshotStore::open(&config.snapshots.url)?;
+    runtime.block_on(store.check_writable())?;
+    let shards = topology::count_shards(kafka, &streams)?;
+    runtime.block_on(topics::ensure_outputs(&config, shards))?;
+    let cluster_id = topology::cluster_id(kafka)?;
+
+    let clock = SystemClock::start();
+    let started = clock.now();
+    let settings = Arc::new(settings(&config, started)?);
+    let means = Means {
+        config: Arc::clone(&config),
+        settings: Arc::clone(&settings),
+        store: store.clone(),
+        cluster_id: cluster_id.clone(),
+        runtime: runtime.clone(),
+        started,
+    };
+    let writer = SnapshotWriter::new(store, config.snapshots.keep, runtime.clone());
+    let (seek, housekeeping) = beats();
+    let dead_letter_bytes = dead_letter_bytes(&config);
+    Ok(Service {
+        clock: clock.clone(),
+        ends: EndOffsets::start(kafka, &streams, clock)?,
+        publisher: Publisher::start(
+            kafka,
+            config.delivery,
+            &config.outputs.current,
+            message_max_bytes(&config),
+            COORDINATOR_WITHIN,
+        )?,
+        restorer: Restorer::start(means)?,
+        snapshots: Snapshots::new(writer, Arc::clone(&config), cluster_id, document(&config)),
+        wire: wire(&config, &streams, dead_letter_bytes),
+        reporter: Reporter::new(streams.clone(), &config.policies, &settings),
+        health,
+        http,
+        runtime: runtime.clone(),
+        shards: Shards::new(streams.len()),
+        pace: Pace::default(),
+        seek,
+        housekeeping,
+        clock_held: false,
+        more_work: false,
+        retry_at: None,
+        // Last: the group is joined when everything else stands.
+        source: Source::subscribe(kafka, &streams)?,
+        config,
+    })
+}
+
+/// What the engine judges by; `publish_after` is the group's first start where the configuration names no time.
+fn settings(config: &Config, started: Timestamp) -> Result<Settings, RunError> {
+    let agreed = control::agree(config, started)?;
+    let publish_after = config.start.publish_after.unwrap_or(agreed.first_start);
+    Ok(Settings { publish_after, replay: None, ..config.settings() })
+}
+
+fn wire(config: &Config, streams: &[Str], dead_letter_bytes: usize) -> Wire {
+    let codecs = config.streams.iter().map(|stream| StreamCodec {
+        topic: stream.topic.clone(),
+        format: stream.format,
+        require: stream.require.iter().filter_map(|name| Requirement::parse(name)).collect(),
+        max_record_bytes: config.max_record_bytes,
+        max_future_skew: config.max_future_skew,
+        max_past_skew: config.max_past_skew,
+    });
+    let outputs = &config.outputs;
+    Wire {
+        codecs: codecs.collect(),
+        outputs: Encoder::new(EncoderConfig {
+            sla: outputs.sla.clone(),
+            backlog: outputs.backlog.clone(),
+            reconciliation: outputs.reconciliation.clone(),
+            current: outputs.current.clone(),
+            routes: config.routes.clone(),
+            group_id: config.kafka.group_id.clone(),
+            replay: None,
+            format: outputs.format,
+        }),
+        dead_letters: outputs.dead_letters.clone(),
+        dead_letter_bytes,
+        meters: Meters::new(streams, &config.policies),
+    }
+}
+
+/// What a topic takes, where neither the user nor the broker says otherwise: Kafka's default, with room for headers.
+fn dead_letter_bytes(config: &Config) -> usize {
+    let told = |map: &std::collections::BTreeMap<String, String>, key: &str| map.get(key)?.parse::<usize>().ok();
+    let topic = told(&config.outputs.topic_config, "max.message.bytes").unwrap_or(1_048_588);
+    topic.min(message_max_bytes(config)).saturating_sub(1_024)
+}
+
+fn message_max_bytes(config: &Config) -> usize {
+    let told = config.kafka.properties.get("message.max.bytes").and_then(|text| text.parse().ok());
+    told.unwrap_or(16 << 20)
+}
+
+/// SIGTERM and SIGINT ask for a stop; a second one, or too long a stop, ends the process.
+fn watch_signals(runtime: &Handle, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
+    let failed = |source| RunError::System { what: "signals cannot be watched".to_owned(), source };
+    let _inside = runtime.enter();
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    let stop = Arc::clone(stop);
+    runtime.spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        stop.store(true, Ordering::Relaxed);
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, () = tokio::time::sleep(STOP_WITHIN) => {} }
+        // What is not committed is read again by whoever comes next.
+        std::process::exit(1);
+    });
+    Ok(())
+}

@@ -1,0 +1,396 @@
+//! One shard held here: from a polled record to what is to be published.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::codec::{Encoder, MalformedCode, OutputRecord, StreamCodec, dead_letter, decode};
+use crate::domain::{Exception, Str, StreamId, Timestamp};
+use crate::engine::{Applied, Frontier, Shard, ShardCounters, Transition};
+use crate::kafka::offsets::{CommitNote, Committed, ShardOffsets};
+use crate::kafka::{Fetched, InputPartition};
+use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, StreamCounts};
+use crate::telemetry::{Meters, emit};
+
+use super::lanes::{Lanes, Next, SIBLING_WAIT_MAX};
+use super::restore::Restored;
+
+/// Records applied in one turn, so that a turn stays short while catching up.
+const BATCH_RECORDS: usize = 2_000;
+/// Dead letters in one turn: each may be as large as the largest record.
+const BATCH_DEAD_LETTERS: usize = 100;
+/// Offsets that moved are committed after this many records …
+const COMMIT_RECORDS: u64 = 20_000;
+/// … or this long, where nothing is to be published.
+const COMMIT_EVERY: Duration = Duration::from_secs(5);
+
+/// How records are read, by stream.
+#[derive(Debug)]
+pub struct Wire {
+    /// By stream.
+    pub codecs: Vec<StreamCodec>,
+    /// Where outputs go.
+    pub outputs: Encoder,
+    /// The dead-letter topic.
+    pub dead_letters: Str,
+    /// A dead letter is cut to this, in bytes.
+    pub dead_letter_bytes: usize,
+    /// The handles of the counters.
+    pub meters: Meters,
+}
+
+/// What a task is doing.
+#[derive(Debug)]
+pub enum Phase {
+    /// The inputs are replayed from the snapshot's offsets to the committed ones, muted.
+    Replaying(Replaying),
+    /// It judges.
+    Live,
+    /// Its partitions were revoked; it waits in memory until the next assignment is known.
+    Parked {
+        /// Since when.
+        since: Instant,
+    },
+}
+
+/// A replay of the inputs.
+#[derive(Debug)]
+pub struct Replaying {
+    until: Vec<i64>,
+    published: Vec<Exception>,
+    reached: Option<Timestamp>,
+    orders: u64,
+    records: u64,
+    began: Instant,
+}
+
+/// One shard.
+#[derive(Debug)]
+pub struct Task {
+    /// Partition n of every input.
+    pub partition: i32,
+    /// Its facts, timers and published set.
+    pub shard: Shard,
+    /// Its frontier.
+    pub frontier: Frontier,
+    /// What was polled and not applied.
+    pub lanes: Lanes,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Whether its partitions were let go; until then `from` says from where.
+    pub started: bool,
+    /// The high watermark of each input, as it was told last.
+    pub high: Vec<Option<i64>>,
+    /// The commits that stand, by stream.
+    pub committed: Vec<Option<Committed>>,
+    /// The counters as they were reported last.
+    pub reported: ShardCounters,
+    began_at: Vec<i64>,
+    current_next: i64,
+    dead_letters: Vec<OutputRecord>,
+    records_since_commit: u64,
+    last_commit: Instant,
+    waits_since: Option<Instant>,
+}
+
+impl Task {
+    /// A shard as the restore gives it.
+    pub fn restored(restored: Restored) -> Self {
+        let streams = restored.from.len();
+        Task {
+            partition: restored.shard.partition(),
+            reported: restored.shard.counters(),
+            shard: restored.shard,
+            frontier: restored.frontier,
+            lanes: Lanes::new(streams),
+            phase: Phase::Replaying(Replaying {
+                until: restored.until,
+                published: restored.published,
+                reached: restored.reached,
+                orders: restored.orders,
+                records: 0,
+                began: restored.began,
+            }),
+            started: false,
+            high: vec![None; streams],
+            committed: restored.committed,
+            began_at: restored.began_at,
+            current_next: restored.current_next,
+            dead_letters: Vec::new(),
+            records_since_commit: 0,
+            last_commit: Instant::now(),
+            waits_since: None,
+        }
+    }
+
+    /// Its partitions went; its state stays until it is known who has them next.
+    pub fn park(&mut self) {
+        self.lanes.clear();
+        self.started = false;
+        if matches!(self.phase, Phase::Live) {
+            self.phase = Phase::Parked { since: Instant::now() };
+        }
+    }
+
+    /// Nobody had it in between: it goes on from where it stood.
+    pub fn unpark(&mut self) {
+        for stream in self.streams() {
+            let (position, effective) = (self.frontier.position(stream).unwrap_or(0), self.frontier.effective(stream));
+            self.frontier.assign(stream, position, effective);
+        }
+        self.phase = Phase::Live;
+    }
+
+    /// Whether it judges.
+    pub fn is_live(&self) -> bool {
+        self.started && matches!(self.phase, Phase::Live)
+    }
+
+    /// The declared streams.
+    pub fn streams(&self) -> impl Iterator<Item = StreamId> + use<> {
+        (0..u16::try_from(self.high.len()).unwrap_or(u16::MAX)).map(StreamId)
+    }
+
+    /// Its inputs, each with the next offset to read.
+    pub fn positions(&self) -> Vec<(InputPartition, i64)> {
+        let partition = self.partition;
+        let each = self
+            .streams()
+            .filter_map(|stream| Some((InputPartition { stream, partition }, self.frontier.position(stream)?)));
+        each.collect()
+    }
+
+    /// The consumer stands there: what lies between is transaction markers, unless records still wait in the buffers.
+    pub fn moved(&mut self, stream: StreamId, position: i64) {
+        if self.started && self.lanes.is_empty(stream) {
+            self.frontier.moved(stream, position);
+        }
+    }
+
+    /// Applies what is buffered, in the order of effective time. Tells whether there is more that can be applied now.
+    pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp) -> bool {
+        let mut counts: BTreeMap<StreamId, StreamCounts> = BTreeMap::new();
+        let mut more = false;
+        for taken in 0..=BATCH_RECORDS {
+            if taken == BATCH_RECORDS || self.dead_letters.len() >= BATCH_DEAD_LETTERS {
+                more = !self.lanes.all_empty();
+                break;
+            }
+            let patient = self.waits_since.is_none_or(|since| since.elapsed() < SIBLING_WAIT_MAX);
+            let until = match &self.phase {
+                Phase::Replaying(replaying) => Some(replaying.until.as_slice()),
+                _ => None,
+            };
+            match self.lanes.next(&self.frontier, clock, patient, until) {
+                Next::Take(record) => {
+                    if patient {
+                        self.waits_since = None;
+                    }
+                    let stream = record.input.stream;
+                    self.apply(wire, &record, clock, counts.entry(stream).or_default());
+                }
+                Next::Wait => {
+                    self.waits_since.get_or_insert_with(Instant::now);
+                    break;
+                }
+                Next::Empty => {
+                    self.waits_since = None;
+                    break;
+                }
+            }
+        }
+        match &mut self.phase {
+            Phase::Replaying(replaying) => replaying.records += counts.values().map(|c| c.events).sum::<u64>(),
+            _ => {
+                for (stream, counts) in counts {
+                    emit(BatchApplied { meters: &wire.meters, stream, counts });
+                }
+            }
+        }
+        more
+    }
+
+    fn apply(&mut self, wire: &Wire, record: &Fetched, clock: Timestamp, counts: &mut StreamCounts) {
+        let stream = record.input.stream;
+        self.records_since_commit += 1;
+        counts.ahead += u64::from(record.timestamp.is_some_and(|time| time > clock));
+        if record.is_null() {
+            counts.nulls += 1;
+            self.frontier.read(stream, record.offset, record.timestamp, clock);
+            return;
+        }
+        let Some(stream_codec) = wire.codecs.get(usize::from(stream.0)) else { return };
+        match record.with_raw(|raw| decode(stream_codec, raw)) {
+            Ok(event) => {
+                let effective = self.frontier.read(stream, record.offset, record.timestamp, clock);
+                counts.events += 1;
+                counts.late += u64::from(self.frontier.reached().is_some_and(|reached| effective < reached));
+                match self.shard.apply(event, effective) {
+                    Ok(Applied::New | Applied::Reread) => {}
+                    Ok(Applied::Repeat) => counts.duplicates += 1,
+                    Ok(Applied::Conflict) => counts.conflicts += 1,
+                    Ok(Applied::AfterClose) => counts.after_close += 1,
+                    Err(rejected) => {
+                        counts.events -= 1;
+                        self.dead_letter(wire, record, rejected.code(), &rejected.to_string());
+                    }
+                }
+            }
+            Err(malformed) => {
+                match malformed.code {
+                    // Such a record's time is worth as little as its event's.
+                    MalformedCode::TooFarInFuture | MalformedCode::TooFarInPast => {
+                        self.frontier.moved(stream, record.offset.saturating_add(1));
+                    }
+                    _ => {
+                        self.frontier.read(stream, record.offset, record.timestamp, clock);
+                    }
+                }
+                self.dead_letter(wire, record, malformed.code.as_str(), &malformed.detail);
+            }
+        }
+    }
+
+    fn dead_letter(&mut self, wire: &Wire, record: &Fetched, reason: &'static str, detail: &str) {
+        // What is replayed was written to the dead-letter topic with its commit.
+        if matches!(self.phase, Phase::Replaying(_)) {
+            return;
+        }
+        let topic = wire.codecs.get(usize::from(record.input.stream.0)).map_or("", |codec| codec.topic.as_str());
+        let (partition, offset) = (record.input.partition, record.offset);
+        emit(DeadLettered { topic, partition, offset, reason, detail });
+        let letter =
+            record.with_raw(|raw| dead_letter(&wire.dead_letters, raw, reason, detail, topic, wire.dead_letter_bytes));
+        self.dead_letters.push(letter);
+    }
+
+    /// Moves the shard's frontier to where its inputs have come, and ends the replay where it is at its end.
+    pub fn advance(&mut self) {
+        let Some(frontier) = self.frontier.advance() else {
+            self.finish_replay();
+            return;
+        };
+        match &self.phase {
+            Phase::Live => self.shard.advance(frontier),
+            Phase::Replaying(replaying) => {
+                self.shard.advance(replaying.reached.map_or(frontier, |reached| frontier.min(reached)));
+                self.finish_replay();
+            }
+            Phase::Parked { .. } => {}
+        }
+    }
+
+    fn finish_replay(&mut self) {
+        let Phase::Replaying(replaying) = &mut self.phase else { return };
+        let streams = (0u16..).map(StreamId);
+        let at_its_end = replaying.until.iter().zip(streams).all(|(until, stream)| {
+            self.frontier.position(stream).is_some_and(|position| position >= *until)
+                || self.lanes.starts_at(stream, *until)
+        });
+        if !self.started || !at_its_end {
+            return;
+        }
+        let published = std::mem::take(&mut replaying.published);
+        let count = published.len() as u64;
+        for exception in published {
+            self.shard.restore_published(exception);
+        }
+        if let Some(reached) = replaying.reached {
+            self.frontier.restore(reached);
+            self.shard.advance(reached);
+        }
+        self.shard.unmute();
+        emit(ShardRestored {
+            shard: self.partition,
+            took: replaying.began.elapsed(),
+            orders: replaying.orders,
+            records: replaying.records,
+            published: count,
+            frontier: replaying.reached.unwrap_or(Timestamp::MIN),
+        });
+        self.reported = self.shard.counters();
+        self.records_since_commit = 0;
+        self.phase = Phase::Live;
+    }
+
+    /// The replay as it stands, for those who watch: records done.
+    pub fn replayed(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Replaying(replaying) => Some(replaying.records),
+            _ => None,
+        }
+    }
+
+    /// What holds now and was not published, the dead letters before it.
+    pub fn drain(&mut self, wire: &Wire, clock: Timestamp, records: &mut Vec<OutputRecord>) -> Vec<Transition> {
+        if !self.is_live() {
+            return Vec::new();
+        }
+        let transitions = self.shard.drain_transitions(Some(clock));
+        records.extend(self.dead_letters.iter().cloned());
+        for transition in &transitions {
+            records.extend(wire.outputs.transition(transition, self.partition));
+        }
+        transitions
+    }
+
+    /// Whether dead letters wait for a commit.
+    pub fn has_dead_letters(&self) -> bool {
+        !self.dead_letters.is_empty()
+    }
+
+    /// Whether the offsets are to be committed although nothing is published: they moved far, or some time ago.
+    pub fn wants_commit(&self, force: bool) -> bool {
+        if !self.is_live() || self.is_settled() {
+            return false;
+        }
+        let first = self.committed.iter().any(Option::is_none);
+        force || first || self.records_since_commit >= COMMIT_RECORDS || self.last_commit.elapsed() >= COMMIT_EVERY
+    }
+
+    /// Whether every offset stands committed.
+    pub fn is_settled(&self) -> bool {
+        let committed = self.committed.iter().map(|commit| commit.as_ref().map(|commit| commit.offset));
+        self.dead_letters.is_empty() && self.streams().map(|stream| self.frontier.position(stream)).eq(committed)
+    }
+
+    /// What is to be committed.
+    pub fn offsets(&self, policies: &Str) -> ShardOffsets {
+        let positions = self
+            .streams()
+            .zip(&self.began_at)
+            .filter_map(|(stream, began_at)| Some((stream, self.frontier.position(stream)?, *began_at)));
+        ShardOffsets {
+            partition: self.partition,
+            frontier: self.frontier.reached(),
+            policies: policies.clone(),
+            current_next: self.current_next,
+            positions: positions.collect(),
+        }
+    }
+
+    /// The batch with these offsets stands.
+    pub fn committed(&mut self, offsets: &ShardOffsets, current_next: Option<i64>) {
+        self.shard.committed();
+        self.dead_letters.clear();
+        self.current_next = current_next.unwrap_or(self.current_next);
+        self.committed = vec![None; self.high.len()];
+        for (stream, position, began_at) in &offsets.positions {
+            let note = CommitNote {
+                frontier_ms: offsets.frontier.map(Timestamp::as_millis),
+                policies: offsets.policies.clone(),
+                current_next: self.current_next,
+                began_at: *began_at,
+            };
+            if let Some(slot) = self.committed.get_mut(usize::from(stream.0)) {
+                *slot = Some(Committed { offset: *position, note: Some(note) });
+            }
+        }
+        self.records_since_commit = 0;
+        self.last_commit = Instant::now();
+    }
+
+    /// Nothing of it stands.
+    pub fn aborted(&mut self) {
+        self.shard.aborted();
+    }
+}

@@ -1,0 +1,147 @@
+//! Deadlines and the clock, in real time against a real broker: idle shops, stopped brokers, open transactions.
+
+mod shop;
+mod support;
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+use shop::{Options, PATIENCE, Shop, now_ms};
+use support::{Broker, Process, eventually};
+
+/// Paid within two seconds.
+const POLICIES: &str = "slas:\n  - {id: paid, start: order.placed, stop: payment.captured, target: 2s, severity: info, \
+                        owner: o, route: r, expected_outcome: e}\n";
+const TARGET_MS: i64 = 2_000;
+const GRACE_MS: i64 = 200;
+
+fn options() -> Options {
+    Options { grace: "200ms", policies: POLICIES.to_owned(), ..Options::default() }
+}
+
+fn wait_consumed(process: &Process, shop: &Shop, topic: &str, records: f64) {
+    process.wait_metric("orderwatch_events_total", &[("stream", &shop.topic(topic))], PATIENCE, |n| n >= records);
+}
+
+fn wait_until(at_ms: i64) {
+    eventually(PATIENCE, "time to pass", || if now_ms() >= at_ms { Ok(()) } else { Err("not yet".to_owned()) });
+}
+
+/// Reads committed records of a topic as they come.
+fn tail(shop: &Shop, topic: &str) -> BaseConsumer {
+    let mut config = shop.broker().client();
+    config.set("group.id", support::unique("tail")).set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("fetch.wait.max.ms", "500");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut assigned = TopicPartitionList::new();
+    for partition in 0..shop.partitions {
+        assigned.add_partition_offset(&shop.topic(topic), partition, Offset::Beginning).expect("an offset");
+    }
+    consumer.assign(&assigned).expect("assigned");
+    consumer
+}
+
+#[test]
+fn an_idle_shop_fires_a_breach_within_100_ms_without_traffic() {
+    const REPEATS: usize = 9;
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 2, &options());
+    let producer = broker.producer();
+    let process = shop.start();
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 4.0);
+    let tail = tail(&shop, "sla");
+    let mut delays = Vec::new();
+    for n in 0..REPEATS {
+        let (order, placed) = (format!("idle-{n}"), now_ms());
+        producer.send(shop.event(&order, "order.placed", placed));
+        let deadline = Instant::now() + PATIENCE;
+        let seen = loop {
+            match tail.poll(Duration::from_millis(5)) {
+                Some(message) if message.as_ref().is_ok_and(|m| m.key() == Some(order.as_bytes())) => break now_ms(),
+                _ => assert!(Instant::now() < deadline, "{order} was not reported; {}", process.stderr()),
+            }
+        };
+        delays.push(seen - (placed + TARGET_MS + GRACE_MS));
+    }
+    delays.sort_unstable();
+    let (median, worst) = (delays[REPEATS / 2], delays[REPEATS - 1]);
+    println!("a breach is read committed {median} ms (median), {worst} ms (worst) after deadline + grace: {delays:?}");
+    assert!(delays[0] > 0, "none before its time: {delays:?}");
+    assert!(median <= 100, "{delays:?}");
+}
+
+#[test]
+fn a_broker_that_is_away_fires_nothing_until_it_is_back() {
+    let broker: &'static Broker = Box::leak(Box::new(Broker::start()));
+    let shop = Shop::new(broker, 1, &options());
+    let process = shop.start();
+    let placed = now_ms();
+    broker.producer().send(shop.event("o-1", "order.placed", placed));
+    wait_consumed(&process, &shop, "orders", 1.0);
+
+    broker.freeze();
+    wait_until(placed + TARGET_MS + GRACE_MS + 3_000);
+    process.wait_metric("orderwatch_frontier_held", &[("cause", "broker_unreachable")], PATIENCE, |held| held == 1.0);
+    assert_eq!(process.metric("orderwatch_exceptions_total", &[("policy", "paid"), ("status", "opened")]), 0.0);
+
+    broker.thaw();
+    eventually(PATIENCE, "the breach", || match shop.history().as_slice() {
+        [only] if only.json()["status"] == "opened" => Ok(()),
+        other => Err(format!("{} records", other.len())),
+    });
+
+    // The same with a broker that went and came back.
+    broker.producer().send(shop.event("o-2", "order.placed", now_ms() + 1_000));
+    wait_consumed(&process, &shop, "orders", 2.0);
+    broker.stop();
+    process.wait_metric("orderwatch_frontier_held", &[("cause", "broker_unreachable")], PATIENCE, |held| held == 1.0);
+    broker.restart();
+    eventually(PATIENCE, "the second breach", || match shop.history().len() {
+        2 => Ok(()),
+        other => Err(format!("{other} records; {}", process.stderr())),
+    });
+    broker.stop();
+}
+
+#[test]
+fn a_stop_in_a_transaction_that_is_open_upstream_holds_the_frontier() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 1, &options());
+    let process = shop.start();
+    let opened = || process.metric("orderwatch_exceptions_total", &[("policy", "paid"), ("status", "opened")]);
+    let held = |is: f64| {
+        let labels = [("cause", "open_transaction")];
+        process.wait_metric("orderwatch_frontier_held", &labels, PATIENCE, move |held| held == is);
+    };
+    let pay_in_a_transaction = |order: &str, timeout: u64| {
+        let placed = now_ms();
+        broker.producer().send(shop.event(order, "order.placed", placed));
+        let upstream = broker.transactional(&support::unique("upstream"), Duration::from_secs(timeout));
+        upstream.begin();
+        upstream.send(shop.event(order, "payment.captured", placed + 500));
+        wait_until(placed + TARGET_MS + GRACE_MS + 1_500);
+        held(1.0);
+        upstream
+    };
+
+    let committed = pay_in_a_transaction("committed", 60);
+    assert_eq!(opened(), 0.0, "its payment is there, and nobody may read it yet");
+    committed.commit();
+    held(0.0);
+    wait_consumed(&process, &shop, "payments", 1.0);
+    assert_eq!(opened(), 0.0, "it was paid in time");
+
+    let aborted = pay_in_a_transaction("aborted", 60);
+    assert_eq!(opened(), 0.0);
+    aborted.abort();
+    process.wait_metric("orderwatch_exceptions_total", &[("status", "opened")], PATIENCE, |n| n == 1.0);
+
+    let hanging = pay_in_a_transaction("hanging", 5);
+    drop(hanging);
+    assert_eq!(opened(), 1.0);
+    process.wait_metric("orderwatch_exceptions_total", &[("status", "opened")], PATIENCE, |n| n == 2.0);
+    let named: Vec<String> = shop.history().iter().map(support::Record::key).collect();
+    assert_eq!(named, ["aborted", "hanging"]);
+}

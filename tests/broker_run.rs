@@ -1,0 +1,240 @@
+//! `orderwatch run` as a process against a real broker: what it publishes, exactly once, killed or not.
+
+mod shop;
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use shop::{HOUR, MINUTE, Options, PATIENCE, Shop, fates, now_ms, told, truth};
+use support::{Broker, Process, eventually};
+
+/// What SIGTERM may take.
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
+
+/// Every state was published once: no ce_id comes twice in what is committed.
+#[track_caller]
+fn assert_published_once(shop: &Shop) {
+    let history = shop.history();
+    let mut seen = BTreeSet::new();
+    for record in &history {
+        let id = record.header("ce_id").expect("a CloudEvents id");
+        assert!(seen.insert(id), "published twice: {}", record.json());
+    }
+    assert!(!seen.is_empty(), "nothing was published");
+}
+
+/// No order was ever named that kept its promise.
+#[track_caller]
+fn assert_no_false_alarm(shop: &Shop, fates: &[shop::Fate]) {
+    let expected = truth(fates);
+    for record in shop.history() {
+        let exception = record.json();
+        let key = (record.key(), exception["policy"]["id"].as_str().expect("a policy").to_owned());
+        assert!(expected.contains_key(&key), "a false alarm: {exception}");
+    }
+}
+
+#[track_caller]
+fn wait_for_truth(shop: &Shop, fates: &[shop::Fate]) {
+    let expected = truth(fates);
+    eventually(PATIENCE, "the truth to stand", || {
+        let standing = shop.standing();
+        let ended: std::collections::BTreeMap<_, _> =
+            standing.into_iter().filter(|(_, status)| status == "opened" || status == "resolved").collect();
+        if ended == expected {
+            return Ok(());
+        }
+        let missing = expected.iter().filter(|(key, status)| ended.get(*key) != Some(status)).count();
+        let extra: Vec<_> = ended.iter().filter(|(key, status)| expected.get(*key) != Some(status)).take(3).collect();
+        Err(format!("{missing} of {} missing, not expected: {extra:?}", expected.len()))
+    });
+}
+
+#[test]
+fn the_truth_comes_out_and_a_kill_in_the_middle_changes_nothing() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 4, &Options::default());
+    let fates = fates(400, now_ms() - 12 * HOUR, MINUTE);
+    let told = told(&fates);
+    let producer = broker.producer();
+    let batch = |part: &[(String, &'static str, i64)]| {
+        producer.send_all(part.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    };
+    let thirds: Vec<_> = told.chunks(told.len().div_ceil(3)).collect();
+
+    batch(thirds[0]);
+    let mut first = shop.start();
+    eventually(PATIENCE, "the first exceptions", || {
+        if shop.history().is_empty() { Err("none yet".to_owned()) } else { Ok(()) }
+    });
+    batch(thirds[1]);
+    first.kill();
+
+    let mut second = shop.start();
+    batch(thirds[2]);
+    second.kill();
+
+    let mut third = shop.start();
+    wait_for_truth(&shop, &fates);
+    assert_published_once(&shop);
+    let status = third.terminate(LEAVES_WITHIN);
+    assert!(status.success(), "{status}: {}", third.stderr());
+
+    // A last start finds everything said.
+    let before = shop.history().len();
+    let mut fourth = shop.start();
+    fourth.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 8.0);
+    assert_eq!(shop.history().len(), before);
+    assert!(fourth.terminate(LEAVES_WITHIN).success());
+}
+
+#[test]
+fn a_backlog_is_caught_up_with_in_step_through_kills() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 4, &Options::default());
+    let fates = fates(6_000, now_ms() - 24 * HOUR, 10_000);
+    let told = told(&fates);
+    // One topic after the other, so that each lies whole before its siblings begin.
+    let producer = broker.producer();
+    for prefix in ["fulfillment", "order", "payment"] {
+        let of_topic = told.iter().filter(|(_, kind, _)| kind.starts_with(prefix));
+        producer.send_all(of_topic.map(|(order, kind, at)| shop.event(order, kind, *at)));
+    }
+    let mut said = 0;
+    for _ in 0..2 {
+        let mut process = shop.start();
+        eventually(PATIENCE, "more to be said", || match shop.history().len() {
+            now if now > said => {
+                said = now;
+                Ok(())
+            }
+            _ => Err(format!("still {said}; {}", process.stderr())),
+        });
+        process.kill();
+    }
+    let process = shop.start();
+    wait_for_truth(&shop, &fates);
+    assert_published_once(&shop);
+    assert_no_false_alarm(&shop, &fates);
+    drop(process);
+}
+
+#[test]
+fn two_processes_share_the_shards_and_one_takes_over() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 4, &Options::default());
+    let other = shop.beside();
+    let fates = fates(200, now_ms() - 12 * HOUR, MINUTE);
+    let told = told(&fates);
+    let (earlier, later) = told.split_at(told.len() / 2);
+    let producer = broker.producer();
+
+    let mut first = shop.start();
+    let mut second = Process::ready(&other, &["run", "--config", "orderwatch.yaml"], PATIENCE);
+    producer.send_all(earlier.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    for process in [&first, &second] {
+        process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |_| true);
+    }
+    first.kill();
+    producer.send_all(later.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+
+    wait_for_truth(&shop, &fates);
+    assert_published_once(&shop);
+    assert!(second.terminate(LEAVES_WITHIN).success(), "{}", second.stderr());
+    assert!(first.exited().is_some());
+}
+
+#[test]
+fn a_consumer_that_was_away_raises_no_false_alarm() {
+    const TARGET_MS: i64 = 5_000;
+    let broker = Broker::shared();
+    let policies = "slas:\n  - {id: paid, start: order.placed, stop: payment.captured, target: 5s, severity: info, \
+                    owner: o, route: r, expected_outcome: e}\n";
+    let shop = Shop::new(broker, 2, &Options { grace: "500ms", policies: policies.to_owned(), ..Options::default() });
+    let producer = broker.producer();
+    let mut process = shop.start();
+    let placed = now_ms();
+    producer.send_all((0..100).map(|n| shop.event(&format!("o-{n}"), "order.placed", placed)));
+    process.wait_metric("orderwatch_events_total", &[("stream", &shop.topic("orders"))], PATIENCE, |n| n >= 100.0);
+    assert!(process.terminate(LEAVES_WITHIN).success());
+
+    // While it is away, half of them pay in time, behind a crowd of others that make that topic lag.
+    producer.send_all((0..20_000).map(|n| shop.event(&format!("noise-{n}"), "payment.authorized", placed + 1)));
+    producer.send_all((0..50).map(|n| shop.event(&format!("o-{}", 2 * n), "payment.captured", placed + 1_000)));
+    eventually(PATIENCE, "all deadlines to pass while it is away", || {
+        let over = now_ms() - (placed + TARGET_MS + 1_000);
+        if over > 0 { Ok(()) } else { Err(format!("{} ms to go", -over)) }
+    });
+
+    let process = shop.start();
+    let unpaid: BTreeSet<String> = (0..50).map(|n| format!("o-{}", 2 * n + 1)).collect();
+    eventually(PATIENCE, "the unpaid orders to be reported", || {
+        let opened: BTreeSet<String> = shop.standing().into_keys().map(|(order, _)| order).collect();
+        if opened.is_superset(&unpaid) { Ok(()) } else { Err(format!("{} of 50", opened.len())) }
+    });
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 6.0);
+    let told: BTreeSet<String> = shop.history().iter().map(support::Record::key).collect();
+    assert_eq!(told, unpaid, "nobody else was ever named");
+}
+
+#[test]
+fn a_first_start_on_old_orders_pages_nobody() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 2, &Options { publish_after: "start".to_owned(), ..Options::default() });
+    let fates = fates(100, now_ms() - 48 * HOUR, MINUTE);
+    let expected = truth(&fates).len();
+    broker.producer().send_all(told(&fates).iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    for start in 0..2 {
+        let mut process = shop.start();
+        process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 5.0);
+        if start == 0 {
+            process.wait_metric("orderwatch_kept_back_total", &[], PATIENCE, |n| n >= expected as f64);
+            assert!(process.stderr().contains("kept back"), "{}", process.stderr());
+        }
+        assert!(process.terminate(LEAVES_WITHIN).success());
+        assert!(shop.history().is_empty(), "start {start} paged: {}", shop.history()[0].json());
+    }
+    // What breaks from now on is told.
+    let process = shop.start();
+    broker.producer().send(shop.event("new", "order.placed", now_ms() - 30 * MINUTE + 1_000));
+    eventually(PATIENCE, "the new order's breach", || match shop.history().as_slice() {
+        [only] if only.key() == "new" => Ok(()),
+        other => Err(format!("{} records", other.len())),
+    });
+    drop(process);
+}
+
+#[test]
+fn a_late_event_retracts_and_a_repeat_changes_nothing() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 1, &Options::default());
+    let producer = broker.producer();
+    let process = shop.start();
+    let placed = now_ms() - 3 * HOUR;
+    producer.send(shop.event("o-1", "order.placed", placed));
+    let statuses = || -> Vec<String> {
+        shop.history().iter().map(|record| record.json()["status"].as_str().expect("a status").to_owned()).collect()
+    };
+    let become_ = |expected: &[&str]| {
+        eventually(PATIENCE, "the history", || {
+            let now = statuses();
+            if now == expected { Ok(()) } else { Err(format!("{now:?}, not {expected:?}")) }
+        });
+    };
+    become_(&["opened"]);
+
+    // It was told again: a duplicate.
+    producer.send(shop.event("o-1", "order.placed", placed));
+    process.wait_metric("orderwatch_duplicate_events_total", &[], PATIENCE, |n| n == 1.0);
+    assert_eq!(statuses(), ["opened"]);
+
+    // It was paid in time, and nobody told us until now.
+    let paid = shop.event("o-1", "payment.captured", placed + 10 * MINUTE);
+    producer.send(paid.clone().at(now_ms()));
+    become_(&["opened", "retracted", "opened"]);
+    assert_eq!(shop.standing()[&("o-1".to_owned(), "paid-in-30m".to_owned())], "retracted");
+    producer.send(paid.at(now_ms()));
+    process.wait_metric("orderwatch_duplicate_events_total", &[], PATIENCE, |n| n == 2.0);
+    assert_eq!(statuses(), ["opened", "retracted", "opened"], "the shipment's breach is the last word");
+}
