@@ -82,10 +82,10 @@ pub fn parse_policies(name: &str, text: &str) -> Result<(Policies, Vec<Warning>)
 
 /// A value was read and nothing but warnings was said.
 fn sound<T>(value: Option<T>, problems: Vec<Problem>) -> Result<(T, Vec<Warning>), ConfigErrors> {
-    let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.level == Level::Error);
+    let wrong = problems.iter().any(|p| p.level == Level::Error);
     match value {
-        Some(value) if errors.is_empty() => Ok((value, warnings)),
-        _ => Err(ConfigErrors(errors)),
+        Some(value) if !wrong => Ok((value, problems)),
+        _ => Err(ConfigErrors(problems)),
     }
 }
 

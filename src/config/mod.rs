@@ -16,6 +16,7 @@ use crate::policy::{Policies, Settings};
 mod kafka_properties;
 mod load;
 mod policies;
+mod policy_parts;
 mod problem;
 mod read;
 mod service;

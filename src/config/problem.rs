@@ -47,7 +47,8 @@ pub struct Problem {
 /// Something that works, and is probably not what was meant.
 pub type Warning = Problem;
 
-/// Every error of the configuration and its policies, in file order.
+/// Every error of the configuration and its policies, in file order, and the warnings between them: a misspelt
+/// milestone is only a warning, and may be what is behind an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<Problem>);
 
@@ -146,7 +147,8 @@ impl Problem {
             .with_width(100)
             .with_context_lines(1)
             .with_links(false)
-            .render_report(out, &snippet)
+            .render_report(out, &snippet)?;
+        writeln!(out)
     }
 }
 
@@ -186,14 +188,11 @@ pub fn render(problems: &[Problem], style: Style) -> String {
 }
 
 impl ConfigErrors {
-    /// Draws every error, and says how many there are.
+    /// Draws everything, and says how many errors there are.
     pub fn render(&self, style: Style) -> String {
-        let mut out = render(&self.0, style);
-        let _ = match self.0.len() {
-            1 => writeln!(out, "1 error; nothing was started"),
-            n => writeln!(out, "{n} errors; nothing was started"),
-        };
-        out
+        let errors = self.0.iter().filter(|p| p.level == Level::Error).count();
+        let plural = if errors == 1 { "" } else { "s" };
+        format!("{}{errors} error{plural}; nothing was started\n", render(&self.0, style))
     }
 }
 

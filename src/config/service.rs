@@ -94,15 +94,7 @@ fn kafka(r: &mut Reader<'_>, node: &Node) -> Option<KafkaConfig> {
 
 fn streams(r: &mut Reader<'_>, node: &Node) -> Option<Vec<StreamConfig>> {
     let mut seen: HashMap<Str, usize> = HashMap::new();
-    let streams = r.list(node, |r, node| {
-        let stream = stream(r, node)?;
-        let line = r.file().position(node.span.start).0;
-        if let Some(first) = seen.insert(stream.topic.clone(), line) {
-            r.error(&node.span, format!("the topic {} is a stream already (line {first})", quoted(&stream.topic)));
-            return None;
-        }
-        Some(stream)
-    })?;
+    let streams = r.list(node, |r, node| stream(r, node, &mut seen))?;
     if streams.is_empty() || u16::try_from(streams.len()).is_err() {
         r.error(&node.span, "expected at least one stream, and at most 65,535");
         return None;
@@ -110,9 +102,18 @@ fn streams(r: &mut Reader<'_>, node: &Node) -> Option<Vec<StreamConfig>> {
     Some(streams)
 }
 
-fn stream(r: &mut Reader<'_>, node: &Node) -> Option<StreamConfig> {
+/// `seen` holds the topics of the streams before this one, each with its line.
+fn stream(r: &mut Reader<'_>, node: &Node, seen: &mut HashMap<Str, usize>) -> Option<StreamConfig> {
     r.fields(node, |f| {
-        let topic = f.required("topic", values::topic);
+        let topic = f.required("topic", |r, node| {
+            let topic = values::topic(r, node)?;
+            let line = r.file().position(node.span.start).0;
+            if let Some(first) = seen.insert(topic.clone(), line) {
+                r.error(&node.span, format!("the topic {} is a stream already (line {first})", quoted(&topic)));
+                return None;
+            }
+            Some(topic)
+        });
         let format = f.or("format", Format::Json, |r, n| r.one_of(n, &FORMATS));
         let grace = f.optional("grace", values::duration);
         let require = f.or("require", Vec::new(), |r, n| r.list(n, required_field));
@@ -282,13 +283,7 @@ fn snapshots(r: &mut Reader<'_>, node: &Node) -> Option<SnapshotsConfig> {
     r.fields(node, |f| {
         let default = SnapshotsConfig::default();
         let url = f.or("url", default.url, |r, n| {
-            r.parsed(n, "a URL such as `file:///var/lib/orderwatch/snapshots`", |text| match url::Url::parse(text) {
-                Ok(url) if SNAPSHOT_SCHEMES.contains(&url.scheme()) => Ok(text.to_owned()),
-                Ok(_) => {
-                    Err(format!("it begins with one of {}", SNAPSHOT_SCHEMES.map(|s| format!("{s}://")).join(", ")))
-                }
-                Err(e) => Err(e.to_string()),
-            })
+            url_of(r, n, "a URL such as `file:///var/lib/orderwatch/snapshots`", &SNAPSHOT_SCHEMES)
         });
         let every = f.or("every", default.every, values::some_duration);
         let keep = f.or("keep", default.keep, values::count);
@@ -309,13 +304,18 @@ fn http(r: &mut Reader<'_>, node: &Node) -> Option<HttpConfig> {
             })
         });
         let advertised = f.or("advertised", None, |r, n| {
-            r.parsed(n, "a URL such as `http://host:8080`", |text| match url::Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(text.to_owned())),
-                Ok(_) => Err("it begins with http:// or https://".to_owned()),
-                Err(e) => Err(e.to_string()),
-            })
+            url_of(r, n, "a URL such as `http://host:8080`", &["http", "https"]).map(Some)
         });
         let token = f.or("token", None, values::text_or_none);
         Some(HttpConfig { listen: listen?, advertised: advertised?, token: token? })
+    })
+}
+
+fn url_of(r: &mut Reader<'_>, node: &Node, expected: &str, schemes: &[&str]) -> Option<String> {
+    let wanted = || schemes.iter().map(|s| format!("{s}://")).collect::<Vec<_>>().join(", ");
+    r.parsed(node, expected, |text| match url::Url::parse(text) {
+        Ok(url) if schemes.contains(&url.scheme()) => Ok(text.to_owned()),
+        Ok(_) | Err(url::ParseError::RelativeUrlWithoutBase) => Err(format!("it begins with one of {}", wanted())),
+        Err(e) => Err(e.to_string()),
     })
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 /// Longer files are refused before they are parsed. In bytes.
-pub const FILE_BYTES_MAX: usize = 4 << 20;
+pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Nothing that is written here nests deeper.
 const DEPTH_MAX: usize = 32;
 /// Aliases may multiply a small file; beyond this many nodes it is an attack or an accident.
@@ -100,7 +100,7 @@ pub fn parse(text: &str) -> Result<Node, Vec<YamlError>> {
 }
 
 fn syntax_error(info: &str, span: Range<usize>) -> YamlError {
-    let help = info.contains("tab").then(|| "indent with spaces: YAML forbids tabs there".to_owned());
+    let help = info.contains("tabs").then(|| "indent with spaces: YAML forbids tabs there".to_owned());
     YamlError { span, message: format!("this is not YAML: {info}"), help }
 }
 

@@ -1,0 +1,229 @@
+//! policies.yaml.
+
+use super::*;
+
+/// An SLA with one more field, or one in place of its like.
+fn sla(fields: &str) -> String {
+    let rest = "severity: info, owner: a, route: b, expected_outcome: c";
+    format!("slas:\n- {{id: x, {fields}, {rest}}}\n")
+}
+
+#[test]
+fn every_field_of_an_sla_that_is_wrong_is_said() {
+    let rows: &[(&str, &[&str])] = &[
+        ("start: order.placed, stop: order.completed, target: 1h", &[]),
+        ("start: order.placed, stop: order.completed", &["2:3: slas[0]: `target` is missing"]),
+        (
+            "start: order.placed, stop: order.completed, taget: 1h",
+            &["2:55: slas[0]: unknown field `taget` (did you mean `target`?)"],
+        ),
+        (
+            "start: order.placed, stop: order.placed, target: 1h",
+            &["2:38: slas[0]: start and stop are both `order.placed`: it would be kept at once"],
+        ),
+        (
+            "start: order.placed, stop: {milestone: order.completed, occurrence: any}, target: 1h",
+            &["2:79: slas[0].stop.occurrence: expected one of first, last, found `any`"],
+        ),
+        (
+            "start: order placed, stop: order.completed, target: 1h",
+            &[
+                "2:18: slas[0].start: expected a milestone such as `order.placed`, found `order placed` (it holds a space)",
+            ],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 0s",
+            &[
+                "2:63: slas[0].target: expected a duration such as `1h30m`, promised_ship_by or promised_deliver_by, found `0s` (it must be longer than 0s)",
+            ],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: {business_days: 1}",
+            &["2:63: slas[0].target: not built yet: business days; targets run on elapsed time"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, promise: original",
+            &["2:76: slas[0]: `promise` is for a promised date, and this target is a duration"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, warn_at: [0%, 80%, 80%]",
+            &[
+                "2:77: slas[0].warn_at[0]: expected a percent such as `80%`, found `0%` (it must lie between 1% and 99%)",
+                "2:86: slas[0].warn_at[2]: each must lie above the one before",
+            ],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, warn_at: 80%",
+            &["2:76: slas[0].warn_at: expected a list, found `80%`"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, escalate_after: [1h, {after: 30m, owner: [x]}, {severity: info}]",
+            &[
+                "2:108: slas[0].escalate_after[1].owner: not built yet: a list of which the first that fits is taken; name one owner",
+                "2:114: slas[0].escalate_after[2]: `after` is missing",
+            ],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, escalate_after: [1h, {after: 30m}]",
+            &["2:88: slas[0].escalate_after[1]: each must lie above the one before"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, pause: {from: order.held}",
+            &["2:74: slas[0].pause: `until` is missing"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, calendar: berlin, backfill: true",
+            &[
+                "2:77: slas[0].calendar: not built yet: business calendars; targets run on elapsed time",
+                "2:95: slas[0].backfill: not built yet: publishing what was overdue before a policy came into force",
+            ],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, entity: return",
+            &["2:75: slas[0].entity: not built yet: other entities than `order` (here `return`)"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, when: 'order.attributes.a = 1'",
+            &["2:93: slas[0].when: this is not CEL: token recognition error at: '= '"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, when: \"customer.vip\"",
+            &["2:74: slas[0].when: unknown name `customer`: a condition sees `order`"],
+        ),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, runbook: \"${WIKI}/x\"",
+            &[
+                "2:76: slas[0].runbook: variables are filled in orderwatch.yaml alone (a policy document must mean the same in every process of the group)",
+            ],
+        ),
+    ];
+    assert_rows(rows, |fields| policy_errors(&sla(fields)));
+}
+
+#[test]
+fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
+    let who = "severity: info, owner: a, route: b, expected_outcome: c";
+    let rows: &[(&str, &[&str])] = &[
+        ("backlogs:\n- {id: q, from: a, until: b, open_when: {depth: 5}, clear_when: {depth: 4}, WHO}", &[]),
+        (
+            "backlogs:\n- {id: q, from: a, until: b, open_when: {depth: 5}, WHO}",
+            &["2:3: backlogs[0]: `clear_when` is missing"],
+        ),
+        (
+            "backlogs:\n- {id: q, from: a, until: b, open_when: {for: 5m}, clear_when: {depth: -1}, WHO}",
+            &[
+                "2:41: backlogs[0].open_when: expected `depth`, `oldest_age` or both",
+                "2:72: backlogs[0].clear_when.depth: expected a whole number of at least 0, found `-1` (it is too small)",
+            ],
+        ),
+        (
+            "backlogs:\n- {id: q, from: a, until: b, open_when: {depth: 5, oldest_age: 4h}, clear_when: {depth: 5, oldest_age: 5h}, WHO}",
+            &[
+                "2:89: backlogs[0]: clear_when.depth must lie below open_when.depth",
+                "2:104: backlogs[0]: clear_when.oldest_age must lie below open_when.oldest_age",
+            ],
+        ),
+        (
+            "backlogs:\n- {id: q, from: a, until: a, group_by: [x, x], max_groups: 0, open_when: {depth: 5}, clear_when: {depth: 4}, WHO}",
+            &[
+                "2:27: backlogs[0]: from and until are both `a`: the queue would be empty for ever",
+                "2:44: backlogs[0].group_by[1]: the attribute `x` is named twice",
+                "2:60: backlogs[0].max_groups: expected a whole number of at least 1, found `0` (it is too small)",
+            ],
+        ),
+        ("checks:\n- {check: amount_mismatch, tolerance_minor: 1, after: order.fully_shipped, settle: 10m, WHO}", &[]),
+        (
+            "checks:\n- {check: amount_mismatch, WHO}\n- {check: amount_mismatch, WHO}",
+            &["3:11: the id `amount-mismatch` is taken (line 2) (give one of them an `id`)"],
+        ),
+        ("checks:\n- {check: amount_mismatch, WHO}\n- {check: amount_mismatch, id: am2, WHO}", &[]),
+        (
+            "checks:\n- {check: shipped_before_payment, tolerance_minor: 1, WHO}",
+            &[
+                "2:35: checks[0]: unknown field `tolerance_minor` (known here: check, id, when, settle, grace, severity, owner, route, expected_outcome, runbook, entity)",
+            ],
+        ),
+        (
+            "checks:\n- {check: stuck, after: 3d, WHO}",
+            &[
+                "2:11: checks[0].check: not built yet: the check `stuck`; built are amount_mismatch and shipped_before_payment",
+            ],
+        ),
+        (
+            "checks:\n- {check: amount_missmatch, tolerance_minor: 1, WHO}",
+            &[
+                "2:11: checks[0].check: expected amount_mismatch or shipped_before_payment, found `amount_missmatch` (did you mean `amount_mismatch`?)",
+            ],
+        ),
+        (
+            "checks:\n- {check: amount_mismatch, severity: high, owner: '', route: [x], expected_outcome: c}",
+            &[
+                "2:38: checks[0].severity: expected one of info, warning, critical, found `high`",
+                "2:51: checks[0].owner: expected a text, found an empty one",
+                "2:62: checks[0].route: not built yet: a list of which the first that fits is taken; name one route",
+            ],
+        ),
+        (
+            "revision: 7\ncalendars: {}\nslas: []",
+            &[
+                "1:1: no policy: expected at least one under `slas`, `backlogs` or `checks`",
+                "2:12: calendars: not built yet: business calendars; targets run on elapsed time",
+            ],
+        ),
+        ("slas:", &["1:5: slas: a value is missing"]),
+        (
+            "sla: []",
+            &[
+                "1:1: no policy: expected at least one under `slas`, `backlogs` or `checks`",
+                "1:1: unknown field `sla` (did you mean `slas`?)",
+            ],
+        ),
+    ];
+    assert_rows(rows, |text| policy_errors(&text.replace("WHO", who)));
+}
+
+#[test]
+fn an_id_names_one_policy_of_all_kinds() {
+    let who = "severity: info, owner: a, route: b, expected_outcome: c";
+    let text = format!(
+        "slas: [{{id: x, start: a, stop: b, target: 1h, {who}}}]
+backlogs: [{{id: x, from: a, until: b, open_when: {{depth: 5}}, clear_when: {{depth: 4}}, {who}}}]
+checks: [{{check: amount_mismatch, {who}}}, {{check: shipped_before_payment, id: amount-mismatch, {who}}}]"
+    );
+    let said = policy_errors(&text);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("2:17: the id `x` is taken (line 1)"), "{said:?}");
+    assert!(said[1].contains("the id `amount-mismatch` is taken (line 3)"), "{said:?}");
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of_and_works() {
+    let rows = [
+        (
+            "start: order.plaecd, stop: handoff.requested",
+            "2:18: slas[0].start: `order.plaecd` is no standard milestone: it is reached only by events of just this type (did you mean `order.placed`?)",
+        ),
+        (
+            "start: order.placed, stop: order.shipped",
+            "2:38: slas[0].stop: `order.shipped` is no standard milestone: it is reached only by events of just this type (did you mean `fulfillment.shipped`?)",
+        ),
+        (
+            "start: payment.disputed, stop: handoff.requested",
+            "2:18: slas[0]: `payment.disputed` can come after its order has closed (what comes later than `retain_closed` after closing is counted as late and starts nothing)",
+        ),
+    ];
+    for (fields, expected) in rows {
+        let (policies, warnings) = parse_policies("p.yaml", &sla(&format!("{fields}, target: 1h"))).unwrap();
+        assert_eq!(policies.slas.len(), 1);
+        assert_eq!(messages(&warnings), [expected]);
+    }
+    let (_, warnings) = parse_policies(
+        "p.yaml",
+        &sla("start: order.placed, stop: order.completed, pause: {from: a, until: b}, target: promised_ship_by"),
+    )
+    .unwrap();
+    assert_eq!(messages(&warnings), ["2:62: slas[0]: a pause does not shift a promised date: it has no effect here"]);
+    let (_, warnings) =
+        parse_policies("p.yaml", &sla("start: order.placed, stop: returns.inspected, target: 1h")).unwrap();
+    assert_eq!(messages(&warnings), [] as [&str; 0], "other namespaces are the shop's own");
+}
