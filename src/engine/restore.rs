@@ -2,6 +2,7 @@
 
 use crate::domain::{Event, Exception, Str, Subject, Timestamp};
 
+use super::backlog::Partials;
 use super::judge::key_of;
 use super::order::{CaseKey, Order, Published};
 use super::shard::{Shard, Slot};
@@ -110,12 +111,22 @@ impl Shard {
         }
     }
 
-    /// How far the backlogs have been judged ([`super::BacklogSum::base`]): what stood in their queues then is told as it
-    /// stood, and what changed later grid point by grid point. After the inputs were replayed, while muted.
-    pub fn restore_backlogs(&mut self, base: &[Option<Timestamp>]) {
+    /// Tells the backlogs' sum anew where the orders stand, from the last grid points that it judged
+    /// ([`super::BacklogSum::base`]): what was told since is told again, so whatever became of it, nothing is lost. For a
+    /// sum that has just been made, or that was without this shard for a time.
+    pub fn retell_backlogs(&mut self, base: &[Option<Timestamp>]) {
+        self.judge_dirty();
+        let mut queues = Partials::new(&self.policies, &self.settings);
         for (policy, base) in base.iter().enumerate() {
-            base.iter().for_each(|base| self.queues.restore_base(policy, *base));
+            base.iter().for_each(|base| queues.restore_base(policy, *base));
         }
+        for slot in &self.slots {
+            let Slot::Open(order) = slot else { continue };
+            order.stays.iter().enumerate().for_each(|(policy, stays)| queues.replace(policy, &[], stays));
+        }
+        queues.restored();
+        queues.advance(self.frontier);
+        self.queues = queues;
     }
 
     /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
@@ -124,11 +135,12 @@ impl Shard {
         for slot in 0..self.slots.len() as u32 {
             self.touch(slot);
         }
+        // The past is told when the backlogs' sum asks for it.
+        self.queues.skip_to(self.frontier);
         self.restoring = true;
         self.judge_dirty();
         self.restoring = false;
         self.queues.restored();
-        self.queues.advance(self.frontier);
     }
 }
 

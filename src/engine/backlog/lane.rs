@@ -25,6 +25,8 @@ pub(super) enum QueueId {
 pub(super) struct Lane {
     pub grid: Grid,
     pub grace: Millis,
+    /// The group has judged by this policy before, or does from now on.
+    pub is_known: bool,
     /// The last grid point at which something changed or came due. Whatever is told of an earlier one counts at the next.
     pub judged: Option<Timestamp>,
     /// The last grid point that every shard has passed.
@@ -69,6 +71,7 @@ impl Lane {
         Lane {
             grid: Grid::new(settings.backlog_grid),
             grace: policy.grace.unwrap_or(settings.grace),
+            is_known: false,
             judged: None,
             through: Timestamp::MIN,
             pending: BTreeMap::new(),

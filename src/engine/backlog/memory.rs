@@ -33,8 +33,8 @@ pub struct MemoryError(#[from] serde_json::Error);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "remembers", rename_all = "snake_case")]
 pub(super) enum Remembered {
-    /// How far a policy has been judged.
-    Judged { policy: Str, at: Timestamp },
+    /// How far a policy has been judged; `None` where it is known and nothing has happened yet.
+    Judged { policy: Str, at: Option<Timestamp> },
     /// One queue.
     Queue {
         policy: Str,
@@ -69,7 +69,10 @@ impl Remembered {
     /// Puts it back where it belongs; nothing happens where the policy groups otherwise now.
     pub fn restore(self, lane: &mut Lane, policy: &Backlog) {
         match self {
-            Remembered::Judged { at, .. } => lane.judged = lane.judged.max(Some(lane.grid.at_or_before(at))),
+            Remembered::Judged { at, .. } => {
+                lane.is_known = true;
+                lane.judged = lane.judged.max(at.map(|at| lane.grid.at_or_before(at)));
+            }
             Remembered::Queue { group_by, group, clocks, flows, .. } if group_by == policy.group_by => {
                 let id = match group {
                     Some(values) if values.len() == group_by.len() => QueueId::Own(GroupKey::new(values)),
@@ -89,8 +92,7 @@ pub(super) fn record(lane: &Lane, policy: &Backlog, key: &MemoryKey) -> MemoryRe
     let name = |what: &str, name: &str| format!("{prefix}{what}/{name}");
     let (key, value) = match key {
         MemoryKey::Judged => {
-            let value = lane.judged.map(|at| Remembered::Judged { policy: policy.id.clone(), at });
-            (name("judged", &policy.id), value)
+            (name("judged", &policy.id), Some(Remembered::Judged { policy: policy.id.clone(), at: lane.judged }))
         }
         MemoryKey::Queue(id) => {
             let (what, group) = match id {

@@ -9,7 +9,7 @@
 //!
 //! What survives a restart:
 //! - A shard keeps nothing: its partials after the sum's last judged grid point ([`BacklogSum::base`]) are made again from
-//!   its orders' memberships, which are facts ([`Partials::restore_base`]).
+//!   its orders' memberships, which are facts (`Shard::retell_backlogs`).
 //! - The sum keeps its clocks and rates ([`BacklogSum::drain_memory`]), written in the transaction that publishes what
 //!   follows from them. Depths and ages come with the shards' first partials.
 

@@ -76,6 +76,14 @@ impl Partials {
         }
     }
 
+    /// As [`Partials::restore_base`], with the last grid point that `frontier` has passed for every policy's base.
+    pub fn skip_to(&mut self, frontier: Timestamp) {
+        for of in &mut self.policies {
+            of.through = self.grid.passed(frontier, of.grace);
+            of.loading = true;
+        }
+    }
+
     /// Ends a restore: every order's memberships have been given. The queues as they stood at the base come out first.
     pub fn restored(&mut self) {
         for (policy, of) in self.policies.iter_mut().enumerate().filter(|(_, of)| of.loading) {

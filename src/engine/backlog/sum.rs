@@ -184,13 +184,15 @@ impl BacklogSum {
         self.publisher.restore(exception);
     }
 
-    /// From where a shard that is restored tells its partials anew ([`super::Partials::restore_base`]): the last grid
-    /// point judged of each policy, by index. `None` is the beginning of time: nothing was judged yet.
+    /// From where a shard tells its partials anew (`Shard::retell_backlogs`): the last grid point judged of each policy, by
+    /// index. `None` is the beginning of time: nothing was judged yet.
     ///
     /// `in_force_from` is the frontier at which the document came into force in a group that ran before; a policy that is
     /// new to the group begins there, and does not judge the past. `None` at a group's first start and in a replay.
     pub fn base(&mut self, in_force_from: Option<Timestamp>) -> Vec<Option<Timestamp>> {
-        for lane in &mut self.lanes {
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.is_known) {
+            lane.is_known = true;
+            lane.judged_is_dirty = true;
             let begins = in_force_from.map(|frontier| lane.grid.passed(frontier, lane.grace));
             lane.judged = lane.judged.or(begins);
         }

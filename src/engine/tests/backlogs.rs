@@ -114,8 +114,8 @@ impl Shop {
             });
             orders.into_iter().for_each(|order| assert_eq!(shard.restore_order(order), 0));
             shard.advance(old.frontier());
-            shard.restore_backlogs(&base);
             shard.unmute();
+            shard.retell_backlogs(&base);
             shop.shards[n] = shard;
         }
         Shop { memory: self.memory.clone(), offset: self.offset, ..shop }

@@ -330,12 +330,23 @@ fn a_policy_that_is_new_to_a_running_group_judges_from_now_on() {
     let mut world = world(policy(depth(1, 0), Bounds::default(), false));
     let base = world.sum.base(Some(s(1007)))[0].unwrap();
     assert_eq!(base, s(1000));
+    assert_eq!(world.sum.base(Some(s(5000))), vec![Some(base)], "it is known from then on");
     world.shards[0].restore_base(0, base);
     fill(&mut world, &none(), 1, 1, Some(500));
     fill(&mut world, &none(), 1, 600, None);
     world.shards[0].restored();
     world.advance_all(s(1100));
     assert_eq!(world.published(), ["opened q at 1015.001"]);
+}
+
+#[test]
+fn a_policy_that_was_known_and_had_nothing_to_judge_is_not_new() {
+    let mut first = world(policy(depth(1, 0), Bounds::default(), false));
+    assert_eq!(first.sum.base(None), vec![None]);
+    let memory = first.sum.drain_memory();
+    let mut second = world(policy(depth(1, 0), Bounds::default(), false));
+    compacted(&memory).iter().for_each(|value| second.sum.restore_memory(value).unwrap());
+    assert_eq!(second.sum.base(Some(s(1007))), vec![None]);
 }
 
 #[test]
