@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::{Millis, Str};
 use crate::policy::Policies;
+use crate::policy::sla::Target;
 
 use super::kafka_properties;
 use super::read::{Fields, Reader, quoted};
@@ -51,6 +52,9 @@ pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>)
         if let (Some(streams), Some(outputs), Some(routes)) = (&streams, &outputs, &routes) {
             topics_apart(f, streams, outputs, routes);
         }
+        if let (Some(max_open), Some((_, policies))) = (max_open, &policies) {
+            outlived(f, max_open, policies);
+        }
         let (policies_path, policies) = policies?;
         Some(Config {
             kafka: kafka?,
@@ -73,6 +77,22 @@ pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>)
             policies,
         })
     })
+}
+
+/// An order that is silent for `max_open` is dropped, and with it a deadline that lies further off.
+fn outlived(f: &mut Fields<'_, '_, '_>, max_open: Millis, policies: &Policies) {
+    for sla in &policies.slas {
+        let Target::Duration(target) = sla.target else { continue };
+        let last = sla.escalate_after.last().map_or(target, |rung| target + rung.after);
+        if last > max_open {
+            let (last, max_open) = (units::format_duration(last), units::format_duration(max_open));
+            let message = format!(
+                "{} runs for {last}, and an order silent for max_open ({max_open}) is dropped",
+                quoted(&sla.id)
+            );
+            f.reader.warn(f.span("policies"), message, Some("raise `max_open`".to_owned()));
+        }
+    }
 }
 
 const fn minutes(n: i64) -> Millis {

@@ -201,3 +201,14 @@ policies: ${NONE:-policies.yaml}",
     assert_eq!(settings.publish_after.to_string(), "2026-11-21T09:00:00.000Z");
     assert_eq!(settings.streams, ["orders", "payments", "fulfillments"]);
 }
+
+#[test]
+fn a_policy_that_outlives_its_orders_is_warned_of() {
+    let with = |more: &str| {
+        let text = format!("{{kafka: {{brokers: b}}, streams: [{{topic: a}}], policies: policies.yaml{more}}}");
+        messages(&load(&text, &POLICY.replace("target: 1h", "target: 100d, escalate_after: [90d]")).unwrap().1)
+    };
+    let said = "`paid` runs for 190d, and an order silent for max_open (180d) is dropped (raise `max_open`)";
+    assert_eq!(with(""), [format!("1:56: {said}")]);
+    assert_eq!(with(", max_open: 190d"), [] as [&str; 0]);
+}
