@@ -8,8 +8,7 @@
 //! Taking one (live run): [`SnapshotWriter::begin`] with the header, [`SnapshotWriter::feed`] once a turn until nothing
 //! is in progress, [`SnapshotWriter::poll`] for how it ended. Packing and writing happen on a thread of their own.
 //!
-//! Reading one back: [`Restore::begin`], then [`Restore::next`] until [`RestoreStep::Done`]; or, where blocking is
-//! fine, [`SnapshotStore::newest`] and [`Found::read`].
+//! Reading one back: [`SnapshotStore::newest`] and [`Found::read`], on a thread that may block.
 //!
 //! - `header`: what a snapshot says of itself
 //! - `format`: the file's framing: magic, version, chunks, checksums
@@ -31,6 +30,6 @@ mod writer;
 pub use error::StoreError;
 pub use format::FormatError;
 pub use header::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotTotals};
-pub use restore::{Expected, Found, Restore, RestoreStep};
+pub use restore::{Expected, Found};
 pub use store::{SnapshotName, SnapshotStore};
 pub use writer::{SnapshotOutcome, SnapshotWriter};

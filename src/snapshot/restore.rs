@@ -1,11 +1,7 @@
 //! Reading a snapshot back: the newest that is whole and ours; a damaged one is skipped for the one before, loudly.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
-
-use futures::StreamExt;
-use tokio::runtime::Handle;
+use std::time::Instant;
 
 use super::error::StoreError;
 use super::format::{Chunk, Decoder, FormatError, unpack};
@@ -17,11 +13,7 @@ use crate::domain::{Event, Str, StreamId, Timestamp};
 use crate::engine::RestoredOrder;
 use crate::telemetry::emit;
 use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
-
-/// Orders handed over at a time.
-const BATCH: usize = 512;
-/// Batches read ahead of the shard.
-const BATCHES_AHEAD: usize = 4;
+use futures::StreamExt;
 
 /// Whose snapshot is wanted.
 #[derive(Clone, Debug)]
@@ -219,70 +211,4 @@ impl OrderReader {
         }
         Ok(())
     }
-}
-
-/// A restore under way on a thread of its own, so that the loop can go on turning.
-#[derive(Debug)]
-pub struct Restore {
-    shard: i32,
-    steps: Receiver<RestoreStep>,
-}
-
-/// What comes of a restore: `Found`, then `Orders` until `Done`; or `Nothing`; or `Failed` at any point.
-#[derive(Debug)]
-pub enum RestoreStep {
-    /// There is no snapshot of this shard that is whole. Nothing more comes.
-    Nothing,
-    /// This one is taken.
-    Found(Box<(SnapshotName, SnapshotHeader, SnapshotTotals)>),
-    /// Its next orders.
-    Orders(Vec<RestoredOrder>),
-    /// All of them have been handed over. Nothing more comes.
-    Done(SnapshotTotals),
-    /// It could not be read; the shard must be made anew. Nothing more comes.
-    Failed(StoreError),
-}
-
-impl Restore {
-    /// Looks for the newest good snapshot and reads it. Dropping the `Restore` ends it.
-    pub fn begin(store: SnapshotStore, expected: Expected, runtime: &Handle) -> Self {
-        let (sender, steps) = sync_channel(BATCHES_AHEAD);
-        let (shard, handle) = (expected.shard, runtime.clone());
-        runtime.spawn_blocking(move || {
-            let last = handle.block_on(run(&store, &expected, &sender)).unwrap_or_else(RestoreStep::Failed);
-            // Where the receiver is gone nobody waits for it.
-            let _ = sender.send(last);
-        });
-        Restore { shard, steps }
-    }
-
-    /// The next step; `None` where none came within `wait`.
-    pub fn next(&self, wait: Duration) -> Option<RestoreStep> {
-        match self.steps.recv_timeout(wait) {
-            Ok(step) => Some(step),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(RestoreStep::Failed(StoreError::Lost { shard: self.shard })),
-        }
-    }
-}
-
-async fn run(
-    store: &SnapshotStore,
-    expected: &Expected,
-    steps: &SyncSender<RestoreStep>,
-) -> Result<RestoreStep, StoreError> {
-    let Some(found) = store.newest(expected).await? else { return Ok(RestoreStep::Nothing) };
-    let what = (found.name.clone(), found.header.clone(), found.totals);
-    let mut wanted = steps.send(RestoreStep::Found(Box::new(what))).is_ok();
-    let mut batch = Vec::with_capacity(BATCH);
-    let totals = found
-        .read(&mut |order| {
-            batch.push(order);
-            if batch.len() >= BATCH && wanted {
-                wanted = steps.send(RestoreStep::Orders(std::mem::take(&mut batch))).is_ok();
-            }
-        })
-        .await?;
-    let _ = steps.send(RestoreStep::Orders(batch));
-    Ok(RestoreStep::Done(totals))
 }

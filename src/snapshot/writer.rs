@@ -35,13 +35,15 @@ pub struct SnapshotWriter {
 pub struct SnapshotOutcome {
     /// The shard.
     pub shard: i32,
-    /// For `ShardStatus::snapshot`, where the shard is still held; the one before stands where it failed.
+    /// For `ShardStatus::snapshot`; the one before stands where it failed.
     pub result: Result<SnapshotStatus, StoreError>,
 }
 
 #[derive(Debug)]
 struct UnderWay {
     feed: Option<Feed>,
+    /// The shard left after all of it was handed over: the file is finished and nobody is told.
+    left: bool,
     outcome: Receiver<Result<SnapshotStatus, StoreError>>,
 }
 
@@ -81,7 +83,7 @@ impl SnapshotWriter {
             }
         });
         let feed = Some(Feed { slices, waiting: None, cursor: Some(0) });
-        self.under_way.insert(shard, UnderWay { feed, outcome });
+        self.under_way.insert(shard, UnderWay { feed, left: false, outcome });
         true
     }
 
@@ -114,9 +116,11 @@ impl SnapshotWriter {
         }
     }
 
-    /// Gives up the snapshot of a shard that is leaving, unless all of it was handed over.
+    /// The shard is leaving: gives its snapshot up, unless all of it was handed over. Its outcome is not told.
     pub fn cancel(&mut self, shard: i32) {
-        if self.under_way.get(&shard).is_some_and(|u| u.feed.is_some()) {
+        let Some(under_way) = self.under_way.get_mut(&shard) else { return };
+        under_way.left = true;
+        if under_way.feed.is_some() {
             self.under_way.remove(&shard);
         }
     }
@@ -130,7 +134,9 @@ impl SnapshotWriter {
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => Err(StoreError::Lost { shard: *shard }),
             };
-            ended.push(SnapshotOutcome { shard: *shard, result });
+            if !under_way.left {
+                ended.push(SnapshotOutcome { shard: *shard, result });
+            }
             false
         });
         ended

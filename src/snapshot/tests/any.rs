@@ -1,0 +1,85 @@
+//! Any event there can be.
+
+use proptest::prelude::*;
+
+use crate::domain::event::Details;
+use crate::domain::{
+    AttributeValue, Currency, Event, Line, Milestone, Money, Position, Promise, Standard, Str, StreamId, Timestamp,
+};
+
+fn text() -> impl Strategy<Value = Str> {
+    "\\PC{0,30}".prop_map(Str::from)
+}
+
+fn money() -> impl Strategy<Value = Money> {
+    (any::<i64>(), "[A-Z]{3}")
+        .prop_map(|(amount_minor, code)| Money { amount_minor, currency: Currency::parse(&code).unwrap() })
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_millis)
+}
+
+fn promise() -> impl Strategy<Value = Promise> {
+    prop_oneof![Just(Promise::Unchanged), Just(Promise::Withdrawn), time().prop_map(Promise::At)]
+}
+
+fn attribute() -> impl Strategy<Value = AttributeValue> {
+    prop_oneof![
+        Just(AttributeValue::Null),
+        text().prop_map(AttributeValue::Text),
+        any::<bool>().prop_map(AttributeValue::Bool),
+        any::<i64>().prop_map(AttributeValue::Integer),
+        prop::num::f64::NORMAL.prop_map(AttributeValue::Decimal),
+    ]
+}
+
+fn details() -> impl Strategy<Value = Details> {
+    let line = (text(), any::<i64>()).prop_map(|(sku, quantity)| Line { sku, quantity });
+    let words = prop::collection::vec(prop::option::of(text()), 4);
+    let money = (prop::option::of(money()), prop::option::of(money()), prop::option::of(money()));
+    (
+        money,
+        prop::option::of(prop::collection::vec(line, 0..4)),
+        (promise(), promise()),
+        prop::collection::vec((text(), attribute()), 0..4),
+        words,
+    )
+        .prop_map(|((total, amount, fee), lines, (ship, deliver), attributes, mut words)| Details {
+            total,
+            lines,
+            promised_ship_by: ship,
+            promised_deliver_by: deliver,
+            attributes,
+            payment_id: words.pop().flatten(),
+            capture_id: words.pop().flatten(),
+            amount,
+            fee,
+            fulfillment_id: words.pop().flatten(),
+            reason: words.pop().flatten(),
+        })
+}
+
+pub fn event() -> impl Strategy<Value = Event> {
+    let milestone = prop_oneof![
+        prop::sample::select(Standard::ALL).prop_map(|s| s.as_str().to_owned()),
+        "[a-z.]{1,20}".prop_map(String::from),
+    ];
+    (
+        (text(), text(), milestone),
+        (time(), any::<bool>(), time()),
+        (0..super::TOPICS.len() as u16, any::<i32>(), any::<i64>()),
+        prop::option::of(details()),
+    )
+        .prop_map(|((event_id, source, milestone), (event_time, inferred, record_time), at, details)| Event {
+            order_id: "o-1".into(),
+            event_id,
+            source,
+            milestone: Milestone::parse(&milestone),
+            event_time,
+            event_time_inferred: inferred,
+            record_time,
+            position: Position { stream: StreamId(at.0), partition: at.1, offset: at.2 },
+            details: details.map(Box::new),
+        })
+}
