@@ -159,8 +159,7 @@ fn standard_input_is_a_dump_too() {
     let scene = Scene::new();
     let dump = scene.write("dump.jsonl", &scene.lines());
     let mut command = scene.command(&["--input", "-", "--output", "-", "--summary", "json"]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let lines = scene.lines().concat();
     let writer = std::thread::spawn(move || stdin.write_all(&lines));
@@ -193,7 +192,13 @@ fn what_is_no_event_is_counted_and_moves_nothing_else() {
         // An event time far from its record's.
         line("orders", 2, 900_000, day, &placed("skewed", "2029-01-01T00:00:00Z")),
         // No record time at all, and none in the payload that would replace it.
-        line("orders", 3, 900_000, -1, r#""key":"t","payload":"{\"event_id\":\"t\",\"order_id\":\"t\",\"type\":\"a\"}""#),
+        line(
+            "orders",
+            3,
+            900_000,
+            -1,
+            r#""key":"t","payload":"{\"event_id\":\"t\",\"order_id\":\"t\",\"type\":\"a\"}""#,
+        ),
     ]);
     let dump = scene.write("dirty.jsonl", &lines);
     let output = scene.run(&dump, &["--summary", "json", "--to", "2026-03-02T00:00:00Z"]);

@@ -179,7 +179,7 @@ impl Config {
     /// caller knows it and fills it in (here it stands at `Timestamp::MIN`: nothing is kept back).
     pub fn settings(&self) -> Settings {
         // Any stream may carry any event of an order, so the most patient stream decides for all.
-        let grace = self.streams.iter().filter_map(|s| s.grace).max().unwrap_or(self.grace);
+        let grace = self.streams.iter().map(|s| s.grace.unwrap_or(self.grace)).max().unwrap_or(self.grace);
         Settings {
             streams: self.streams.iter().map(|s| s.topic.clone()).collect(),
             group_id: self.kafka.group_id.clone(),

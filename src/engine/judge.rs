@@ -1,7 +1,7 @@
 //! Judging one order: each policy's cases against the frontier and what was published.
 
-use crate::domain::{Exception, Kind, Millis, Status, Timestamp};
-use crate::policy::case::{Case, EndKind};
+use crate::domain::{Exception, Kind, Millis, Status, Str, Timestamp};
+use crate::policy::case::{Case, CaseClock, EndKind};
 use crate::policy::checks::CheckPolicy;
 use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
@@ -9,7 +9,7 @@ use crate::policy::{Policies, Settings};
 
 use super::backlog::Partials;
 use super::lifecycle::Closing;
-use super::order::{CaseKey, Order, Published};
+use super::order::{CaseKey, Frozen, Order, Published};
 use super::outbox::Outbox;
 use super::reconcile::{Ladder, Move, Step};
 use super::render::{Label, Renderer};
@@ -93,21 +93,64 @@ impl Judge<'_> {
         let (moved, grace) = (self.moved, subject.ladder.grace);
         let due = cases.iter().take_while(|case| case.is_breached(moved.to, grace)).count();
         if self.sink.is_some() {
+            self.thaw(subject, view, published);
             let told = published.iter().find(|p| p.key == subject.key);
-            if told.is_some_and(|told| told.frozen) {
-                return None;
+            match told.map_or(Frozen::No, |told| told.frozen) {
+                Frozen::No => {}
+                Frozen::Until(frontier) => return Some(frontier),
+                Frozen::Past => {
+                    self.end_past(subject, view, published);
+                    return None;
+                }
             }
-            let deadline = told.filter(|p| p.last.breached_at.is_some()).and_then(|p| p.last.deadline);
-            let first = cases.iter().take(due).position(|case| case.deadline == deadline);
+            let breached = told.filter(|p| p.last.breached_at.is_some());
+            let told_of = |case: &Case<'_>| breached.is_some_and(|p| p.last.deadline == case.deadline);
+            // Each finding is told, from the one that was told last on; where that one is none any more, the last.
+            let first = cases.iter().take(due).position(told_of);
+            let first = first.unwrap_or(if breached.is_some() { due.saturating_sub(1) } else { 0 });
             match due {
                 0 => self.follow(subject, view, cases.first(), published),
-                _ => cases[first.unwrap_or(due - 1)..due]
-                    .iter()
-                    .for_each(|case| self.follow(subject, view, Some(case), published)),
+                _ => cases[first..due].iter().for_each(|case| self.follow(subject, view, Some(case), published)),
             }
         }
         let pending = cases.iter().skip(due.saturating_sub(1));
         pending.filter_map(|case| subject.ladder.next_due(case, moved.to)).min()
+    }
+
+    /// Judges a state again that was published ahead of the frontier, once the frontier is strictly past it.
+    fn thaw(&self, subject: &Subject<'_>, view: &OrderView<'_>, published: &mut [Published]) {
+        let Some(told) = published.iter_mut().find(|p| p.key == subject.key) else { return };
+        if matches!(told.frozen, Frozen::Until(frontier) if self.moved.to > frontier) {
+            let known = Order::knows_trigger(view.events(), &told.last, &self.settings.streams);
+            told.frozen = if known { Frozen::No } else { Frozen::Past };
+        }
+    }
+
+    /// What rests on a past that was not read is never retracted, and an event ends it.
+    fn end_past(&mut self, subject: &Subject<'_>, view: &OrderView<'_>, published: &mut Vec<Published>) {
+        let Some(told) = published.iter().find(|p| p.key == subject.key && !p.last.status.has_ended()) else { return };
+        let CaseKey::Sla(place) = subject.key else { return };
+        let Some(end) = self.policies.slas.get(usize::from(place)).and_then(|sla| sla.end(view, None)) else { return };
+        let status = match (end.kind, told.last.breached_at) {
+            (EndKind::Cancelled, _) => Status::Cancelled,
+            (EndKind::Done, Some(_)) => Status::Resolved,
+            (EndKind::Done, None) => Status::Averted,
+        };
+        let case = Case {
+            trigger: end.by,
+            started_at: told.last.started_at.unwrap_or(end.at),
+            deadline: told.last.deadline,
+            clock: CaseClock::Plain,
+            end: Some(end),
+            figures: None,
+            follows: None,
+        };
+        let level = told.last.escalation_level;
+        let step = Step { status, warn_percent: None, level, frontier: self.moved.from, due: None };
+        self.publish(subject, view, Some(&case), &step, published);
+        if let Some(told) = published.iter_mut().find(|p| p.key == subject.key) {
+            told.frozen = Frozen::Past;
+        }
     }
 
     /// Publishes the steps from what was published to what one case says.
@@ -134,19 +177,20 @@ impl Judge<'_> {
     ) {
         let Some(sink) = &mut self.sink else { return };
         let overdue = step.due.is_some_and(|due| due < self.settings.publish_after);
-        if step.status == Status::AtRisk && overdue {
+        if step.status == Status::AtRisk && overdue && !published.iter().any(|p| p.key == subject.key && !p.silent) {
             return;
         }
         let place = published.iter().position(|p| p.key == subject.key);
         let before = place.map(|i| published[i].clone());
-        // What was never told has no past: what follows it is told as the first of its kind.
+        // What was never told has no past: what follows it is told as the first of its kind. What was told once is live,
+        // wherever its deadline has moved.
         let was_silent = before.as_ref().is_some_and(|p| p.silent);
         let begins = matches!(step.status, Status::AtRisk | Status::Opened);
-        let silent = if begins { overdue } else { was_silent };
+        let silent = if begins { overdue && (was_silent || before.is_none()) } else { was_silent };
         let past = before.as_ref().filter(|_| was_silent == silent).map(|p| &p.last);
         let renderer = Renderer { settings: self.settings, policies: self.policies };
         let Some(exception) = renderer.exception(&subject.label, view, case, step, past) else { return };
-        let entry = Published { key: subject.key, last: exception.clone(), silent, frozen: false };
+        let entry = Published { key: subject.key, last: exception.clone(), silent, frozen: Frozen::No };
         match place {
             Some(i) => published[i] = entry,
             None => published.push(entry),
@@ -154,7 +198,8 @@ impl Judge<'_> {
         if silent {
             sink.counters.kept_back += u64::from(step.status == Status::Opened);
         } else {
-            sink.outbox.publish(self.slot, subject.key, before, exception);
+            let Subject { key, .. } = subject;
+            sink.outbox.publish(self.slot, &Str::new(view.order_id()), *key, before, exception);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One order in memory: its facts, what was published of it, and its next timer.
 
-use crate::domain::{Event, Exception, Str, Timestamp};
+use crate::domain::event::Details;
+use crate::domain::{AttributeValue, Event, Exception, Line, Str, Timestamp};
 use crate::policy::backlog::Membership;
 
 use super::shard::{Applied, Rejected};
@@ -9,6 +10,11 @@ use super::shard::{Applied, Rejected};
 pub const MAX_EVENTS: usize = 1000;
 /// The most lines kept of one order, over all its events.
 pub const MAX_LINES: usize = 10_000;
+/// The most attributes kept of one order, over all its events.
+pub const MAX_ATTRIBUTES: usize = 1_000;
+/// The most bytes of attribute names and values kept of one order: an exception carries them, and must fit into a record
+/// even where every byte is escaped.
+pub const MAX_ATTRIBUTE_BYTES: usize = 128 << 10;
 
 /// Which policy, and which of its cases, an entry of the published set belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +36,20 @@ pub struct Published {
     pub last: Exception,
     /// It was due before `publish_after`: known here, and never told.
     pub silent: bool,
-    /// Its trigger is not among the facts (it lies before the first offset read): nothing more is judged of it.
-    pub frozen: bool,
+    /// Why it is not judged, where it is not.
+    pub frozen: Frozen,
+}
+
+/// What keeps a published state from being judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Frozen {
+    /// Nothing.
+    No,
+    /// It was published ahead of the frontier that the shard went back to (`at_least_once`): it is judged again once the
+    /// frontier is strictly past this.
+    Until(Timestamp),
+    /// What it rests on lies before the first offset read: it is never retracted, and only an event ends it.
+    Past,
 }
 
 /// One order.
@@ -60,23 +78,25 @@ impl Order {
     ///
     /// # Errors
     /// The event is new and the order cannot take it; nothing was changed.
-    pub fn merge(&mut self, event: Event) -> Result<Applied, Rejected> {
-        let Some(i) = self.events.iter().position(|known| known.same_identity(&event)) else {
-            self.check_bounds(&event)?;
+    pub fn merge(&mut self, event: Event) -> Result<(Applied, Changed), Rejected> {
+        let known = self.events.iter().enumerate().find(|(_, known)| known.same_identity(&event));
+        let Some((i, known)) = known else {
+            self.check_bounds(&event, None)?;
             self.insert(event);
-            return Ok(Applied::New);
+            return Ok((Applied::New, Changed(true)));
         };
-        let known = &self.events[i];
         let applied = match event.same_content(known) {
             true if event.position == known.position => Applied::Reread,
             true => Applied::Repeat,
             false => Applied::Conflict,
         };
-        if event.position < known.position {
+        let earlier = event.position < known.position;
+        if earlier {
+            self.check_bounds(&event, Some(i))?;
             self.events.remove(i);
             self.insert(event);
         }
-        Ok(applied)
+        Ok((applied, Changed(earlier)))
     }
 
     fn insert(&mut self, event: Event) {
@@ -84,34 +104,50 @@ impl Order {
         self.events.insert(at, event);
     }
 
-    fn check_bounds(&self, event: &Event) -> Result<(), Rejected> {
-        let lines = |e: &Event| e.details.as_ref().and_then(|d| d.lines.as_ref()).map_or(0, Vec::len);
-        if self.events.len() >= MAX_EVENTS {
+    /// `replaced`: the place of the event that this one takes.
+    fn check_bounds(&self, event: &Event, replaced: Option<usize>) -> Result<(), Rejected> {
+        let kept = || self.events.iter().enumerate().filter(move |(i, _)| Some(*i) != replaced).map(|(_, e)| e);
+        if kept().count() >= MAX_EVENTS {
             return Err(Rejected::TooManyEvents { limit: MAX_EVENTS });
         }
         let Some(details) = &event.details else { return Ok(()) };
-        let own_lines = lines(event);
-        if own_lines > 0 && own_lines + self.events.iter().map(lines).sum::<usize>() > MAX_LINES {
+        // Figures are added up without regard to sign, so that no order of arrival leaves the bounds on the way.
+        let total = |figure: &dyn Fn(&Details) -> i128| -> i128 {
+            let all = kept().filter_map(|e| e.details.as_deref()).chain([&**details]);
+            all.map(|d| figure(d).abs()).sum()
+        };
+        let fits = |sum: i128, limit: i128| sum <= limit;
+        if details.lines.is_some() && !fits(total(&|d| lines(d).len() as i128), MAX_LINES as i128) {
             return Err(Rejected::TooManyLines { limit: MAX_LINES });
         }
-        if details.amount.is_some() && !self.fits(event, |e| e.details.as_ref()?.amount.map(|m| m.amount_minor.into()))
-        {
+        let too_many = !fits(total(&|d| d.attributes.len() as i128), MAX_ATTRIBUTES as i128)
+            || !fits(total(&|d| d.attributes.iter().map(attribute_bytes).sum()), MAX_ATTRIBUTE_BYTES as i128);
+        if !details.attributes.is_empty() && too_many {
+            return Err(Rejected::TooManyAttributes { limit: MAX_ATTRIBUTES, bytes: MAX_ATTRIBUTE_BYTES });
+        }
+        let amount = |d: &Details| d.amount.map_or(0, |m| m.amount_minor.into());
+        if details.amount.is_some() && !fits(total(&amount), i64::MAX.into()) {
             return Err(Rejected::Overflow { what: "amounts" });
         }
-        let pieces = |e: &Event| {
-            let lines = e.details.as_ref()?.lines.as_ref()?;
-            Some(lines.iter().map(|l| i128::from(l.quantity)).sum())
-        };
-        if own_lines > 0 && !self.fits(event, pieces) {
+        let pieces = |d: &Details| lines(d).iter().map(|l| i128::from(l.quantity)).sum();
+        if details.lines.is_some() && !fits(total(&pieces), i64::MAX.into()) {
             return Err(Rejected::Overflow { what: "quantities" });
         }
         Ok(())
     }
 
-    /// True where the figure, added up over all events without regard to sign, stays within 64 bits.
-    fn fits(&self, event: &Event, figure: impl Fn(&Event) -> Option<i128>) -> bool {
-        let all = self.events.iter().chain([event]).filter_map(figure);
-        all.map(i128::abs).sum::<i128>() <= i128::from(i64::MAX)
+    /// The earliest record time among its events.
+    pub fn first_record_time(&self) -> Timestamp {
+        self.events.iter().map(|e| e.record_time).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// True where the facts hold what an exception rests on.
+    pub fn knows_trigger(events: &[Event], exception: &Exception, topics: &[Str]) -> bool {
+        let Some(trigger) = &exception.trigger else { return true };
+        events.iter().any(|e| {
+            let topic = topics.get(usize::from(e.position.stream.0));
+            e.position.offset == trigger.offset && topic == Some(&trigger.topic)
+        })
     }
 
     /// The newest record time among its events; where the facts do not reach back so far, the frontier at which
@@ -120,4 +156,20 @@ impl Order {
         let published = self.published.iter().map(|p| p.last.frontier).filter(|_| self.events.is_empty());
         self.events.iter().map(|e| e.record_time).chain(published).max().unwrap_or(Timestamp::MIN)
     }
+}
+
+/// Whether an event changed an order's facts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Changed(pub bool);
+
+fn lines(details: &Details) -> &[Line] {
+    details.lines.as_deref().unwrap_or(&[])
+}
+
+fn attribute_bytes((name, value): &(Str, AttributeValue)) -> i128 {
+    let value = match value {
+        AttributeValue::Text(text) => text.len(),
+        _ => size_of::<AttributeValue>(),
+    };
+    (name.len() + value) as i128
 }

@@ -3,7 +3,10 @@
 //! The published set follows the drained transitions at once; until the transaction commits, the states it replaced
 //! are kept here, so an abort puts them back and the difference is made anew.
 
-use crate::domain::{Exception, ExceptionId, Timestamp};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::domain::{Exception, ExceptionId, Str, Timestamp};
 
 use super::order::{CaseKey, Published};
 use super::shard::{Slot, Transition};
@@ -12,6 +15,8 @@ use super::shard::{Slot, Transition};
 #[derive(Debug)]
 struct Undo {
     slot: u32,
+    /// A slot may have another order by the time of an abort.
+    order_id: Str,
     key: CaseKey,
     before: Option<Published>,
 }
@@ -19,65 +24,88 @@ struct Undo {
 /// Transitions on their way out.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: Vec<Transition>,
+    /// With the frontier that each states, or at which it was queued.
+    waiting: Vec<(Timestamp, Transition)>,
     undo: Vec<Undo>,
-    tombstones: Vec<ExceptionId>,
+    tombstones: Vec<(Timestamp, ExceptionId)>,
+    /// How many of `undo` each slot has.
+    held: HashMap<u32, u32, RandomState>,
+    /// How much of `undo` and `tombstones` belongs to what was drained.
+    drained: (usize, usize),
 }
 
 impl Outbox {
     /// Queues a state that replaces `before` in the published set.
-    pub(super) fn publish(&mut self, slot: u32, key: CaseKey, before: Option<Published>, exception: Exception) {
-        self.replaced(slot, key, before);
-        self.waiting.push(Transition::Publish(Box::new(exception)));
+    pub(super) fn publish(
+        &mut self,
+        slot: u32,
+        order_id: &Str,
+        key: CaseKey,
+        before: Option<Published>,
+        exception: Exception,
+    ) {
+        self.undo.push(Undo { slot, order_id: order_id.clone(), key, before });
+        *self.held.entry(slot).or_default() += 1;
+        self.waiting.push((exception.frontier, Transition::Publish(Box::new(exception))));
     }
 
-    /// Notes a state that is known here and told to nobody.
-    pub(super) fn replaced(&mut self, slot: u32, key: CaseKey, before: Option<Published>) {
-        self.undo.push(Undo { slot, key, before });
-    }
-
-    /// Queues the tombstones of what leaves memory.
-    pub(super) fn tombstone(&mut self, exception_id: ExceptionId) {
-        self.tombstones.push(exception_id.clone());
-        self.waiting.push(Transition::Tombstone(exception_id));
+    /// Queues the tombstone of what leaves memory at this frontier.
+    pub(super) fn tombstone(&mut self, exception_id: ExceptionId, frontier: Timestamp) {
+        self.tombstones.push((frontier, exception_id.clone()));
+        self.waiting.push((frontier, Transition::Tombstone(exception_id)));
     }
 
     /// True where states of this slot wait to be committed.
     pub(super) fn holds(&self, slot: u32) -> bool {
-        self.undo.iter().any(|undo| undo.slot == slot)
+        self.held.contains_key(&slot)
     }
 
-    /// Hands out what waits, in the order of the frontiers that it states.
+    /// Hands out what waits, in the order of the frontiers that it states. Stable: what an order says at one frontier
+    /// stays in sequence.
     pub fn drain(&mut self) -> Vec<Transition> {
+        self.drained = (self.undo.len(), self.tombstones.len());
         let mut drained = std::mem::take(&mut self.waiting);
-        // Stable: what an order says at one frontier stays in sequence. A tombstone comes only after a commit of what
-        // it ends, so it may go last.
-        drained.sort_by_key(|transition| match transition {
-            Transition::Publish(exception) => exception.frontier,
-            Transition::Tombstone(_) => Timestamp::MAX,
-        });
-        drained
+        drained.sort_by_key(|(frontier, _)| *frontier);
+        drained.into_iter().map(|(_, transition)| transition).collect()
     }
 
-    /// The drained transitions are in the log for good.
+    /// What was drained is in the log for good; what was queued since is not.
     pub fn committed(&mut self) {
-        self.undo.clear();
-        self.tombstones.clear();
+        let (undo, tombstones) = std::mem::take(&mut self.drained);
+        for undo in self.undo.drain(..undo.min(self.undo.len())) {
+            release(&mut self.held, undo.slot);
+        }
+        self.tombstones.drain(..tombstones.min(self.tombstones.len()));
     }
 
     /// Puts the replaced states back and returns the slots to judge again.
     pub(super) fn aborted(&mut self, slots: &mut [Slot]) -> Vec<u32> {
         self.waiting.clear();
+        self.held.clear();
+        self.drained = (0, 0);
         let mut touched = Vec::new();
         for undo in self.undo.drain(..).rev() {
             let Some(Slot::Open(order)) = slots.get_mut(undo.slot as usize) else { continue };
+            if order.id != undo.order_id {
+                continue;
+            }
             order.published.retain(|p| p.key != undo.key);
             order.published.extend(undo.before);
             touched.push(undo.slot);
         }
-        self.waiting.extend(self.tombstones.iter().cloned().map(Transition::Tombstone));
+        let again = self.tombstones.iter().cloned();
+        self.waiting.extend(again.map(|(frontier, id)| (frontier, Transition::Tombstone(id))));
         touched.sort_unstable();
         touched.dedup();
         touched
+    }
+}
+
+fn release(held: &mut HashMap<u32, u32, RandomState>, slot: u32) {
+    if let Some(count) = held.get_mut(&slot) {
+        *count -= 1;
+        if *count == 0 {
+            held.remove(&slot);
+        }
     }
 }

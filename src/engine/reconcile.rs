@@ -102,7 +102,8 @@ impl Ladder<'_> {
         let mut at = moved.from;
         let mut open = same.is_some_and(|p| p.status.is_open());
         if same.is_none() || reopened {
-            if let Some(other) = told.filter(|p| !reopened && p.deadline != case.follows) {
+            let stands_beside = |p: &Exception| p.status.has_ended() && p.deadline == case.follows;
+            if let Some(other) = told.filter(|p| !reopened && !stands_beside(p)) {
                 // It was told with another deadline: that breach was none.
                 steps.push(Step::new(Status::Retracted, other.escalation_level, at));
             }

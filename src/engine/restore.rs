@@ -4,7 +4,7 @@ use crate::domain::{Event, Exception, Str, Subject, Timestamp};
 
 use super::backlog::Partials;
 use super::judge::key_of;
-use super::order::{CaseKey, Order, Published};
+use super::order::{CaseKey, Frozen, Order, Published};
 use super::shard::{Shard, Slot};
 
 /// An order as a snapshot stores it.
@@ -100,13 +100,12 @@ impl Shard {
         let key = key_of(&self.policies, &exception);
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Open(order)) => {
-                let frozen = key == CaseKey::Unknown || !knows_trigger(order, &exception);
                 order.published.retain(|p| p.last.exception_id != exception.exception_id);
-                order.published.push(Published { key, last: exception, silent: false, frozen });
+                order.published.push(Published { key, last: exception, silent: false, frozen: Frozen::No });
                 self.touch(slot);
             }
             // Remembered as closed: its last state is done with, and its tombstone was not written yet.
-            Some(Slot::Closed(_)) => self.outbox.tombstone(exception.exception_id),
+            Some(Slot::Closed(_)) => self.outbox.tombstone(exception.exception_id, self.frontier),
             _ => {}
         }
     }
@@ -133,6 +132,7 @@ impl Shard {
     pub fn unmute(&mut self) {
         self.muted = false;
         for slot in 0..self.slots.len() as u32 {
+            self.freeze(slot);
             self.touch(slot);
         }
         // The past is told when the backlogs' sum asks for it.
@@ -142,11 +142,19 @@ impl Shard {
         self.restoring = false;
         self.queues.restored();
     }
-}
 
-/// False where the facts do not reach back to what an exception rests on: its trigger lies before the first offset
-/// that was read.
-fn knows_trigger(order: &Order, exception: &Exception) -> bool {
-    let Some(trigger) = &exception.trigger else { return true };
-    order.events.iter().any(|e| e.event_id == trigger.event_id && e.position.offset == trigger.offset)
+    /// Finds what was published of an order and cannot be judged now: it is ahead of the frontier, or rests on what was
+    /// never read here.
+    fn freeze(&mut self, slot: u32) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Order { events, published, .. } = &mut **order;
+        for published in published {
+            published.frozen = match published.key {
+                CaseKey::Unknown => Frozen::Past,
+                _ if published.last.frontier > self.frontier => Frozen::Until(published.last.frontier),
+                _ if Order::knows_trigger(events, &published.last, &self.settings.streams) => Frozen::No,
+                _ => Frozen::Past,
+            };
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::policy::{Policies, Settings};
 use super::backlog::{Partial, Partials};
 use super::judge::earliest;
 use super::lifecycle;
-use super::order::{Order, Published};
+use super::order::{Changed, Order, Published};
 use super::outbox::Outbox;
 use super::timers::Timers;
 
@@ -45,6 +45,14 @@ pub enum Rejected {
         /// The bound.
         limit: usize,
     },
+    /// One order has more attributes than anything real.
+    #[error("the order would have more than {limit} attributes, or {bytes} bytes of them, over all its events")]
+    TooManyAttributes {
+        /// The bound on their number.
+        limit: usize,
+        /// The bound on their bytes.
+        bytes: usize,
+    },
     /// One order has more lines than anything real.
     #[error("the order would have more than {limit} lines over all its events, the most that is kept of one order")]
     TooManyLines {
@@ -60,6 +68,7 @@ impl Rejected {
             Rejected::Overflow { .. } => "overflow",
             Rejected::TooManyEvents { .. } => "too_many_events",
             Rejected::TooManyLines { .. } => "too_many_lines",
+            Rejected::TooManyAttributes { .. } => "too_many_attributes",
         }
     }
 }
@@ -184,7 +193,8 @@ impl Shard {
     /// # Errors
     /// The event cannot become a fact; nothing was changed.
     pub fn apply(&mut self, event: Event, effective_time: Timestamp) -> Result<Applied, Rejected> {
-        let slot = self.slot_for(&event);
+        // A record time ahead of the clock is worth nothing; the effective time is at most the clock.
+        let slot = self.slot_for(&event, event.record_time.min(effective_time));
         let applied = match slot {
             None => Applied::AfterClose,
             Some(slot) => self.merge(slot, event)?,
@@ -205,10 +215,10 @@ impl Shard {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return Ok(Applied::AfterClose) };
         let first = order.events.is_empty() && order.published.is_empty();
         match order.merge(event) {
-            Ok(applied) => {
-                if matches!(applied, Applied::New | Applied::Conflict | Applied::Repeat) && !order.dirty {
-                    order.dirty = true;
-                    self.dirty.push(slot);
+            Ok((applied, Changed(changed))) => {
+                // A repeat adds nothing, so a flood of them costs no judging.
+                if changed {
+                    self.touch(slot);
                 }
                 Ok(applied)
             }
@@ -222,18 +232,18 @@ impl Shard {
     }
 
     /// The slot of the event's order, made where there is none; `None` where the order is closed for good.
-    fn slot_for(&mut self, event: &Event) -> Option<u32> {
+    fn slot_for(&mut self, event: &Event, record_time: Timestamp) -> Option<u32> {
         let Some(&slot) = self.index.get(event.order_id.as_str()) else {
             return Some(self.occupy(Order { id: event.order_id.clone(), ..Order::default() }));
         };
         // Facts of this batch may have closed the order; a record from long after must find that out first.
-        self.settle_if_stale(slot, event.record_time);
+        self.settle_if_stale(slot, record_time);
         let (closed_at, remembered) = match self.slots.get(slot as usize) {
             Some(Slot::Open(order)) => (order.closed_at, false),
             Some(Slot::Closed(tombstone)) => (Some(tombstone.closed_at), true),
             _ => (None, false),
         };
-        match lifecycle::lateness(closed_at, event.record_time, &self.settings) {
+        match lifecycle::lateness(closed_at, record_time, &self.settings) {
             lifecycle::Lateness::InTime if !remembered => Some(slot),
             lifecycle::Lateness::Forgotten => {
                 self.retire(slot);
@@ -304,6 +314,11 @@ impl Shard {
             self.touch(slot);
         }
         self.fire_deferred();
+    }
+
+    /// Whether facts changed that no judgement has seen yet.
+    pub fn has_unjudged(&self) -> bool {
+        !self.dirty.is_empty()
     }
 
     /// What was counted so far.

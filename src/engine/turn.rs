@@ -15,6 +15,7 @@ impl Shard {
         for slot in std::mem::take(&mut self.dirty) {
             if matches!(self.slots.get(slot as usize), Some(Slot::Open(order)) if order.dirty) {
                 self.judge(slot, standing);
+                self.leave_if_overdue(slot, self.frontier);
             }
         }
     }
@@ -27,6 +28,11 @@ impl Shard {
             _ => return,
         }
         self.judge(slot, Move { from, to });
+        self.leave_if_overdue(slot, to);
+    }
+
+    /// Lets an order go whose time in memory has passed; it may be told of only then.
+    fn leave_if_overdue(&mut self, slot: u32, to: Timestamp) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         if self.settings.leaves_memory_at(order) >= to {
             return;
@@ -45,6 +51,7 @@ impl Shard {
         for slot in std::mem::take(&mut self.deferred) {
             self.touch(slot);
         }
+        self.judge_dirty();
     }
 
     /// Marks an order to be judged again.
@@ -57,10 +64,11 @@ impl Shard {
         }
     }
 
-    /// Judges an order now if facts that wait to be judged could have closed it long before `record_time`.
+    /// Judges an order now if facts that wait to be judged could have closed it long before `record_time`, so that how
+    /// late a record is does not depend on how the log was cut into batches. It closed no earlier than its first event.
     pub(super) fn settle_if_stale(&mut self, slot: u32, record_time: Timestamp) {
         let Some(Slot::Open(order)) = self.slots.get(slot as usize) else { return };
-        if order.dirty && record_time >= order.last_activity() + self.settings.retain_closed {
+        if order.dirty && record_time >= order.first_record_time() + self.settings.retain_closed {
             self.judge(slot, Move { from: self.frontier, to: self.frontier });
         }
     }
@@ -100,6 +108,9 @@ impl Shard {
     /// Puts a tombstone into a free slot.
     pub(super) fn remember(&mut self, id: Str, closed_at: Timestamp) {
         let timer = lifecycle::forget_at(closed_at, &self.settings);
+        if timer < self.frontier {
+            return;
+        }
         let slot = self.vacant(Slot::Closed(Tombstone { id: id.clone(), closed_at, timer }));
         self.index.insert(id, slot);
         self.timers.set(slot, None, Some(timer));
@@ -122,7 +133,7 @@ impl Shard {
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         for published in order.published.iter().filter(|p| !p.silent) {
-            self.outbox.tombstone(published.last.exception_id.clone());
+            self.outbox.tombstone(published.last.exception_id.clone(), self.frontier);
         }
         let (id, closed_at) = (order.id.clone(), order.closed_at);
         if closed_at.is_none() {

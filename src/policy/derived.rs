@@ -83,57 +83,68 @@ fn all_pieces(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
     if !events.iter().any(|e| sets_lines(e).is_some_and(|lines| !lines.is_empty())) {
         return Some(first_parcel);
     }
-    let mut ordered: &[Line] = &[];
     let mut moved = Moved::default();
     for instant in instants(events) {
         let mut relevant = None;
         for event in instant {
             if let Some(lines) = sets_lines(event) {
-                ordered = lines;
+                moved.order(lines);
                 relevant = Some(event);
             } else if event.milestone == milestone {
                 moved.parcel(event);
                 relevant = Some(event);
             }
         }
-        let Some(event) = relevant else { continue };
-        if !ordered.is_empty() && moved.covers(ordered) {
+        if let Some(event) = relevant.filter(|_| moved.is_everything()) {
             return Some(Reached { at: event.event_time, event });
         }
     }
     None
 }
 
-/// What has left (or arrived) so far.
+/// What was ordered, and what of it has left (or arrived) so far. Kept up line by line, so that an order of a thousand
+/// lines in a thousand parcels costs no more than its lines.
 #[derive(Default)]
 struct Moved<'a> {
+    ordered: BTreeMap<&'a Str, i128>,
+    pieces: BTreeMap<&'a Str, i128>,
+    /// Skus of which fewer pieces moved than were ordered.
+    short: usize,
     /// A parcel without lines says "everything", once.
     everything: bool,
     /// The same parcel told twice under two event ids, with equal lines, is one.
     parcels: BTreeSet<(&'a Str, &'a [Line])>,
-    pieces: BTreeMap<&'a Str, i128>,
 }
 
 impl<'a> Moved<'a> {
+    fn order(&mut self, lines: &'a [Line]) {
+        self.ordered.clear();
+        for line in lines {
+            *self.ordered.entry(&line.sku).or_default() += i128::from(line.quantity);
+        }
+        let is_short = |(sku, ordered): &(&&Str, &i128)| self.pieces.get(**sku).copied().unwrap_or(0) < **ordered;
+        self.short = self.ordered.iter().filter(is_short).count();
+    }
+
     fn parcel(&mut self, event: &'a Event) {
         let lines = lines_of(event);
         self.everything |= lines.is_empty();
         let id = event.details.as_ref().and_then(|d| d.fulfillment_id.as_ref());
-        if id.is_none_or(|id| self.parcels.insert((id, lines))) {
-            for line in lines {
-                *self.pieces.entry(&line.sku).or_default() += i128::from(line.quantity);
-            }
+        if id.is_some_and(|id| !self.parcels.insert((id, lines))) {
+            return;
+        }
+        for line in lines {
+            let ordered = self.ordered.get(&line.sku).copied().unwrap_or(0);
+            let pieces = self.pieces.entry(&line.sku).or_default();
+            let was_short = *pieces < ordered;
+            *pieces += i128::from(line.quantity);
+            self.short -= usize::from(was_short && *pieces >= ordered);
         }
     }
 
-    fn covers(&self, ordered: &[Line]) -> bool {
-        let mut wanted: BTreeMap<&Str, i128> = BTreeMap::new();
-        for line in ordered {
-            *wanted.entry(&line.sku).or_default() += i128::from(line.quantity);
-        }
-        let moved = |sku: &Str| self.pieces.get(sku).copied().unwrap_or(0);
-        let any = self.everything || !self.pieces.is_empty();
-        any && (self.everything || wanted.iter().all(|(sku, pieces)| moved(sku) >= *pieces))
+    fn is_everything(&self) -> bool {
+        let moved = self.everything || !self.pieces.is_empty();
+        moved && !self.ordered.is_empty() && (self.everything || self.short == 0)
     }
 }
 

@@ -99,12 +99,10 @@ impl Sla {
             }
         }
         let (deadline, withdrawn) = self.deadline(view, start, &ledger)?;
-        let cancel = view.first_of(&self.cancel_on).into_iter().chain(withdrawn);
-        let cancel = cancel.min_by_key(|r| (r.at, r.event.position));
+        let cancel = self.cancel_of(view, withdrawn);
         if cancel.is_some_and(|cancel| cancel.at <= start.at) {
             return None;
         }
-        let stop = self.stop_of(view, deadline);
         let clock = match self.target {
             Target::Duration(target) => CaseClock::Running { ledger, target },
             Target::PromisedShipBy | Target::PromisedDeliverBy => CaseClock::Plain,
@@ -114,10 +112,20 @@ impl Sla {
             started_at: start.at,
             deadline,
             clock,
-            end: first_end(stop, cancel, deadline),
+            end: first_end(self.stop_of(view, deadline), cancel, deadline),
             figures: None,
             follows: None,
         })
+    }
+
+    /// The end by events alone, for a cycle whose start was never read; judged against `deadline`.
+    pub fn end<'a>(&self, view: &OrderView<'a>, deadline: Option<Timestamp>) -> Option<End<'a>> {
+        first_end(self.stop_of(view, deadline), self.cancel_of(view, None), deadline)
+    }
+
+    fn cancel_of<'a>(&self, view: &OrderView<'a>, withdrawn: Option<Reached<'a>>) -> Option<Reached<'a>> {
+        let cancels = view.first_of(&self.cancel_on).into_iter().chain(withdrawn);
+        cancels.min_by_key(|r| (r.at, r.event.position))
     }
 
     /// With `occurrence: last` each start moves the cycle, until one comes after the deadline of the one before.
@@ -125,17 +133,19 @@ impl Sla {
         if self.start.occurrence == Occurrence::First {
             return view.first(&self.start.milestone);
         }
-        let mut in_force: Option<Reached<'a>> = None;
-        for next in view.occurrences(&self.start.milestone) {
-            if let Some(current) = in_force {
-                let deadline = self.deadline(view, current, ledger).and_then(|(deadline, _)| deadline);
-                if deadline.is_some_and(|deadline| next.at > deadline) {
-                    break;
-                }
+        let mut in_force = view.first(&self.start.milestone)?;
+        // A promised date does not hang on the start: one look is enough.
+        let mut deadline = self.deadline(view, in_force, ledger).and_then(|(deadline, _)| deadline);
+        for next in view.occurrences(&self.start.milestone).skip(1) {
+            if deadline.is_some_and(|deadline| next.at > deadline) {
+                break;
             }
-            in_force = Some(next);
+            in_force = next;
+            if let Target::Duration(target) = self.target {
+                deadline = ledger.deadline(next.at, target);
+            }
         }
-        in_force
+        Some(in_force)
     }
 
     /// With `occurrence: last` the latest up to the deadline; past it, the first that comes.

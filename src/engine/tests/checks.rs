@@ -118,3 +118,17 @@ fn shipped_before_payment_settles_from_the_shipment_alone() {
     s.read_late(event("payment.authorized", 4), 30);
     assert_eq!(s.said(), ["15+ opened", "30 retracted"]);
 }
+
+#[test]
+fn every_finding_known_at_once_is_told() {
+    let mut s = mismatch(0);
+    s.shard.advance(at(100));
+    for (offset, mut e) in
+        [placed(100), captured(5, 100), captured(6, 100), refunded(20, 100), captured(30, 50)].into_iter().enumerate()
+    {
+        e.position.offset = offset as i64;
+        s.shard.apply(e, at(100)).unwrap();
+    }
+    s.listen();
+    assert_eq!(s.said(), ["100 opened", "100 resolved", "100 opened #2"]);
+}

@@ -95,3 +95,46 @@ fn closed_orders_come_back_as_closed() {
     let mut again = restarted(&s, month);
     assert_eq!(again.read(event("payment.refunded", month)), crate::engine::Applied::AfterClose);
 }
+
+/// A shard that lost its facts (`at_least_once`: they were read after the offsets that were committed) and reads back
+/// what it had published ahead of them.
+fn behind_what_it_said(s: &Story, frontier: i64) -> Story {
+    let mut shard = Shard::new(0, Arc::new(policy()), Arc::new(settings()));
+    shard.mute();
+    shard.advance(at(frontier));
+    shard.restore_published(s.published.last().unwrap().clone());
+    shard.unmute();
+    let mut again = Story::new(policy());
+    again.shard = shard;
+    again.listen();
+    again
+}
+
+#[test]
+fn a_state_ahead_of_the_frontier_waits_until_the_frontier_is_past_it() {
+    let mut s = Story::new(policy());
+    s.read(event("order.placed", 0));
+    s.advance(70);
+    let mut again = behind_what_it_said(&s, 59);
+    assert_eq!(again.said(), [""; 0], "neither retracted nor opened again");
+    // The record is read once more, at its own offset.
+    again.read_late(event("order.placed", 0), 59);
+    again.advance(60);
+    again.advance(125);
+    assert_eq!(again.said(), ["120+ escalated 1"]);
+    again.read(event("payment.captured", 130));
+    assert_eq!(again.said(), ["120+ escalated 1", "130 resolved 1"]);
+}
+
+#[test]
+fn an_event_ends_what_rests_on_a_past_that_was_not_read() {
+    let mut s = Story::new(policy());
+    s.read(event("order.placed", 0));
+    s.advance(70);
+    let mut again = behind_what_it_said(&s, 80);
+    again.read(event("payment.captured", 90));
+    assert_eq!(again.said(), ["90 resolved"]);
+    assert_eq!(again.published[0].closed_by.as_ref().unwrap().event_id, "payment.captured@90");
+    again.read(event("payment.refunded", 95));
+    assert_eq!(again.said().len(), 1);
+}

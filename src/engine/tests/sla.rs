@@ -296,7 +296,8 @@ fn closing_is_judged_by_record_time_also_within_one_batch() {
         s.shard.apply(e, at(0)).unwrap();
     }
     let refund = event("payment.refunded", 2 + 30 * day);
-    assert_eq!(s.shard.apply(refund, at(3)).unwrap(), Applied::AfterClose);
+    let record_time = refund.record_time;
+    assert_eq!(s.shard.apply(refund, record_time).unwrap(), Applied::AfterClose);
 }
 
 #[test]
@@ -367,4 +368,103 @@ fn custom_milestones_work_like_any_other() {
     s.read(event("handoff.accepted", 61));
     assert_eq!(s.said(), ["48+ at_risk 80", "60+ opened", "61 resolved"]);
     assert_eq!(s.published[1].trigger.as_ref().unwrap().kind, Milestone::parse("handoff.requested").as_str());
+}
+
+/// Applies events in one batch, all of them before anything is judged.
+fn batch(s: &mut Story, events: Vec<crate::domain::Event>) -> Vec<Applied> {
+    let numbered = events.into_iter().zip(0..);
+    let applied = numbered.map(|(mut e, offset)| {
+        e.position.offset = offset;
+        let record_time = e.record_time;
+        s.shard.apply(e, record_time).unwrap()
+    });
+    applied.collect()
+}
+
+#[test]
+fn how_late_a_record_is_does_not_depend_on_batches() {
+    let day = DAY / MINUTE;
+    let events = || {
+        vec![
+            event("order.placed", 0),
+            event("payment.captured", 1),
+            event("order.completed", 2),
+            event("payment.refunded", 20 * day),
+            event("payment.disputed", 35 * day),
+        ]
+    };
+    let mut one_by_one = story();
+    let expected: Vec<Applied> = events().into_iter().map(|e| one_by_one.read(e)).collect();
+    assert_eq!(expected.last(), Some(&Applied::AfterClose));
+    assert_eq!(batch(&mut story(), events()), expected);
+}
+
+#[test]
+fn a_record_time_of_next_year_does_not_begin_a_closed_order_anew() {
+    let mut s = story();
+    for e in [event("order.placed", 0), event("payment.captured", 1), event("order.completed", 2)] {
+        s.read(e);
+    }
+    let mut astray = event("payment.refunded", 10);
+    astray.record_time = at(365 * DAY / MINUTE);
+    astray.position.offset = 99;
+    assert_eq!(s.shard.apply(astray, at(10)), Ok(Applied::New));
+    assert_eq!(s.tombstones, 0);
+}
+
+#[test]
+fn an_order_that_is_past_its_time_when_it_is_read_leaves_no_timer_behind() {
+    let mut s = story();
+    let day = DAY / MINUTE;
+    s.advance(200 * day);
+    for (kind, minute) in [("order.placed", 0), ("payment.captured", 1), ("order.completed", 2)] {
+        s.shard.apply(event(kind, minute), at(minute)).unwrap();
+    }
+    s.listen();
+    assert_eq!(s.said(), [""; 0]);
+    assert_eq!(s.shard.next_deadline(), None);
+    assert_eq!(s.shard.orders_open(), 0);
+}
+
+#[test]
+fn repeats_cost_no_judging() {
+    let mut s = story();
+    s.read(event("order.placed", 0));
+    s.shard.advance(at(20));
+    for _ in 0..3 {
+        let mut again = event("order.placed", 0);
+        again.position.offset = 7;
+        assert_eq!(s.shard.apply(again, at(20)), Ok(Applied::Repeat));
+    }
+    assert!(!s.shard.has_unjudged(), "a repeat changes no facts");
+}
+
+#[test]
+fn attributes_of_one_order_are_bounded() {
+    let mut s = story();
+    let big = |minute| {
+        let value = crate::domain::AttributeValue::Text("x".repeat(60_000).into());
+        with(event("order.changed", minute), |d| d.attributes.push((format!("a{minute}").into(), value)))
+    };
+    s.read(event("order.placed", 0));
+    s.read(big(1));
+    s.read(big(2));
+    let refused = s.shard.apply(big(3), at(3)).unwrap_err();
+    assert_eq!(refused.code(), "too_many_attributes");
+    s.advance(100);
+    assert_eq!(s.published.last().unwrap().attributes.len(), 0, "what came after the start is not carried");
+}
+
+#[test]
+fn what_is_queued_after_the_drain_is_not_committed_with_it() {
+    let mut s = story();
+    s.read(event("order.placed", 0));
+    s.shard.advance(at(49));
+    assert_eq!(s.shard.drain_transitions(None).len(), 1);
+    s.shard.advance(at(61));
+    s.shard.committed();
+    assert_eq!(s.shard.drain_transitions(None).len(), 1);
+    s.shard.aborted();
+    s.listen();
+    assert_eq!(s.said(), ["61 opened"]);
 }

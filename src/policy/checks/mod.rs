@@ -75,6 +75,10 @@ impl CheckPolicy {
         if let Some(when) = &self.when {
             cases.retain(|case| when.holds(&view.as_of(case.started_at).condition_input(view.order_id())));
         }
+        let mut before = None;
+        for case in &mut cases {
+            case.follows = std::mem::replace(&mut before, case.deadline);
+        }
         cases
     }
 }

@@ -36,7 +36,6 @@ pub fn findings<'a>(points: &[Point<'a>], settle: Millis) -> Vec<Case<'a>> {
             continue;
         }
         opened = true;
-        let follows = found.last().and_then(|earlier| earlier.deadline);
         found.push(Case {
             trigger: first.event,
             started_at: first.at,
@@ -44,7 +43,7 @@ pub fn findings<'a>(points: &[Point<'a>], settle: Millis) -> Vec<Case<'a>> {
             clock: CaseClock::Plain,
             end: None,
             figures: Some(figures.clone()),
-            follows,
+            follows: None,
         });
     }
     found
