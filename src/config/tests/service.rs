@@ -197,7 +197,7 @@ policies: ${NONE:-policies.yaml}",
     assert_eq!(config.http.token, None);
     assert_eq!(config.start.from, StartFrom::Ago(Millis::from_secs(30 * 86_400)));
     let settings = config.settings();
-    assert_eq!(settings.grace, Millis::from_secs(120), "the most patient stream decides, not the global grace");
+    assert_eq!(settings.grace, Millis::from_secs(3600), "the largest of all streams; one without has the global grace");
     assert_eq!(settings.publish_after.to_string(), "2026-11-21T09:00:00.000Z");
     assert_eq!(settings.streams, ["orders", "payments", "fulfillments"]);
 }
