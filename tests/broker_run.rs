@@ -238,3 +238,37 @@ fn a_late_event_retracts_and_a_repeat_changes_nothing() {
     process.wait_metric("orderwatch_duplicate_events_total", &[], PATIENCE, |n| n == 2.0);
     assert_eq!(statuses(), ["opened", "retracted", "opened"], "the shipment's breach is the last word");
 }
+
+#[test]
+fn a_backlog_opens_and_clears_over_all_shards_and_survives_a_kill() {
+    let policies = "backlogs:\n  - {id: to-ship, from: order.placed, until: fulfillment.shipped, \
+                    open_when: {depth: 10, for: 0s}, clear_when: {depth: 4, for: 0s}, severity: warning, owner: w, \
+                    route: r, expected_outcome: e}\n";
+    let more = "backlog_grid: 1s\n".to_owned();
+    let broker = Broker::shared();
+    let options = Options { grace: "500ms", policies: policies.to_owned(), more, ..Options::default() };
+    let shop = Shop::new(broker, 4, &options);
+    let producer = broker.producer();
+    let statuses = || -> Vec<String> {
+        let records = broker.read_committed(&shop.topic("backlog"));
+        records.iter().map(|record| record.json()["status"].as_str().expect("a status").to_owned()).collect()
+    };
+    let become_ = |expected: &[&str]| {
+        eventually(PATIENCE, "the backlog", || {
+            let now = statuses();
+            if now == expected { Ok(()) } else { Err(format!("{now:?}, not {expected:?}")) }
+        });
+    };
+    let mut process = shop.start();
+    let placed = now_ms() - MINUTE;
+    producer.send_all((0..12).map(|n| shop.event(&format!("o-{n}"), "order.placed", placed + n)));
+    become_(&["opened"]);
+    process.kill();
+
+    let process = shop.start();
+    process.wait_metric("orderwatch_backlog_depth", &[("policy", "to-ship")], PATIENCE, |depth| depth == 12.0);
+    assert_eq!(statuses(), ["opened"], "it stands, and is not told again");
+    let shipped = now_ms();
+    producer.send_all((0..8).map(|n| shop.event(&format!("o-{n}"), "fulfillment.shipped", shipped)));
+    become_(&["opened", "resolved"]);
+}

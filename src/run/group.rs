@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use crate::domain::StreamId;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
-use crate::telemetry::events::{RestoreStarted, ShardsAssigned, ShardsRevoked};
+use crate::telemetry::events::{BacklogMemoryLost, RestoreStarted, ShardsAssigned, ShardsRevoked};
 use crate::telemetry::{Health, ShardState, emit};
 
 use super::RunError;
-use super::restore::{Job, Outcome, Restorer};
+use super::backlogs::Backlogs;
+use super::restore::{Job, Outcome, Restorer, ShardJob};
 use super::task::{Phase, Task};
 
 /// A revoked shard's state stays in memory for so long, where no new assignment says whose it is.
@@ -101,7 +102,7 @@ impl Shards {
             };
             self.epoch += 1;
             let known = kept.as_ref().map(|task| task.committed.clone());
-            restorer.ask(Job { partition, epoch: self.epoch, known });
+            restorer.ask(Job::Shard(ShardJob { partition, epoch: self.epoch, known }));
             health.update_shard(partition, |status| status.state = ShardState::Restoring);
             self.slots.insert(partition, Slot::Restoring { epoch: self.epoch, kept });
         }
@@ -159,8 +160,19 @@ impl Shards {
     ///
     /// # Errors
     /// A shard could not be read back.
-    pub fn take_restored(&mut self, restorer: &Restorer) -> Result<(), RunError> {
+    pub fn take_restored(
+        &mut self,
+        restorer: &Restorer,
+        backlogs: &mut Backlogs,
+        policies: &str,
+    ) -> Result<(), RunError> {
         while let Some((partition, epoch, outcome)) = restorer.next() {
+            if let Outcome::Backlogs(remembered) = outcome {
+                if let Err(detail) = backlogs.restore(epoch, remembered, self.tasks_mut()) {
+                    emit(BacklogMemoryLost { detail: &detail });
+                }
+                continue;
+            }
             match self.slots.get_mut(&partition) {
                 Some(Slot::Restoring { epoch: wanted, kept }) if *wanted == epoch => {
                     let task = match (outcome, kept.take()) {
@@ -171,10 +183,10 @@ impl Shards {
                         }
                         (Outcome::Restored(restored), _) => {
                             emit(RestoreStarted { shard: partition, snapshot: restored.snapshot_taken_at });
-                            Box::new(Task::restored(*restored))
+                            Box::new(Task::restored(*restored, policies))
                         }
-                        // Asked without a state in memory, it is read back.
-                        (Outcome::StillOurs, None) => continue,
+                        // Neither comes for a shard without a state in memory.
+                        (Outcome::StillOurs, None) | (Outcome::Backlogs(_), _) => continue,
                     };
                     self.slots.insert(partition, Slot::Held(task));
                 }

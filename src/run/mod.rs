@@ -7,12 +7,14 @@
 //!   end offsets.
 //! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers.
 //! - [`report`]: what people see of it.
+//! - [`backlogs`]: the sum over the shards.
 //! - [`restore`]: reading a shard back, on a thread of its own; [`snapshots`]: writing it out.
 //! - [`start`]: from the configuration to a running service.
 
 // An error ends the process or is logged: its size is no matter.
 #![allow(clippy::result_large_err)]
 
+pub mod backlogs;
 pub mod group;
 pub mod lanes;
 pub mod pace;

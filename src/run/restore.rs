@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 
 use crate::codec::decode_exception;
 use crate::config::{Config, StartFrom};
-use crate::domain::{Exception, Str, StreamId, Timestamp};
+use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
+use crate::engine::backlog::MemoryRecord;
 use crate::engine::{EffectiveTime, Frontier, Shard};
 use crate::kafka::client::TRANSACTION_TIMEOUT_MS;
 use crate::kafka::current::Reader;
@@ -21,13 +22,23 @@ use crate::policy::Settings;
 use crate::snapshot::{Expected, Found, SnapshotHeader, SnapshotStore};
 
 use super::RunError;
+use super::backlogs::{OWNER, Remembered};
 
 /// How long a transaction's late marker is waited for: a killed writer's lasts its time-out and the broker's scan.
 const MARKER_WITHIN: Duration = Duration::from_millis(TRANSACTION_TIMEOUT_MS as u64 + 50_000);
 
+/// What is to be read back.
+#[derive(Debug)]
+pub enum Job {
+    /// A shard.
+    Shard(ShardJob),
+    /// What the backlogs remember, with a number that tells an answer that comes too late.
+    Backlogs(u64),
+}
+
 /// A shard to read back.
 #[derive(Debug)]
-pub struct Job {
+pub struct ShardJob {
     /// The shard.
     pub partition: i32,
     /// Tells an answer that comes too late from one that is waited for.
@@ -66,6 +77,14 @@ pub struct Restored {
     pub began: Instant,
 }
 
+impl Restored {
+    /// The committed frontier, where the commit was made under another policy document than `policies`.
+    pub fn in_force_from(&self, policies: &str) -> Option<Timestamp> {
+        let mut notes = self.committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+        self.reached.filter(|_| notes.any(|note| note.policies != policies))
+    }
+}
+
 /// What came of a job.
 #[derive(Debug)]
 pub enum Outcome {
@@ -73,6 +92,8 @@ pub enum Outcome {
     StillOurs,
     /// Read back.
     Restored(Box<Restored>),
+    /// What the backlogs remember.
+    Backlogs(Remembered),
     /// It could not be.
     Failed(Box<RunError>),
 }
@@ -112,8 +133,12 @@ impl Restorer {
         let (done, outcomes) = channel();
         let spawned = std::thread::Builder::new().name("restore".to_owned()).spawn(move || {
             for job in wanted {
-                let outcome = means.handle(&reader, &job).unwrap_or_else(|e| Outcome::Failed(Box::new(e)));
-                if done.send((job.partition, job.epoch, outcome)).is_err() {
+                let (partition, epoch, outcome) = match job {
+                    Job::Shard(job) => (job.partition, job.epoch, means.handle(&reader, &job)),
+                    Job::Backlogs(epoch) => (OWNER, epoch, means.backlogs(&reader).map(Outcome::Backlogs)),
+                };
+                let outcome = outcome.unwrap_or_else(|e| Outcome::Failed(Box::new(e)));
+                if done.send((partition, epoch, outcome)).is_err() {
                     return;
                 }
             }
@@ -135,7 +160,7 @@ impl Restorer {
 }
 
 impl Means {
-    fn handle(&self, reader: &Reader, job: &Job) -> Result<Outcome, RunError> {
+    fn handle(&self, reader: &Reader, job: &ShardJob) -> Result<Outcome, RunError> {
         let began = Instant::now();
         let topics = self.topics();
         // First of all: this waits until a predecessor's open transaction has been decided.
@@ -184,6 +209,23 @@ impl Means {
             snapshot_taken_at: header.map(|header| header.taken_at),
             began,
         })))
+    }
+
+    /// What the backlogs' sum wrote to the control topic, and what it published.
+    fn backlogs(&self, reader: &Reader) -> Result<Remembered, RunError> {
+        let mut last: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        reader.read_partition(&self.config.outputs.control, 0, 0, MARKER_WITHIN, &mut |key, value, _| {
+            let key = key.filter(|key| key.starts_with(MemoryRecord::PREFIX.as_bytes()));
+            match (key, value) {
+                (Some(key), Some(value)) => drop(last.insert(key.to_vec(), value.to_vec())),
+                (Some(key), None) => drop(last.remove(key)),
+                (None, _) => {}
+            }
+            Ok(())
+        })?;
+        let (mut published, _) = self.published(reader, OWNER, 0)?;
+        published.retain(|exception| exception.kind == Kind::Backlog);
+        Ok(Remembered { memory: last.into_values().collect(), published })
     }
 
     fn empty_shard(&self, partition: i32) -> Shard {

@@ -22,6 +22,7 @@ use crate::telemetry::events::{
 use crate::telemetry::{Health, emit};
 
 use super::RunError;
+use super::backlogs::{self, Backlogs};
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
 use super::report::Reporter;
@@ -53,6 +54,7 @@ pub struct Service {
     pub(super) http: Server,
     pub(super) runtime: Handle,
     pub(super) shards: Shards,
+    pub(super) backlogs: Backlogs,
     pub(super) pace: Pace,
     pub(super) reporter: Reporter,
     pub(super) seek: Beat,
@@ -127,7 +129,7 @@ impl Service {
                 self.snapshots.went(partition);
             }
         }
-        self.shards.take_restored(&self.restorer)?;
+        self.shards.take_restored(&self.restorer, &mut self.backlogs, &self.config.policies.version)?;
         if self.shards.tasks().all(|task| task.started) || !self.seek.is_due() {
             return Ok(());
         }
@@ -197,17 +199,26 @@ impl Service {
             self.more_work |= task.take_batch(&self.wire, clock);
             task.advance();
         }
+        let live = self.shards.tasks().filter(|task| task.is_live()).count();
+        self.backlogs.follow(live, &self.restorer);
+        self.shards.tasks_mut().filter(|task| task.is_live()).for_each(|task| self.backlogs.observe(task));
         self.commit(clock, false)
     }
 
     fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
         let mut batch = Batch::default();
         let mut drained: BTreeMap<i32, Drained> = BTreeMap::new();
+        let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
+        let of_backlogs = match owner_is_live {
+            true => self.backlogs.drain(&self.wire, clock, &mut batch.records),
+            false => backlogs::Drained::default(),
+        };
         for task in self.shards.tasks_mut() {
             let before = batch.records.len();
             let transitions = task.drain(&self.wire, clock, &mut batch.records);
             let due = force || self.snapshots.is_due(task);
-            if batch.records.len() > before || task.wants_commit(due) {
+            let carries = of_backlogs.any && task.partition == backlogs::OWNER;
+            if carries || batch.records.len() > before || task.wants_commit(due) {
                 let offsets = task.offsets(&self.config.policies.version);
                 batch.offsets.push(offsets.clone());
                 drained.insert(task.partition, Drained { offsets, transitions });
@@ -227,7 +238,7 @@ impl Service {
             };
             match self.publisher.publish(&self.source, &batch, &mut waiting)? {
                 Outcome::Committed { current_next } => {
-                    self.committed(&drained, &current_next);
+                    self.committed(&drained, &of_backlogs.transitions, &current_next);
                     let (meters, records) = (&self.wire.meters, batch.records.len());
                     emit(BatchCommitted { meters, records, took: began.elapsed() });
                 }
@@ -243,16 +254,24 @@ impl Service {
         Ok(())
     }
 
-    fn committed(&mut self, drained: &BTreeMap<i32, Drained>, current_next: &BTreeMap<i32, i64>) {
+    fn committed(
+        &mut self,
+        drained: &BTreeMap<i32, Drained>,
+        of_backlogs: &[Transition],
+        current_next: &BTreeMap<i32, i64>,
+    ) {
         let now = self.clock.now();
-        for (partition, Drained { offsets, transitions }) in drained {
-            let Some(task) = self.shards.task_mut(*partition) else { continue };
-            task.committed(offsets, current_next.get(partition).copied());
-            for transition in transitions {
-                let Transition::Publish(exception) = transition else { continue };
-                let detection_delay = self.reporter.detection_delay(exception, now);
-                emit(ExceptionPublished { meters: &self.wire.meters, exception, detection_delay });
+        for (partition, Drained { offsets, .. }) in drained {
+            if let Some(task) = self.shards.task_mut(*partition) {
+                task.committed(offsets, current_next.get(partition).copied());
             }
+        }
+        self.backlogs.committed();
+        let of_shards = drained.values().flat_map(|drained| &drained.transitions);
+        for transition in of_shards.chain(of_backlogs) {
+            let Transition::Publish(exception) = transition else { continue };
+            let detection_delay = self.reporter.detection_delay(exception, now);
+            emit(ExceptionPublished { meters: &self.wire.meters, exception, detection_delay });
         }
     }
 
@@ -263,6 +282,7 @@ impl Service {
                 task.aborted();
             }
         }
+        self.backlogs.aborted();
         self.retry_at = Some(Instant::now() + AFTER_ABORT);
     }
 
@@ -281,7 +301,8 @@ impl Service {
     }
 
     fn pressure(&self) -> Pressure {
-        let mut pressure = Pressure { work: self.more_work, ..Pressure::default() };
+        let deadline = self.backlogs.next_deadline();
+        let mut pressure = Pressure { work: self.more_work, deadline, ..Pressure::default() };
         pressure.soon = self.shards.restoring() || self.retry_at.is_some();
         for task in self.shards.tasks() {
             pressure.soon |= !task.started && !task.is_parked();
@@ -302,6 +323,7 @@ impl Service {
             for task in self.shards.tasks_mut() {
                 self.reporter.report(task, &self.wire, &self.health);
             }
+            self.backlogs.report(&self.health);
             for partition in self.shards.drop_stale(&self.health) {
                 self.snapshots.went(partition);
             }

@@ -21,6 +21,7 @@ use crate::telemetry::events::{PoliciesInForce, Started};
 use crate::telemetry::{Health, Meters, emit, install_metrics};
 
 use super::RunError;
+use super::backlogs::Backlogs;
 use super::group::Shards;
 use super::pace::Pace;
 use super::report::Reporter;
@@ -100,6 +101,7 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
         http,
         runtime: runtime.clone(),
         shards: Shards::new(streams.len()),
+        backlogs: Backlogs::new(Arc::clone(&config.policies), settings, config.outputs.control.clone(), shards),
         pace: Pace::default(),
         seek,
         housekeeping,

@@ -84,6 +84,8 @@ pub struct Task {
     pub committed: Vec<Option<Committed>>,
     /// The counters as they were reported last.
     pub reported: ShardCounters,
+    /// The committed frontier, where the last commit was made under another policy document.
+    pub in_force_from: Option<Timestamp>,
     began_at: Vec<i64>,
     current_next: i64,
     dead_letters: Vec<OutputRecord>,
@@ -93,12 +95,13 @@ pub struct Task {
 }
 
 impl Task {
-    /// A shard as the restore gives it.
-    pub fn restored(restored: Restored) -> Self {
+    /// A shard as the restore gives it, under the policy document of that version.
+    pub fn restored(restored: Restored, policies: &str) -> Self {
         let streams = restored.from.len();
         Task {
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
+            in_force_from: restored.in_force_from(policies),
             shard: restored.shard,
             frontier: restored.frontier,
             lanes: Lanes::new(streams),

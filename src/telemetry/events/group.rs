@@ -89,6 +89,19 @@ impl InternalEvent for ShardRestored {
     }
 }
 
+/// What the backlogs remembered over the restart cannot be read.
+#[derive(Debug)]
+pub struct BacklogMemoryLost<'a> {
+    /// What is wrong with it.
+    pub detail: &'a str,
+}
+
+impl InternalEvent for BacklogMemoryLost<'_> {
+    fn emit(self) {
+        warn!(detail = self.detail, "a record of the backlogs cannot be read: its clocks start anew");
+    }
+}
+
 /// A topic that was absent was made.
 #[derive(Debug)]
 pub struct TopicCreated<'a> {
