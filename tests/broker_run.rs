@@ -272,3 +272,65 @@ fn a_backlog_opens_and_clears_over_all_shards_and_survives_a_kill() {
     producer.send_all((0..8).map(|n| shop.event(&format!("o-{n}"), "fulfillment.shipped", shipped)));
     become_(&["opened", "resolved"]);
 }
+
+#[test]
+fn at_least_once_tells_the_same_truth() {
+    let broker = Broker::shared();
+    let more = "delivery: at_least_once\n".to_owned();
+    let shop = Shop::new(broker, 2, &Options { more, ..Options::default() });
+    let fates = fates(100, now_ms() - 12 * HOUR, MINUTE);
+    broker.producer().send_all(told(&fates).iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    let mut process = shop.start();
+    wait_for_truth(&shop, &fates);
+    process.kill();
+    let mut process = shop.start();
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 6.0);
+    wait_for_truth(&shop, &fates);
+    assert_no_false_alarm(&shop, &fates);
+    // It may tell a state twice, and never another one: the ids are the same.
+    let history = shop.history();
+    let ids: BTreeSet<_> = history.iter().map(|record| record.header("ce_id")).collect();
+    let states: BTreeSet<_> =
+        history.iter().map(|record| (record.key(), record.json()["status"].to_string())).collect();
+    assert!(
+        ids.len() <= history.len() && states.len() <= ids.len(),
+        "{} {} {}",
+        states.len(),
+        ids.len(),
+        history.len()
+    );
+    assert!(process.terminate(LEAVES_WITHIN).success());
+}
+
+#[test]
+fn what_is_wrong_with_the_topics_is_said_in_one_line() {
+    let broker = Broker::shared();
+    let refused = |shop: &Shop| {
+        let finished = shop.workdir.run(&["run", "--config", "orderwatch.yaml"], PATIENCE);
+        assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
+        finished.stderr.lines().find(|line| line.starts_with("error:")).unwrap_or_default().to_owned()
+    };
+    let shop = Shop::new(broker, 2, &Options::default());
+    let text = shop.workdir.read("orderwatch.yaml");
+
+    let missing = text.replace(&format!("{{topic: {}}}", shop.topic("payments")), "{topic: nowhere}");
+    shop.workdir.write("orderwatch.yaml", missing);
+    assert!(refused(&shop).contains("the input topic nowhere does not exist: create it"), "{}", refused(&shop));
+
+    let uneven = shop.topic("uneven");
+    broker.create_topics(&[&uneven], 3, &[]);
+    let unlike = text.replace(&format!("{{topic: {}}}", shop.topic("payments")), &format!("{{topic: {uneven}}}"));
+    shop.workdir.write("orderwatch.yaml", unlike);
+    let said = refused(&shop);
+    assert!(said.contains("not co-partitioned") && said.contains(&format!("{uneven} 3")), "{said}");
+
+    shop.workdir.write("orderwatch.yaml", text.replace("create_topics: true", "create_topics: false"));
+    let said = refused(&shop);
+    assert!(said.contains("does not exist: create it with 2 partitions"), "{said}");
+
+    // A compacted topic with another number of partitions would lose what shards publish.
+    broker.create_topics(&[&shop.topic("current")], 5, &[]);
+    shop.workdir.write("orderwatch.yaml", &text);
+    let said = refused(&shop);
+    assert!(said.contains("has 5 partitions and needs 2"), "{said}");
+}

@@ -15,6 +15,9 @@ use super::error::KafkaFailure;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// Takes a record's key and value, or says what is wrong with it.
+pub type Visit<'a> = dyn FnMut(Option<&[u8]>, Option<&[u8]>) -> Result<(), String> + 'a;
+
 /// Reads topics by assignment; in no group.
 pub struct Reader {
     client: BaseConsumer<Logged>,
@@ -77,7 +80,7 @@ impl Reader {
         }))
     }
 
-    /// Gives every committed record from the beginning to `visit` (key, value, offset), until the position has reached
+    /// Gives every committed record from the beginning to `visit` (key, value), until the position has reached
     /// both `target` and the stable end as it is now. A transaction's marker may come late: it is waited for.
     ///
     /// # Errors
@@ -88,7 +91,7 @@ impl Reader {
         partition: i32,
         target: i64,
         timeout: Duration,
-        visit: &mut dyn FnMut(Option<&[u8]>, Option<&[u8]>, i64) -> Result<(), String>,
+        visit: &mut Visit<'_>,
     ) -> Result<i64, KafkaFailure> {
         let (first, stable) = self.watermarks(topic, partition)?;
         let target = target.max(stable);
@@ -104,8 +107,11 @@ impl Reader {
             match self.client.poll(Duration::from_millis(20)) {
                 Some(Ok(message)) => {
                     position = position.max(message.offset().saturating_add(1));
-                    visit(message.key(), message.payload(), message.offset()).map_err(|reason| {
-                        KafkaFailure::Unreadable { topic: Str::new(topic), partition, offset: message.offset(), reason }
+                    visit(message.key(), message.payload()).map_err(|reason| KafkaFailure::Unreadable {
+                        topic: Str::new(topic),
+                        partition,
+                        offset: message.offset(),
+                        reason,
                     })?;
                     deadline = Instant::now() + timeout;
                 }

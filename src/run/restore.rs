@@ -214,7 +214,7 @@ impl Means {
     /// What the backlogs' sum wrote to the control topic, and what it published.
     fn backlogs(&self, reader: &Reader) -> Result<Remembered, RunError> {
         let mut last: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
-        reader.read_partition(&self.config.outputs.control, 0, 0, MARKER_WITHIN, &mut |key, value, _| {
+        reader.read_partition(&self.config.outputs.control, 0, 0, MARKER_WITHIN, &mut |key, value| {
             let key = key.filter(|key| key.starts_with(MemoryRecord::PREFIX.as_bytes()));
             match (key, value) {
                 (Some(key), Some(value)) => drop(last.insert(key.to_vec(), value.to_vec())),
@@ -298,18 +298,17 @@ impl Means {
     fn published(&self, reader: &Reader, partition: i32, target: i64) -> Result<(Vec<Exception>, i64), RunError> {
         let outputs = &self.config.outputs;
         let mut last: HashMap<Vec<u8>, Exception> = HashMap::new();
-        let next =
-            reader.read_partition(&outputs.current, partition, target, MARKER_WITHIN, &mut |key, value, _| {
-                let key = key.unwrap_or_default();
-                match value {
-                    Some(value) => {
-                        let exception = decode_exception(value, outputs.format).map_err(|e| e.to_string())?;
-                        last.insert(key.to_vec(), exception);
-                    }
-                    None => drop(last.remove(key)),
+        let next = reader.read_partition(&outputs.current, partition, target, MARKER_WITHIN, &mut |key, value| {
+            let key = key.unwrap_or_default();
+            match value {
+                Some(value) => {
+                    let exception = decode_exception(value, outputs.format).map_err(|e| e.to_string())?;
+                    last.insert(key.to_vec(), exception);
                 }
-                Ok(())
-            })?;
+                None => drop(last.remove(key)),
+            }
+            Ok(())
+        })?;
         Ok((last.into_values().collect(), next))
     }
 }
