@@ -128,25 +128,50 @@ policies: policies.yaml
     insta::assert_snapshot!("errors_fancy", without_colours(&fancy));
 }
 
+/// Places to cut at, how much goes, and what comes in its stead.
+type Cuts = Vec<(proptest::sample::Index, usize, String)>;
+
+fn cuts() -> impl proptest::strategy::Strategy<Value = Cuts> {
+    let inserted = "[ \\t\\n:{}\\[\\],&*!|>#'\"%@`$a-z0-9ü-]{0,6}";
+    proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0..20_usize, inserted), 1..6)
+}
+
+fn mangled(text: &str, cuts: &Cuts) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for (at, removed, inserted) in cuts {
+        let at = at.index(text.len() + 1);
+        let end = (at + removed).min(text.len());
+        text.splice(at..end, inserted.chars());
+    }
+    text.into_iter().collect()
+}
+
+/// Whatever is wrong can be drawn, and says so.
+fn assert_drawn(errors: &ConfigErrors) {
+    assert!(errors.0.iter().any(|p| p.level == Level::Error));
+    for style in [Style::Plain, Style::Fancy] {
+        assert!(errors.render(style).ends_with("nothing was started\n"));
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, ..Default::default() })]
 
     /// Whatever becomes of a sound file, it is read or refused with a place; nothing panics or hangs.
     #[test]
-    fn a_mangled_file_never_panics(
-        cuts in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0..20_usize, "[ \\t\\n:{}\\[\\],&*!|>#'\"%@`$a-z0-9ü-]{0,6}"), 1..6)
-    ) {
-        let mut text: Vec<char> = include_str!("../../../deploy/examples/quickstart/policies.yaml").chars().collect();
-        for (at, removed, inserted) in &cuts {
-            let at = at.index(text.len().max(1)).min(text.len());
-            let end = (at + removed).min(text.len());
-            text.splice(at..end, inserted.chars());
-        }
-        let text: String = text.into_iter().collect();
+    fn a_mangled_policy_file_never_panics(cuts in cuts()) {
+        let text = mangled(include_str!("../../../deploy/examples/quickstart/policies.yaml"), &cuts);
         if let Err(errors) = parse_policies("policies.yaml", &text) {
-            proptest::prop_assert!(!errors.0.is_empty());
-            proptest::prop_assert!(!errors.render(Style::Plain).is_empty());
-            proptest::prop_assert!(!errors.render(Style::Fancy).is_empty());
+            assert_drawn(&errors);
+        }
+    }
+
+    #[test]
+    fn a_mangled_service_file_never_panics(cuts in cuts()) {
+        let text = mangled(include_str!("../../../deploy/examples/quickstart/orderwatch.yaml"), &cuts);
+        match load(&text, POLICY) {
+            Ok((config, _)) => assert!(!summary(&config).is_empty()),
+            Err(errors) => assert_drawn(&errors),
         }
     }
 }
