@@ -94,7 +94,7 @@ pub struct StreamConfig {
     /// Time allowed for its late records.
     pub grace: Option<Millis>,
     /// Fields without which an event is a dead letter: `attributes.NAME` or a field's name.
-    pub require: Vec<Str>,
+    pub require: Vec<Requirement>,
 }
 
 /// `outputs:`
@@ -200,8 +200,7 @@ impl Config {
         let codec = |stream: &StreamConfig| StreamCodec {
             topic: stream.topic.clone(),
             format: stream.format,
-            // Names that are no field were refused when the file was read.
-            require: stream.require.iter().filter_map(|name| Requirement::parse(name)).collect(),
+            require: stream.require.clone(),
             max_record_bytes: self.max_record_bytes,
             max_future_skew: self.max_future_skew,
             max_past_skew: self.max_past_skew,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::codec::Requirement;
 use crate::domain::{Millis, Str};
 use crate::policy::Policies;
 use crate::policy::sla::Target;
@@ -146,28 +147,10 @@ fn stream(r: &mut Reader<'_>, node: &Node, seen: &mut HashMap<Str, usize>) -> Op
 }
 
 /// A field that an event may carry, by the name that it has in JSON.
-fn required_field(r: &mut Reader<'_>, node: &Node) -> Option<Str> {
-    const FIELDS: [&str; 12] = [
-        "event_time",
-        "source",
-        "total",
-        "lines",
-        "promised_ship_by",
-        "promised_deliver_by",
-        "payment_id",
-        "capture_id",
-        "amount",
-        "fee",
-        "fulfillment_id",
-        "reason",
-    ];
+fn required_field(r: &mut Reader<'_>, node: &Node) -> Option<Requirement> {
     r.parsed(node, "`attributes.NAME` or a field of an event", |text| {
-        let attribute = text.strip_prefix("attributes.").is_some_and(|name| !name.is_empty());
-        if attribute || FIELDS.contains(&text) {
-            Ok(Str::new(text))
-        } else {
-            Err(format!("fields: {}", FIELDS.join(", ")))
-        }
+        Requirement::parse(text)
+            .ok_or_else(|| format!("fields: {}", Requirement::fields().collect::<Vec<_>>().join(", ")))
     })
 }
 

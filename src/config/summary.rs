@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::codec::Requirement;
 use crate::domain::{Milestone, Millis};
 use crate::policy::backlog::Bounds;
 use crate::policy::checks::CheckKind;
@@ -88,7 +89,8 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
             let _ = write!(text, ", grace {}", duration(grace));
         }
         if !stream.require.is_empty() {
-            let _ = write!(text, ", requires {}", stream.require.join(", "));
+            let names: Vec<_> = stream.require.iter().map(Requirement::name).collect();
+            let _ = write!(text, ", requires {}", names.join(", "));
         }
         lines.push((if i == 0 { "streams" } else { "" }, text));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::codec::{Encoder, EncoderConfig, Requirement, StreamCodec};
+use crate::codec::{Encoder, EncoderConfig};
 use crate::config::{Config, Delivery};
 use crate::domain::{Str, Timestamp};
 use crate::http::Server;
@@ -122,17 +122,9 @@ fn settings(config: &Config, started: Timestamp) -> Result<Settings, RunError> {
 }
 
 fn wire(config: &Config, streams: &[Str], dead_letter_bytes: usize) -> Wire {
-    let codecs = config.streams.iter().map(|stream| StreamCodec {
-        topic: stream.topic.clone(),
-        format: stream.format,
-        require: stream.require.iter().filter_map(|name| Requirement::parse(name)).collect(),
-        max_record_bytes: config.max_record_bytes,
-        max_future_skew: config.max_future_skew,
-        max_past_skew: config.max_past_skew,
-    });
     let outputs = &config.outputs;
     Wire {
-        codecs: codecs.collect(),
+        codecs: config.stream_codecs(),
         outputs: Encoder::new(EncoderConfig {
             sla: outputs.sla.clone(),
             backlog: outputs.backlog.clone(),

@@ -43,16 +43,19 @@ fn has(event: &Event, test: impl FnOnce(&Details) -> bool) -> bool {
 }
 
 impl Requirement {
-    /// Reads `attributes.NAME` or an optional field's name. The three that every event has (event_id, order_id, type)
-    /// are allowed and change nothing. `None` for any other name.
+    /// Reads `attributes.NAME` or an optional field's name; `None` for any other name, and for what every event has.
     pub fn parse(name: &str) -> Option<Self> {
         let is_met = match name.strip_prefix("attributes.") {
             Some("") => return None,
             Some(attribute) => Test::Attribute(Str::new(attribute)),
-            None if matches!(name, "event_id" | "order_id" | "type") => Test::Field(|_, _| true),
             None => Test::Field(FIELDS.iter().find(|(field, _)| *field == name)?.1),
         };
         Some(Requirement { name: Str::new(name), is_met })
+    }
+
+    /// The name that it was read from.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The names that [`Requirement::parse`] takes beside `attributes.NAME`, for an error's text.
