@@ -78,6 +78,10 @@ fn the_truth_comes_out_and_a_kill_in_the_middle_changes_nothing() {
     let mut third = shop.start();
     wait_for_truth(&shop, &fates);
     assert_published_once(&shop);
+    let broken = |(_, status): &(_, String)| status == "opened" || status == "resolved";
+    let live: std::collections::BTreeMap<_, _> = shop.standing().into_iter().filter(broken).collect();
+    let replayed: std::collections::BTreeMap<_, _> = shop.replayed().into_iter().filter(broken).collect();
+    assert_eq!(live, replayed, "a replay of the same topics finds the same");
     let status = third.terminate(LEAVES_WITHIN);
     assert!(status.success(), "{status}: {}", third.stderr());
 
@@ -271,6 +275,34 @@ fn a_backlog_opens_and_clears_over_all_shards_and_survives_a_kill() {
     let shipped = now_ms();
     producer.send_all((0..8).map(|n| shop.event(&format!("o-{n}"), "fulfillment.shipped", shipped)));
     become_(&["opened", "resolved"]);
+}
+
+#[test]
+fn the_next_group_protocol_keeps_shards_whole() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 4, &Options::default());
+    let text = shop.workdir.read("orderwatch.yaml");
+    let (before, rest) = text.split_once("  properties:").expect("properties");
+    let after = rest.split_once('\n').expect("more lines").1;
+    let text = format!("{before}  properties: {{group.protocol: consumer}}\n{after}");
+    shop.workdir.write("orderwatch.yaml", text);
+    let other = shop.beside();
+    let fates = fates(100, now_ms() - 12 * HOUR, MINUTE);
+    let told = told(&fates);
+    let (earlier, later) = told.split_at(told.len() / 2);
+    let producer = broker.producer();
+
+    let mut first = shop.start();
+    producer.send_all(earlier.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    let mut second = Process::ready(&other, &["run", "--config", "orderwatch.yaml"], PATIENCE);
+    for process in [&first, &second] {
+        process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |_| true);
+    }
+    assert!(first.terminate(LEAVES_WITHIN).success(), "{}", first.stderr());
+    producer.send_all(later.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    wait_for_truth(&shop, &fates);
+    assert_published_once(&shop);
+    assert!(second.terminate(LEAVES_WITHIN).success(), "{}", second.stderr());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::domain::StreamId;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
-use crate::telemetry::events::{BacklogMemoryLost, RestoreStarted, ShardsAssigned, ShardsRevoked};
+use crate::telemetry::events::{BacklogMemoryLost, GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked};
 use crate::telemetry::{Health, ShardState, emit};
 
 use super::RunError;
@@ -89,7 +89,10 @@ impl Shards {
         self.assigned.extend(inputs);
         let came: BTreeSet<i32> = inputs.iter().map(|input| input.partition).collect();
         emit(ShardsAssigned { shards: &came.iter().copied().collect::<Vec<_>>() });
-        health.set_joined(true);
+        if !health.joined() {
+            emit(GroupJoined { group_id: health.group_id() });
+            health.set_joined(true);
+        }
         for partition in came {
             if !self.is_whole(partition) {
                 self.slots.insert(partition, Slot::Waiting);

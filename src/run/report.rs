@@ -78,6 +78,7 @@ impl Reporter {
             status.orders_open = task.shard.orders_open() as u64;
             status.open = open;
             status.restore = restore;
+            status.restore_took = task.restored_in;
         });
     }
 

@@ -17,7 +17,7 @@ use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::publisher::{Batch, Outcome, Publisher};
 use crate::kafka::source::{Polled, Source};
 use crate::telemetry::events::{
-    BatchCommitted, ClockHeld, ExceptionPublished, GroupJoined, KafkaError, Stopped, Stopping, TransactionAborted,
+    BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
 };
 use crate::telemetry::{Health, emit};
 
@@ -76,7 +76,6 @@ impl Service {
     /// # Errors
     /// It cannot go on; a restart goes on from what was committed.
     pub fn run(mut self, stop: &AtomicBool) -> Result<(), RunError> {
-        emit(GroupJoined { group_id: &self.config.kafka.group_id });
         while !stop.load(Ordering::Relaxed) {
             self.turn()?;
         }

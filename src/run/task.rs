@@ -84,6 +84,8 @@ pub struct Task {
     pub committed: Vec<Option<Committed>>,
     /// The counters as they were reported last.
     pub reported: ShardCounters,
+    /// How long its restore took, once it is done.
+    pub restored_in: Option<Duration>,
     /// The committed frontier, where the last commit was made under another policy document.
     pub in_force_from: Option<Timestamp>,
     began_at: Vec<i64>,
@@ -101,6 +103,7 @@ impl Task {
         Task {
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
+            restored_in: None,
             in_force_from: restored.in_force_from(policies),
             shard: restored.shard,
             frontier: restored.frontier,
@@ -310,6 +313,7 @@ impl Task {
             published: count,
             frontier: replaying.reached.unwrap_or(Timestamp::MIN),
         });
+        self.restored_in = Some(replaying.began.elapsed());
         self.reported = self.shard.counters();
         self.records_since_commit = 0;
         self.phase = Phase::Live;

@@ -134,6 +134,35 @@ impl Shop {
         each.collect()
     }
 
+    /// What `orderwatch replay` makes of the same topics, judged up to now: (order, policy) -> its last status.
+    pub fn replayed(&self) -> BTreeMap<(String, String), String> {
+        let mut dump = String::new();
+        for topic in ["orders", "payments", "fulfillments"].map(|topic| self.topic(topic)) {
+            for record in self.broker.read_committed(&topic) {
+                let value = String::from_utf8(record.value.clone().expect("a value")).expect("text");
+                let line = serde_json::json!({
+                    "topic": record.topic, "partition": record.partition, "offset": record.offset,
+                    "ts": record.timestamp_ms, "key": record.key(), "payload": value,
+                });
+                dump.push_str(&format!("{line}\n"));
+            }
+        }
+        self.workdir.write("dump.jsonl", dump);
+        let to = orderwatch::domain::Timestamp::from_millis(now_ms()).to_string();
+        let input =
+            ["replay", "--config", "orderwatch.yaml", "--input", "dump.jsonl", "--output", "out.jsonl", "--to", &to];
+        let finished = self.workdir.run(&input, PATIENCE);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let mut last = BTreeMap::new();
+        for line in self.workdir.read("out.jsonl").lines() {
+            let exception: serde_json::Value = serde_json::from_str(line).expect("an exception");
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let key = (text(&exception["order_id"]), text(&exception["policy"]["id"]));
+            last.insert(key, text(&exception["status"]));
+        }
+        last
+    }
+
     /// One event as a record.
     pub fn event(&self, order: &str, kind: &str, at_ms: i64) -> Message {
         let topic = match kind.split('.').next() {
