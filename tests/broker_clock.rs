@@ -81,9 +81,12 @@ fn a_broker_that_is_away_fires_nothing_until_it_is_back() {
     broker.producer().send(shop.event("o-1", "order.placed", placed));
     wait_consumed(&process, &shop, "orders", 1.0);
 
+    // First the broker does not answer, and after a while the group counts as lost.
+    let stands_still =
+        || process.wait_metric("orderwatch_frontier_held", &[("shard", "0")], PATIENCE, |held| held == 1.0);
     broker.freeze();
     wait_until(placed + TARGET_MS + GRACE_MS + 3_000);
-    process.wait_metric("orderwatch_frontier_held", &[("cause", "broker_unreachable")], PATIENCE, |held| held == 1.0);
+    stands_still();
     assert_eq!(process.metric("orderwatch_exceptions_total", &[("policy", "paid"), ("status", "opened")]), 0.0);
 
     broker.thaw();
@@ -96,7 +99,7 @@ fn a_broker_that_is_away_fires_nothing_until_it_is_back() {
     broker.producer().send(shop.event("o-2", "order.placed", now_ms() + 1_000));
     wait_consumed(&process, &shop, "orders", 2.0);
     broker.stop();
-    process.wait_metric("orderwatch_frontier_held", &[("cause", "broker_unreachable")], PATIENCE, |held| held == 1.0);
+    stands_still();
     broker.restart();
     eventually(PATIENCE, "the second breach", || match shop.history().len() {
         2 => Ok(()),
@@ -144,4 +147,36 @@ fn a_stop_in_a_transaction_that_is_open_upstream_holds_the_frontier() {
     process.wait_metric("orderwatch_exceptions_total", &[("status", "opened")], PATIENCE, |n| n == 2.0);
     let named: Vec<String> = shop.history().iter().map(support::Record::key).collect();
     assert_eq!(named, ["aborted", "hanging"]);
+}
+
+#[test]
+fn an_idle_service_costs_next_to_nothing_and_commits_nothing() {
+    const WATCHED_MS: i64 = 8_000;
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 4, &options());
+    let process = shop.start();
+    broker.producer().send_all((0..100).map(|n| shop.event(&format!("o-{n}"), "order.placed", now_ms() - 60_000)));
+    process.wait_metric("orderwatch_exceptions_total", &[("status", "opened")], PATIENCE, |n| n == 100.0);
+    let committed = || process.metric("orderwatch_commit_seconds_count", &[]);
+    let settled = eventually(PATIENCE, "its commits to come to rest", || {
+        let before = committed();
+        wait_until(now_ms() + 3_000);
+        if committed() == before { Ok(before) } else { Err(format!("{before} commits and more")) }
+    });
+
+    let (cpu, from) = (cpu_ms(process.pid()), now_ms());
+    wait_until(from + WATCHED_MS);
+    let (used, lasted) = (cpu_ms(process.pid()) - cpu, now_ms() - from);
+    println!("an idle process of 4 shards used {used} ms of processor time in {lasted} ms");
+    assert!(used * 20 < lasted, "{used} ms of processor time in {lasted} ms");
+    assert!(committed() <= settled + 1.0, "{settled} commits before, {} after", committed());
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 8.0);
+}
+
+/// Processor time of a process so far. The kernel counts in hundredths of a second.
+fn cpu_ms(pid: u32) -> i64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
+    let after_name = stat.rsplit_once(')').expect("its name in brackets").1;
+    let ticks: i64 = after_name.split_whitespace().skip(11).take(2).map(|n| n.parse::<i64>().expect("ticks")).sum();
+    ticks * 10
 }

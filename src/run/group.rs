@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::StreamId;
+use crate::engine::HeldCause;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
 use crate::telemetry::events::{BacklogMemoryLost, GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked};
-use crate::telemetry::{Health, ShardState, emit};
+use crate::telemetry::{Health, Held, ShardState, emit};
 
 use super::RunError;
 use super::backlogs::Backlogs;
@@ -16,6 +17,9 @@ use super::task::{Phase, Task};
 
 /// A revoked shard's state stays in memory for so long, where no new assignment says whose it is.
 const PARKED_MAX: Duration = Duration::from_secs(120);
+
+/// What people read of a shard that was revoked.
+const NOT_ASSIGNED: &str = "the group has taken it back, or does not answer";
 
 /// A shard of which partitions are assigned here.
 #[derive(Debug)]
@@ -124,7 +128,11 @@ impl Shards {
                 // What is half restored is worth nothing to anybody.
                 Some(Slot::Held(task)) if task.replayed().is_none() => {
                     task.park();
-                    health.remove_shard(partition);
+                    // Until it is known who has it next, it stands still here, and is seen to.
+                    health.update_shard(partition, |status| {
+                        status.state = ShardState::Waiting;
+                        status.held = Some(Held { cause: HeldCause::NotAssigned, note: NOT_ASSIGNED.to_owned() });
+                    });
                 }
                 _ => self.forget(partition, health),
             }

@@ -61,14 +61,16 @@ impl Reporter {
         self.counters(task, wire);
     }
 
-    fn status(&self, task: &Task, health: &Health) {
+    fn status(&self, task: &mut Task, health: &Health) {
         let held = task.frontier.held().map(|(stream, cause)| Held { cause, note: self.note(task, stream.0, cause) });
         let inputs = task.streams().zip(&self.topics).map(|(stream, topic)| {
             let high = task.high.get(usize::from(stream.0)).copied().flatten();
             let lag = high.zip(task.frontier.position(stream)).map(|(high, position)| (high - position).max(0));
             InputStatus { topic: topic.clone(), lag_records: lag }
         });
-        let (inputs, open) = (inputs.collect(), open_counts(task));
+        let inputs = inputs.collect();
+        // Every order is looked at for it, so not more often than there is news.
+        let open = (task.is_live() && std::mem::take(&mut task.news)).then(|| open_counts(task));
         let restore = task.replayed().map(|done| RestoreStatus { step: "inputs", done, total: None });
         health.update_shard(task.partition, |status| {
             status.state = if task.is_live() { ShardState::Running } else { ShardState::Restoring };
@@ -76,7 +78,7 @@ impl Reporter {
             status.held = held;
             status.inputs = inputs;
             status.orders_open = task.shard.orders_open() as u64;
-            status.open = open;
+            status.open = open.unwrap_or_else(|| std::mem::take(&mut status.open));
             status.restore = restore;
             status.restore_took = task.restored_in;
         });

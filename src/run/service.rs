@@ -61,6 +61,8 @@ pub struct Service {
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
     pub(super) more_work: bool,
+    /// A snapshot takes slices as fast as they are given.
+    pub(super) feeding: bool,
     pub(super) retry_at: Option<Instant>,
 }
 
@@ -260,8 +262,9 @@ impl Service {
         current_next: &BTreeMap<i32, i64>,
     ) {
         let now = self.clock.now();
-        for (partition, Drained { offsets, .. }) in drained {
+        for (partition, Drained { offsets, transitions }) in drained {
             if let Some(task) = self.shards.task_mut(*partition) {
+                task.news |= !transitions.is_empty();
                 task.committed(offsets, current_next.get(partition).copied());
             }
         }
@@ -302,7 +305,7 @@ impl Service {
     fn pressure(&self) -> Pressure {
         let deadline = self.backlogs.next_deadline();
         let mut pressure = Pressure { work: self.more_work, deadline, ..Pressure::default() };
-        pressure.soon = self.shards.restoring() || self.retry_at.is_some();
+        pressure.soon = self.shards.restoring() || self.retry_at.is_some() || self.feeding;
         for task in self.shards.tasks() {
             pressure.soon |= !task.started && !task.is_parked();
             pressure.soon |= !task.lanes.all_empty() || task.replayed().is_some();
@@ -317,7 +320,7 @@ impl Service {
     }
 
     fn keep_house(&mut self) {
-        self.snapshots.turn(self.shards.tasks(), &self.health);
+        self.feeding = self.snapshots.turn(self.shards.tasks(), &self.health);
         if self.housekeeping.is_due() {
             for task in self.shards.tasks_mut() {
                 self.reporter.report(task, &self.wire, &self.health);

@@ -91,12 +91,12 @@ impl Snapshots {
         }
     }
 
-    /// Hands over a slice of each shard that is being written, and notes what has ended.
-    pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>, health: &Health) {
-        for task in tasks {
-            self.writer.feed(&task.shard);
-        }
+    /// Hands over a slice of each shard that is being written, and notes what has ended. True where something was handed
+    /// over: more may follow at once.
+    pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>, health: &Health) -> bool {
+        let fed = tasks.fold(false, |fed, task| self.writer.feed(&task.shard) | fed);
         self.note(health);
+        fed
     }
 
     fn note(&mut self, health: &Health) {

@@ -107,6 +107,7 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
         housekeeping,
         clock_held: false,
         more_work: false,
+        feeding: false,
         retry_at: None,
         // Last: the group is joined when everything else stands.
         source: Source::subscribe(kafka, &streams)?,

@@ -84,6 +84,8 @@ pub struct Task {
     pub committed: Vec<Option<Committed>>,
     /// The counters as they were reported last.
     pub reported: ShardCounters,
+    /// Whether anything was published since the standing exceptions were counted.
+    pub news: bool,
     /// How long its restore took, once it is done.
     pub restored_in: Option<Duration>,
     /// The committed frontier, where the last commit was made under another policy document.
@@ -103,6 +105,7 @@ impl Task {
         Task {
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
+            news: true,
             restored_in: None,
             in_force_from: restored.in_force_from(policies),
             shard: restored.shard,
