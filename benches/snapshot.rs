@@ -8,7 +8,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use orderwatch::domain::event::Details;
 use orderwatch::domain::{
-    AttributeValue, Currency, Event, Line, Millis, Milestone, Money, Position, StreamId, Timestamp,
+    AttributeValue, Currency, Event, Line, Milestone, Millis, Money, Position, StreamId, Timestamp,
 };
 use orderwatch::engine::{RestoredOrder, Shard, StoredOrder};
 use orderwatch::policy::Settings;

@@ -36,6 +36,18 @@ pub enum StoreError {
         /// What is wrong with it.
         source: FormatError,
     },
+    /// It is whole and somebody else's.
+    #[error("{location}: it belongs to {what} `{theirs}`, and `{ours}` is wanted")]
+    Foreign {
+        /// The file or object.
+        location: String,
+        /// `group`, `shard` or `cluster`.
+        what: &'static str,
+        /// What it says.
+        theirs: String,
+        /// What was looked for.
+        ours: String,
+    },
     /// The thread that did it has gone away without a word.
     #[error("the snapshot of shard {shard} ended without a result")]
     Lost {

@@ -77,6 +77,14 @@ pub enum FormatError {
         /// What is wrong with it.
         what: String,
     },
+    /// Its trailer counts other orders than its body has.
+    #[error("its trailer announces {announced:?} and it holds {found:?}: the program that wrote it was wrong")]
+    Totals {
+        /// By the trailer.
+        announced: SnapshotTotals,
+        /// By the body.
+        found: SnapshotTotals,
+    },
     /// One order is larger than a chunk may be.
     #[error("one message of {bytes} bytes is more than a chunk holds")]
     TooLarge {

@@ -74,9 +74,7 @@ impl SnapshotStore {
         .into_iter()
         .find(|(what, theirs, ours)| theirs != ours && (*what != "cluster" || !theirs.is_empty() && !ours.is_empty()));
         if let Some((what, theirs, ours)) = other {
-            let what = format!("it belongs to {what} `{theirs}` and not to `{ours}`");
-            let source = FormatError::Malformed { offset: 0, what };
-            return Err(StoreError::Format { location: self.locate(&name.path), source });
+            return Err(StoreError::Foreign { location: self.locate(&name.path), what, theirs, ours });
         }
         Ok(Found { name: name.clone(), header, totals, store: self.clone(), topics: expected.topics.clone() })
     }
@@ -135,8 +133,7 @@ impl Found {
             .await?;
         let (shard, name) = (self.header.shard, self.name.path.as_str());
         if orders.totals != self.totals {
-            let what = format!("it announces {:?} and holds {:?}", self.totals, orders.totals);
-            let source = FormatError::Malformed { offset: 0, what };
+            let source = FormatError::Totals { announced: self.totals, found: orders.totals };
             return Err(StoreError::Format { location: self.store.locate(name), source });
         }
         for (topic, events) in &orders.dropped {

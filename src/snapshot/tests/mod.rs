@@ -297,6 +297,18 @@ fn says_in_words_what_is_wrong() {
 }
 
 #[test]
+fn another_clusters_snapshot_is_not_taken() {
+    let place = Place::new();
+    place.put(&header(4, 1_000), &encode(&header(4, 1_000), &[]));
+    let mut other = expected(4);
+    other.cluster_id = "cluster-9".into();
+    assert!(place.newest(&other).is_none());
+    // A broker that names no cluster is not told from any.
+    other.cluster_id = String::new();
+    assert!(place.newest(&other).is_some());
+}
+
+#[test]
 fn the_last_n_are_kept_and_a_clock_that_goes_back_hides_no_newer_one() {
     let place = Place::new();
     let mut writer = place.writer(2);
