@@ -6,6 +6,7 @@
 
 mod check;
 mod completions;
+mod demo;
 pub mod log;
 mod replay;
 mod run;
@@ -34,6 +35,7 @@ enum Command {
     Check(check::Args),
     Snapshot(snapshot::Args),
     Completions(completions::Args),
+    Demo(demo::Args),
     Replay(replay::Args),
     Run(run::Args),
 }
@@ -73,6 +75,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Run(args) => run::run(args),
     };

@@ -11,6 +11,7 @@ use super::{ConfigFile, Failure};
 use crate::codec::{Format, encode_exception};
 use crate::config::{self, Config, Style, units};
 use crate::domain::{Millis, Str, Timestamp};
+use crate::kafka::range;
 use crate::replay::output::Output;
 use crate::replay::{Dump, Plan, Step, Summary, replay};
 
@@ -28,8 +29,13 @@ pub struct Args {
     policies: Option<PathBuf>,
 
     /// Read a dump: lines of JSON as `kcat -C -J` writes them; `-` is standard input
-    #[arg(long, value_name = "DUMP")]
-    input: PathBuf,
+    #[arg(long, value_name = "DUMP", required_unless_present = "from", conflicts_with = "from")]
+    input: Option<PathBuf>,
+
+    /// Read the topics themselves, from this record time to their end as it is now: RFC 3339, `-30d` for so long before
+    /// now, or `earliest`
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_from)]
+    from: Option<Start>,
 
     /// End before this record time: RFC 3339, or `-30d` for so long before now. Without it, with the last record
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_when)]
@@ -64,6 +70,13 @@ enum When {
     Ago(Millis),
 }
 
+/// Where a range of the topics begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Start {
+    Earliest,
+    When(When),
+}
+
 /// Replays, writes and counts.
 ///
 /// # Errors
@@ -75,11 +88,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let mut bar = Bar::new();
     let topics: Vec<Str> = config.streams.iter().map(|s| s.topic.clone()).collect();
-    let dump = open(&args.input, &topics, &mut |step| bar.show(step))?;
+    let dump = match (&args.input, args.from) {
+        (Some(input), _) => open(input, &topics, &mut |step| bar.show(step))?,
+        (None, from) => fetch(&config, &topics, from, &mut |step| bar.show(step))?,
+    };
     let plan = plan(&config, &args);
     let mut output = match args.output.as_deref() {
         Some(path) if path == Path::new("-") => Some(Output::stdout()),
-        Some(path) => Some(Output::file(path, Some(&args.input))?),
+        Some(path) => Some(Output::file(path, args.input.as_deref())?),
         None => None,
     };
     let mut write = |exception: &_| match &mut output {
@@ -105,7 +121,7 @@ fn plan(config: &Config, args: &Args) -> Plan {
         policies: Arc::clone(&config.policies),
         settings: Arc::new(settings),
         clock,
-        to: args.to.map(|when| when.from(clock)),
+        to: args.to.map(|when| when.before(clock)),
     }
 }
 
@@ -117,6 +133,20 @@ fn open(input: &Path, topics: &[Str], progress: &mut dyn FnMut(Step)) -> Result<
         return Err(Failure::Wrong(format!("error: --input {}: {e}", input.display())));
     }
     Ok(Dump::open(input, topics, progress)?)
+}
+
+/// Copies a range of the topics.
+fn fetch(
+    config: &Config,
+    topics: &[Str],
+    from: Option<Start>,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Dump, Failure> {
+    let from = match from {
+        Some(Start::When(when)) => Some(when.before(now())),
+        Some(Start::Earliest) | None => None,
+    };
+    Dump::collect(Path::new("the topics"), topics, progress, |visit| range::read(&config.kafka, topics, from, visit))
 }
 
 /// What was left out of the dump is said, since it is in no count.
@@ -153,8 +183,12 @@ fn parse_when(text: &str) -> Result<When, String> {
     }
 }
 
+fn parse_from(text: &str) -> Result<Start, String> {
+    if text == "earliest" { Ok(Start::Earliest) } else { parse_when(text).map(Start::When) }
+}
+
 impl When {
-    fn from(self, now: Timestamp) -> Timestamp {
+    fn before(self, now: Timestamp) -> Timestamp {
         match self {
             When::At(at) => at,
             When::Ago(length) => now - length,
@@ -224,8 +258,8 @@ mod tests {
     #[test]
     fn a_time_is_an_instant_or_so_long_ago() {
         let now = Timestamp::from_millis(1_000_000_000);
-        assert_eq!(parse_when("-1h").unwrap().from(now), Timestamp::from_millis(996_400_000));
-        assert_eq!(parse_when("1970-01-01T00:00:01Z").unwrap().from(now), Timestamp::from_millis(1000));
+        assert_eq!(parse_when("-1h").unwrap().before(now), Timestamp::from_millis(996_400_000));
+        assert_eq!(parse_when("1970-01-01T00:00:01Z").unwrap().before(now), Timestamp::from_millis(1000));
         for wrong in ["", "-", "yesterday", "-1", "2026-01-01"] {
             assert!(parse_when(wrong).is_err(), "{wrong}");
         }

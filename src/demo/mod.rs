@@ -5,8 +5,18 @@
 //! - [`policies`]: its promises as policies.yaml, with the shop's minutes as long as one likes.
 //! - [`truth`]: which exceptions the stories must give, computed without orderwatch. Tests and benchmarks hold the
 //!   engine to it.
+//!
+//! The demo itself, on a broker inside this process:
+//! - [`scene`]: broker, topics, configuration; [`live`]: the shop at work.
+//! - [`watch`]: a subscriber that reads what orderwatch publishes; [`render`]: how that looks; [`figures`]: the
+//!   headline's figures, scraped from /metrics.
 
+pub mod figures;
+pub mod live;
 pub mod log;
 pub mod policies;
+pub mod render;
+pub mod scene;
 pub mod shop;
 pub mod truth;
+pub mod watch;

@@ -52,7 +52,7 @@ pub fn yaml(minute: Millis) -> String {
 backlogs:
   - {{id: {AWAITING_SHIPMENT}, from: order.paid_in_full, until: order.fully_shipped,
      exclude_between: {{from: order.held, until: order.released}}, group_by: [warehouse],
-     open_when: {{depth: 40, for: {held_for}}}, clear_when: {{depth: 25, for: {held_for}}},
+     open_when: {{depth: 24, for: {held_for}}}, clear_when: {{depth: 18, for: {held_for}}},
      severity: warning, owner: warehouse-leads, route: ops,
      expected_outcome: "People moved to the packing line"}}
 checks:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,35 @@ impl Dump {
         }
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         Dump::index(name.into(), file, topics, progress)
+    }
+
+    /// Makes a dump of the records that `fill` gives to its argument: a range of the topics, say. It lies in a temporary
+    /// file, which goes with the process. `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// Those of `fill`, or the temporary file cannot be written.
+    pub fn collect<E: From<ReplayError>>(
+        name: &Path,
+        topics: &[Str],
+        progress: &mut dyn FnMut(Step),
+        fill: impl FnOnce(&mut dyn FnMut(&Line<'_>) -> Result<(), E>) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let failed = |source| ReplayError::Read { path: name.into(), source };
+        let mut out = BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(failed)?);
+        let (mut bytes, mut copied, mut lines) = (Vec::new(), 0, 0);
+        fill(&mut |line| {
+            bytes.clear();
+            line.write(&mut bytes);
+            copied += bytes.len() as u64;
+            lines += 1;
+            if lines % REPORT_EVERY == 0 {
+                progress(Step::Copying { bytes: copied });
+            }
+            Ok(out.write_all(&bytes).map_err(failed)?)
+        })?;
+        let mut file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        Ok(Dump::index(name.into(), file, topics, progress)?)
     }
 
     fn index(path: PathBuf, file: File, topics: &[Str], progress: &mut dyn FnMut(Step)) -> Result<Self, ReplayError> {

@@ -82,6 +82,13 @@ impl Summary {
             let _ = writeln!(text, "  {count} dead letters: {reason}");
         }
         text.push('\n');
+        text.push_str(&self.exceptions_table());
+        text
+    }
+
+    /// Published transitions: a line for each policy, a column for each status.
+    pub fn exceptions_table(&self) -> String {
+        let mut text = String::new();
         let width = self.exceptions.keys().map(|id| id.chars().count()).chain(["policy".len()]).max().unwrap_or(0);
         let _ = write!(text, "{:width$}", "policy");
         for status in Status::ALL {

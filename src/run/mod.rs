@@ -29,7 +29,7 @@ use crate::http::BindError;
 use crate::kafka::KafkaFailure;
 use crate::snapshot::StoreError;
 
-pub use start::run;
+pub use start::{run, run_until, stop_on_signals};
 
 /// Why a run did not start or did not go on.
 #[derive(Debug, thiserror::Error)]

@@ -40,11 +40,19 @@ const COORDINATOR_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// It could not start, or could not go on.
 pub fn run(config: Config) -> Result<(), RunError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signals(&stop)?;
+    run_until(config, &stop)
+}
+
+/// Runs until `stop` is set.
+///
+/// # Errors
+/// It could not start, or could not go on.
+pub fn run_until(config: Config, stop: &AtomicBool) -> Result<(), RunError> {
     let failed = |source| RunError::System { what: "the runtime cannot start".to_owned(), source };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    watch_signals(runtime.handle(), &stop)?;
-    let result = start(Arc::new(config), runtime.handle()).and_then(|service| service.run(&stop));
+    let result = start(Arc::new(config), runtime.handle()).and_then(|service| service.run(stop));
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
 }
@@ -154,19 +162,26 @@ fn message_max_bytes(config: &Config) -> usize {
     told.unwrap_or(16 << 20)
 }
 
-/// SIGTERM and SIGINT ask for a stop; a second one, or too long a stop, ends the process.
-fn watch_signals(runtime: &Handle, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
+/// SIGTERM and SIGINT set `stop`; a second one, or too long a stop, ends the process.
+///
+/// # Errors
+/// The system refuses a signal handler or a thread.
+pub fn stop_on_signals(stop: &Arc<AtomicBool>) -> Result<(), RunError> {
     let failed = |source| RunError::System { what: "signals cannot be watched".to_owned(), source };
-    let _inside = runtime.enter();
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let inside = runtime.enter();
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    drop(inside);
     let stop = Arc::clone(stop);
-    runtime.spawn(async move {
+    let watch = async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         stop.store(true, Ordering::Relaxed);
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, () = tokio::time::sleep(STOP_WITHIN) => {} }
         // What is not committed is read again by whoever comes next.
         std::process::exit(1);
-    });
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || runtime.block_on(watch)).map_err(failed)?;
     Ok(())
 }
