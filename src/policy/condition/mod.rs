@@ -12,6 +12,8 @@ mod compile;
 mod eval;
 mod expr;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use crate::domain::{AttributeValue, Line, Money, Str};
