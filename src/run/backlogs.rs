@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::codec::OutputRecord;
-use crate::domain::{Exception, Str, Timestamp};
+use crate::domain::{Exception, Kind, Str, Timestamp};
 use crate::engine::{BacklogSum, Transition};
 use crate::policy::{Policies, Settings};
-use crate::telemetry::events::KeptBack;
+use crate::telemetry::events::{BacklogsUnjudged, KeptBack};
 use crate::telemetry::{BacklogStatus, Health, emit};
 
+use super::report::open_counts;
 use super::restore::{Job, Restorer};
 use super::task::{Task, Wire};
 
@@ -38,6 +39,8 @@ pub struct Backlogs {
     shards: usize,
     state: State,
     epoch: u64,
+    /// It was said that shards are elsewhere for good, as far as one can tell.
+    said_away: bool,
     remembered_at: Instant,
     kept_back: u64,
 }
@@ -65,18 +68,23 @@ impl Backlogs {
     /// Nothing was read back yet; `shards` is how many the group has.
     pub fn new(policies: Arc<Policies>, settings: Arc<Settings>, control: Str, shards: usize) -> Self {
         let (state, remembered_at) = (State::Away, Instant::now());
-        Backlogs { policies, settings, control, shards, state, epoch: 0, remembered_at, kept_back: 0 }
+        Backlogs { policies, settings, control, shards, state, epoch: 0, said_away: false, remembered_at, kept_back: 0 }
     }
 
     /// Follows how many shards are live here. Once all are, nobody else judges, and what was remembered is read back;
     /// when one goes, another process may judge, and what is here is worth nothing.
-    pub fn follow(&mut self, live: usize, restorer: &Restorer) {
+    /// `settled`: every shard that is here judges, so those that are not are elsewhere.
+    pub fn follow(&mut self, live: usize, settled: bool, restorer: &Restorer) {
         if self.policies.backlogs.is_empty() {
             return;
         }
         if live < self.shards {
             self.state = State::Away;
+            if settled && live > 0 && !std::mem::replace(&mut self.said_away, true) {
+                emit(BacklogsUnjudged { here: live, shards: self.shards });
+            }
         } else if matches!(self.state, State::Away) {
+            self.said_away = false;
             self.epoch += 1;
             self.state = State::Asked;
             restorer.ask(Job::Backlogs(self.epoch));
@@ -157,9 +165,15 @@ impl Backlogs {
         }
     }
 
-    /// Tells of every queue.
+    /// Tells of every queue, beside what is told of the owner, which is here.
     pub fn report(&mut self, health: &Health) {
-        let Some(sum) = self.sum() else { return };
+        let Some(sum) = self.sum() else {
+            // Whoever has every shard has newer figures.
+            return health.update_shard(OWNER, |status| {
+                status.backlogs.clear();
+                status.open.retain(|count| count.kind != Kind::Backlog);
+            });
+        };
         let queues = sum.standing().map(|queue| BacklogStatus {
             group: Str::new(queue.group.key("").to_string().trim_start_matches('?')),
             policy: queue.policy,
@@ -168,7 +182,12 @@ impl Backlogs {
             at: queue.at,
         });
         let queues = queues.collect();
-        health.update_shard(OWNER, |status| status.backlogs = queues);
+        let open = open_counts(|visit| sum.visit_standing(visit));
+        health.update_shard(OWNER, |status| {
+            status.backlogs = queues;
+            status.open.retain(|count| count.kind != Kind::Backlog);
+            status.open.extend(open);
+        });
         let kept_back = sum.kept_back();
         if kept_back > self.kept_back {
             emit(KeptBack { shard: OWNER, count: kept_back - self.kept_back });

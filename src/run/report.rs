@@ -38,7 +38,13 @@ impl Reporter {
         let of = |kind, id: &Str, grace: Option<Millis>| Some(((kind, id.clone()), grace?));
         let slas = policies.slas.iter().filter_map(|p| of(Kind::Sla, &p.id, p.grace));
         let checks = policies.checks.iter().filter_map(|p| of(Kind::Reconciliation, &p.id, p.grace));
-        Reporter { topics, graces: slas.chain(checks).collect(), grace: settings.grace, held: BTreeMap::new() }
+        let backlogs = policies.backlogs.iter().filter_map(|p| of(Kind::Backlog, &p.id, p.grace));
+        Reporter {
+            topics,
+            graces: slas.chain(checks).chain(backlogs).collect(),
+            grace: settings.grace,
+            held: BTreeMap::new(),
+        }
     }
 
     /// For an opening: from deadline and grace until now, when its commit was confirmed.
@@ -70,7 +76,8 @@ impl Reporter {
         });
         let inputs = inputs.collect();
         // Every order is looked at for it, so not more often than there is news.
-        let open = (task.is_live() && std::mem::take(&mut task.news)).then(|| open_counts(task));
+        let open = (task.is_live() && std::mem::take(&mut task.news))
+            .then(|| open_counts(|visit| task.shard.visit_standing(visit)));
         let restore = task.replayed().map(|done| RestoreStatus { step: "inputs", done, total: None });
         health.update_shard(task.partition, |status| {
             status.state = if task.is_live() { ShardState::Running } else { ShardState::Restoring };
@@ -137,9 +144,9 @@ impl Reporter {
 }
 
 /// What stands of the published set, counted by label.
-fn open_counts(task: &Task) -> Vec<OpenCount> {
+pub(super) fn open_counts(standing: impl FnOnce(&mut dyn FnMut(&Exception))) -> Vec<OpenCount> {
     let mut counts: Vec<OpenCount> = Vec::new();
-    task.shard.visit_standing(&mut |exception| {
+    standing(&mut |exception| {
         let same = |count: &&mut OpenCount| {
             count.kind == exception.kind
                 && count.status == exception.status

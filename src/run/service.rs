@@ -201,7 +201,7 @@ impl Service {
             task.advance();
         }
         let live = self.shards.tasks().filter(|task| task.is_live()).count();
-        self.backlogs.follow(live, &self.restorer);
+        self.backlogs.follow(live, self.shards.all_live(), &self.restorer);
         self.shards.tasks_mut().filter(|task| task.is_live()).for_each(|task| self.backlogs.observe(task));
         self.commit(clock, false)
     }
@@ -217,7 +217,8 @@ impl Service {
         for task in self.shards.tasks_mut() {
             let before = batch.records.len();
             let transitions = task.drain(&self.wire, clock, &mut batch.records);
-            let due = force || self.snapshots.is_due(task);
+            // What the sum says rests on every shard, so every shard's offsets go with it.
+            let due = force || of_backlogs.any || self.snapshots.is_due(task);
             let carries = of_backlogs.any && task.partition == backlogs::OWNER;
             if carries || batch.records.len() > before || task.wants_commit(due) {
                 let offsets = task.offsets(&self.config.policies.version);
@@ -325,7 +326,9 @@ impl Service {
             for task in self.shards.tasks_mut() {
                 self.reporter.report(task, &self.wire, &self.health);
             }
-            self.backlogs.report(&self.health);
+            if self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live()) {
+                self.backlogs.report(&self.health);
+            }
             for partition in self.shards.drop_stale(&self.health) {
                 self.snapshots.went(partition);
             }

@@ -114,6 +114,10 @@ impl Publisher {
         self.published.get(id).is_some_and(|last| last.status.is_open())
     }
 
+    pub fn standing(&self) -> impl Iterator<Item = &Exception> {
+        self.published.values().filter(|last| last.status.is_open())
+    }
+
     pub fn drain(&mut self, detected_at: Option<Timestamp>) -> Vec<Transition> {
         let mut drained = std::mem::take(&mut self.outbox);
         for transition in &mut drained {

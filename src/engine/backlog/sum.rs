@@ -213,6 +213,11 @@ impl BacklogSum {
         })
     }
 
+    /// Visits what is open or escalated in the published set, in no order.
+    pub fn visit_standing(&self, visit: &mut dyn FnMut(&Exception)) {
+        self.publisher.standing().for_each(visit);
+    }
+
     /// What shards have told of grid points that not all have passed yet.
     pub fn pending(&self) -> usize {
         self.lanes.iter().map(Lane::pending).sum()

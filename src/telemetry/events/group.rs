@@ -102,6 +102,22 @@ impl InternalEvent for BacklogMemoryLost<'_> {
     }
 }
 
+/// The backlogs' sum needs every shard, and some are in other processes. Emit it once, when that sets in.
+#[derive(Debug)]
+pub struct BacklogsUnjudged {
+    /// Shards that are here.
+    pub here: usize,
+    /// Shards in all.
+    pub shards: usize,
+}
+
+impl InternalEvent for BacklogsUnjudged {
+    fn emit(self) {
+        let BacklogsUnjudged { here, shards } = self;
+        warn!(here, shards, "backlogs are not judged: they are summed only where every shard is in one process");
+    }
+}
+
 /// A topic that was absent was made.
 #[derive(Debug)]
 pub struct TopicCreated<'a> {

@@ -12,8 +12,8 @@ mod tests;
 
 pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
-    BacklogMemoryLost, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored, ShardsAssigned, ShardsRevoked,
-    TopicCreated,
+    BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
+    ShardsAssigned, ShardsRevoked, TopicCreated,
 };
 pub use input::{BatchApplied, DeadLettered, EventConflicted, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{BatchCommitted, CycleEnded, ExceptionPublished, TransactionAborted};

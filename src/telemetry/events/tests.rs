@@ -96,6 +96,7 @@ fn each_event_is_one_line_and_its_metrics() {
         ClockHeld { difference: Millis::from_secs(2), hold: Millis::from_secs(300) },
         &["orderwatch_clock_holds_total 1"],
     );
+    check(BacklogsUnjudged { here: 1, shards: 4 }, &[]);
     for cause in HeldCause::ALL {
         check(FrontierHeld { shard: 0, frontier: None, cause, note: "orders[0]" }, &[]);
         let frontier = Timestamp::from_millis(0);
