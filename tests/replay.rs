@@ -4,12 +4,14 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use orderwatch::demo::log::ShopLog;
+use orderwatch::demo::log::{ShopLog, TOPICS};
 use orderwatch::demo::policies;
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::Truth;
 use orderwatch::domain::{Millis, Timestamp};
+use orderwatch::kafka::in_process::InProcessBroker;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -210,6 +212,28 @@ fn what_is_no_event_is_counted_and_moves_nothing_else() {
     for reason in ["not_json", "too_far_in_future"] {
         assert!(said.contains(reason), "{reason}: {said}");
     }
+}
+
+/// The broker inside this process stands in for a real one: it knows partitions, offsets and record times.
+#[test]
+fn a_range_of_the_topics_gives_what_its_dump_gives() {
+    let scene = Scene::new();
+    let broker = InProcessBroker::start().unwrap();
+    TOPICS.iter().for_each(|topic| broker.create_topic(topic, 4).unwrap());
+    let feeder = broker.feeder().unwrap();
+    for record in &scene.log.records {
+        feeder.send(record.event.topic, &record.event.order_id, &record.event.payload, record.event.at).unwrap();
+    }
+    feeder.flush(Duration::from_secs(20)).unwrap();
+    let config = fs::read_to_string(scene.dir.path().join("orderwatch.yaml")).unwrap();
+    let config = config.replace("localhost:9092", &format!("\"{}\"", broker.address()));
+    fs::write(scene.dir.path().join("orderwatch.yaml"), config).unwrap();
+    let end = "2026-03-02T00:00:00Z";
+    let output = scene.command(&["--from", "earliest", "--to", end, "--summary", "json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["events"], &summary["orders"]), (&scene.log.records.len().into(), &ORDERS.into()));
+    assert_eq!(without_backlogs(summary), scene.truth(Timestamp::parse_rfc3339(end).unwrap()));
 }
 
 #[test]
