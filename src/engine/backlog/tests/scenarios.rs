@@ -94,6 +94,30 @@ fn a_clearing_age_that_is_outgrown_breaks_the_clearing_clock() {
 }
 
 #[test]
+fn a_break_of_the_clearing_clock_is_seen_though_nothing_changes_there() {
+    // Clear from 20 on, for 60 s; the one left grows too old at 60 and leaves at 70, so it is clear from 70 for 60 s.
+    for (since, too_old_s) in [(5, 50), (10, 40)] {
+        let clear = Bounds { depth: Some(1), oldest_age: Some(secs(too_old_s)), held_for: secs(60) };
+        let mut world = world(policy(depth(3, 0), clear, false));
+        fill(&mut world, &none(), 2, 1, Some(15));
+        fill(&mut world, &none(), 1, since, Some(65));
+        world.advance_all(s(300));
+        assert_eq!(world.published(), ["opened q at 15.001", "resolved q at 135.001"]);
+    }
+}
+
+#[test]
+fn an_abort_keeps_what_was_judged_since_the_drain() {
+    let mut world = world(policy(depth(1, 0), Bounds::default(), false));
+    fill(&mut world, &none(), 1, 1, Some(55));
+    world.advance_all(s(20));
+    assert_eq!(world.drain().len(), 1);
+    world.advance_all(s(100));
+    world.sum.aborted();
+    assert_eq!(world.published(), ["opened q at 15.001", "resolved q at 65.001"]);
+}
+
+#[test]
 fn an_order_that_moves_keeps_its_age() {
     let mut world = world(policy(age(100, 0), Bounds::default(), true));
     let moves = |until| Membership { group: group(EU), from: s(1), until, since: s(1) };
