@@ -116,10 +116,21 @@ pub fn admin(kafka: &KafkaConfig) -> ClientConfig {
     config
 }
 
+/// Bounds of what is produced, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// The largest record.
+    pub message_max: usize,
+    /// The largest batch of several records.
+    pub batch_max: usize,
+}
+
 /// The producer of outputs; with a transactional id it is exactly-once.
-pub fn producer(kafka: &KafkaConfig, transactional_id: Option<&str>, message_max_bytes: usize) -> ClientConfig {
+pub fn producer(kafka: &KafkaConfig, transactional_id: Option<&str>, sizes: Sizes) -> ClientConfig {
     let mut config = base(kafka);
-    config.set("linger.ms", "0").set("message.max.bytes", message_max_bytes.to_string());
+    config.set("linger.ms", "0").set("message.max.bytes", sizes.message_max.to_string());
+    // A topic's max.message.bytes bounds the batch, not the record.
+    config.set("batch.size", sizes.batch_max.to_string());
     // The coordinator answers CONCURRENT_TRANSACTIONS right after a commit: librdkafka's 100 ms cost each transaction.
     config.set("retry.backoff.ms", "2").set("retry.backoff.max.ms", "100");
     with_properties(&mut config, kafka, |key| !is_of_the_consumer(key));

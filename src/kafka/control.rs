@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, KafkaConfig};
 use crate::domain::{Str, Timestamp};
 
-use super::client::{self, Logged};
+use super::client::{self, Logged, Sizes};
 use super::current::Reader;
 use super::error::KafkaFailure;
 
@@ -62,9 +62,10 @@ fn first_start(reader: &Reader, topic: &Str) -> Result<Option<Timestamp>, KafkaF
 }
 
 fn write(kafka: &KafkaConfig, topic: &str, key: &str, value: &str) -> Result<(), KafkaFailure> {
-    let producer: BaseProducer<Logged> = client::producer(kafka, None, 1 << 20)
-        .create_with_context(Logged)
-        .map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
+    let producer: BaseProducer<Logged> =
+        client::producer(kafka, None, Sizes { message_max: 1 << 20, batch_max: 1 << 16 })
+            .create_with_context(Logged)
+            .map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
     let failed = |source| KafkaFailure::Unanswered {
         question: format!("writing to {topic}"),
         brokers: kafka.brokers.clone(),

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
 
-use super::client;
+use super::client::{self, Sizes};
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
 use super::source::Source;
@@ -122,12 +122,12 @@ impl Publisher {
         kafka: &KafkaConfig,
         delivery: Delivery,
         current_topic: &str,
-        message_max_bytes: usize,
+        sizes: Sizes,
         timeout: Duration,
     ) -> Result<Self, KafkaFailure> {
         // Unique: who of the group may commit is settled by the group's generation, not by this name (KIP-447).
         let id = (delivery == Delivery::ExactlyOnce).then(|| format!("{}-{}", kafka.group_id, unique()));
-        let config = client::producer(kafka, id.as_deref(), message_max_bytes);
+        let config = client::producer(kafka, id.as_deref(), sizes);
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|source| KafkaFailure::Client { purpose: "producing", source })?;

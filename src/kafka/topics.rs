@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -53,6 +53,16 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
         }
     }
     Ok(())
+}
+
+/// The longest record that the dead-letter topic takes, in bytes; `None` where the broker does not say.
+pub async fn dead_letter_bytes(config: &Config) -> Option<usize> {
+    let admin: AdminClient<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
+    let topic = ResourceSpecifier::Topic(&config.outputs.dead_letters);
+    let options = AdminOptions::new().request_timeout(Some(MADE_WITHIN));
+    let described = admin.describe_configs([&topic], &options).await.ok()?;
+    let settings = described.into_iter().next()?.ok()?;
+    settings.get("max.message.bytes")?.value.as_ref()?.parse().ok()
 }
 
 fn wanted(config: &Config, shards: usize) -> Vec<Wanted> {

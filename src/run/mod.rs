@@ -36,7 +36,7 @@ pub use start::{run, run_until, stop_on_signals};
 pub enum RunError {
     /// Kafka.
     #[error(transparent)]
-    Kafka(#[from] KafkaFailure),
+    Kafka(Box<KafkaFailure>),
     /// The address for HTTP.
     #[error(transparent)]
     Http(#[from] BindError),
@@ -64,4 +64,10 @@ pub enum RunError {
     /// Metrics or logs.
     #[error("{0}")]
     Telemetry(String),
+}
+
+impl From<KafkaFailure> for RunError {
+    fn from(failure: KafkaFailure) -> Self {
+        RunError::Kafka(Box::new(failure))
+    }
 }

@@ -191,10 +191,9 @@ impl Means {
             until.push(place.until);
             began_at.push(place.began_at);
         }
-        let note = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
-        let reached = note.clone().filter_map(|note| note.frontier()).max();
-        let target = note.map(|note| note.current_next).max().unwrap_or(0);
-        let (published, current_next) = self.published(reader, job.partition, target)?;
+        let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+        let reached = notes.filter_map(|note| note.frontier()).max();
+        let (published, current_next) = self.published(reader, job.partition, published_to(&committed))?;
         Ok(Outcome::Restored(Box::new(Restored {
             shard,
             frontier,
@@ -223,7 +222,8 @@ impl Means {
             }
             Ok(())
         })?;
-        let (mut published, _) = self.published(reader, OWNER, 0)?;
+        let committed = reader.committed(&self.topics(), OWNER)?;
+        let (mut published, _) = self.published(reader, OWNER, published_to(&committed))?;
         published.retain(|exception| exception.kind == Kind::Backlog);
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
@@ -311,6 +311,12 @@ impl Means {
         })?;
         Ok((last.into_values().collect(), next))
     }
+}
+
+/// Up to which offset of `exceptions-current` n the commits say that the shard has published.
+fn published_to(committed: &[Option<Committed>]) -> i64 {
+    let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+    notes.map(|note| note.current_next).max().unwrap_or(0)
 }
 
 #[derive(Debug)]

@@ -305,7 +305,8 @@ impl Service {
 
     fn pressure(&self) -> Pressure {
         let deadline = self.backlogs.next_deadline();
-        let mut pressure = Pressure { work: self.more_work, deadline, ..Pressure::default() };
+        let mut pressure =
+            Pressure { work: self.more_work && self.retry_at.is_none(), deadline, ..Pressure::default() };
         pressure.soon = self.shards.restoring() || self.retry_at.is_some() || self.feeding;
         for task in self.shards.tasks() {
             pressure.soon |= !task.started && !task.is_parked();

@@ -11,6 +11,7 @@ use crate::codec::{Encoder, EncoderConfig};
 use crate::config::{Config, Delivery};
 use crate::domain::{Str, Timestamp};
 use crate::http::Server;
+use crate::kafka::client::Sizes;
 use crate::kafka::clock::{EndOffsets, SystemClock};
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::Source;
@@ -32,6 +33,8 @@ use super::task::Wire;
 
 /// A process that was told to stop and has not after this long ends all the same.
 const STOP_WITHIN: Duration = Duration::from_millis(9_500);
+/// The largest batch that is produced: small against what any topic takes.
+const BATCH_BYTES: usize = 256 << 10;
 /// The coordinator of transactions may take so long when a cluster comes up.
 const COORDINATOR_WITHIN: Duration = Duration::from_secs(60);
 
@@ -90,7 +93,7 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
     };
     let writer = SnapshotWriter::new(store, config.snapshots.keep, runtime.clone());
     let (seek, housekeeping) = beats();
-    let dead_letter_bytes = dead_letter_bytes(&config);
+    let dead_letter_bytes = dead_letter_bytes(&config, runtime.block_on(topics::dead_letter_bytes(&config)));
     Ok(Service {
         clock: clock.clone(),
         ends: EndOffsets::start(kafka, &streams, clock)?,
@@ -98,7 +101,7 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
             kafka,
             config.delivery,
             &config.outputs.current,
-            message_max_bytes(&config),
+            Sizes { message_max: message_max_bytes(&config), batch_max: dead_letter_bytes.min(BATCH_BYTES) },
             COORDINATOR_WITHIN,
         )?,
         restorer: Restorer::start(means)?,
@@ -150,11 +153,10 @@ fn wire(config: &Config, streams: &[Str], dead_letter_bytes: usize) -> Wire {
     }
 }
 
-/// What a topic takes, where neither the user nor the broker says otherwise: Kafka's default, with room for headers.
-fn dead_letter_bytes(config: &Config) -> usize {
-    let told = |map: &std::collections::BTreeMap<String, String>, key: &str| map.get(key)?.parse::<usize>().ok();
-    let topic = told(&config.outputs.topic_config, "max.message.bytes").unwrap_or(1_048_588);
-    topic.min(message_max_bytes(config)).saturating_sub(1_024)
+/// To what a dead letter is cut: to what its topic takes, with room for Kafka's own words around it. Where the broker
+/// does not say, Kafka's default is taken for it.
+fn dead_letter_bytes(config: &Config, taken: Option<usize>) -> usize {
+    taken.unwrap_or(1_048_588).min(message_max_bytes(config)).saturating_sub(1_024)
 }
 
 fn message_max_bytes(config: &Config) -> usize {
