@@ -29,7 +29,7 @@ impl<'a> Derived<'a> {
 }
 
 /// The events of each instant, in time order.
-fn instants<'a>(events: &'a [Event]) -> impl Iterator<Item = &'a [Event]> {
+fn instants(events: &[Event]) -> impl Iterator<Item = &[Event]> {
     events.chunk_by(|a, b| a.event_time == b.event_time)
 }
 

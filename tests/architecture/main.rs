@@ -49,7 +49,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("telemetry", &["domain", "policy", "engine", "codec", "config"]),
     ("replay", &["domain", "policy", "engine", "codec", "config", "telemetry"]),
     ("snapshot", &["domain", "policy", "engine", "codec", "config", "telemetry"]),
-    ("kafka", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot"]),
+    // A range of the topics comes out as the lines of a dump, so that a replay reads both alike.
+    ("kafka", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "replay::line"]),
     ("http", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot"]),
     ("run", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "kafka", "http", "replay"]),
     (
