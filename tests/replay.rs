@@ -261,4 +261,7 @@ fn a_wrong_command_line_starts_nothing() {
     assert_eq!(status(&dump, &["--summary", "xml"]), Some(2));
     assert_eq!(status(&dump, &["--output", dump.to_str().unwrap()]), Some(1), "the input is not written over");
     assert_eq!(fs::read(&dump).unwrap(), scene.lines().concat());
+    let refused = scene.run(&dump, &["--output", "topic:exceptions"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not built yet"), "{refused:?}");
 }

@@ -42,7 +42,7 @@ pub struct Args {
     to: Option<When>,
 
     /// Write the exceptions here, one JSON value a line; `-` is standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = output_path, value_name = "FILE")]
     output: Option<PathBuf>,
 
     /// Print what was counted. With `--output -` it goes to standard error
@@ -75,6 +75,14 @@ enum When {
 enum Start {
     Earliest,
     When(When),
+}
+
+/// Refuses what the contract names and is not built yet, so that it becomes no file of that name.
+fn output_path(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("topic:") {
+        Some(_) => Err("not built yet: write a file, or `-` for standard output, and produce its lines".to_owned()),
+        None => Ok(PathBuf::from(text)),
+    }
 }
 
 /// Replays, writes and counts.

@@ -17,6 +17,8 @@ use super::error::KafkaFailure;
 use super::topology::partitions;
 
 const MADE_WITHIN: Duration = Duration::from_secs(30);
+/// A broker that cannot describe its topics (librdkafka's in-process one) does not answer at all: a start waits no longer.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a topic of ours must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
 pub async fn dead_letter_bytes(config: &Config) -> Option<usize> {
     let admin: AdminClient<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
     let topic = ResourceSpecifier::Topic(&config.outputs.dead_letters);
-    let options = AdminOptions::new().request_timeout(Some(MADE_WITHIN));
+    let options = AdminOptions::new().request_timeout(Some(TOLD_WITHIN));
     let described = admin.describe_configs([&topic], &options).await.ok()?;
     let settings = described.into_iter().next()?.ok()?;
     settings.get("max.message.bytes")?.value.as_ref()?.parse().ok()
