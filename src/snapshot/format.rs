@@ -1,9 +1,11 @@
 //! The file: magic, version, then chunks, each with its own checksum.
 //!
-//!     89 "OWSNAP" 0A   version u16
-//!     kind u8   length u32   payload   crc32 u32      one header
-//!     …                                               bodies: unpacked length u32, zstd of length-delimited SnapshotOrder
-//!     …                                               one trailer, and nothing after it
+//! ```text
+//! 89 "OWSNAP" 0A   version u16
+//! kind u8   length u32   payload   crc32 u32      one header
+//! …                                               bodies: unpacked length u32, zstd of length-delimited SnapshotOrder
+//! …                                               one trailer, and nothing after it
+//! ```
 //!
 //! Numbers are little-endian. A chunk's CRC-32 covers the version, the chunk's place, its kind, its length and its
 //! payload, so a flipped bit, a missing, repeated or moved chunk and a cut anywhere are all found without unpacking.
