@@ -198,8 +198,7 @@ impl Judge<'_> {
         if silent {
             sink.counters.kept_back += u64::from(step.status == Status::Opened);
         } else {
-            let Subject { key, .. } = subject;
-            sink.outbox.publish(self.slot, &Str::new(view.order_id()), *key, before, exception);
+            sink.outbox.publish(self.slot, &Str::new(view.order_id()), subject.key, before, exception);
         }
     }
 

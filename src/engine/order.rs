@@ -116,21 +116,22 @@ impl Order {
             let all = kept().filter_map(|e| e.details.as_deref()).chain([&**details]);
             all.map(|d| figure(d).abs()).sum()
         };
-        let fits = |sum: i128, limit: i128| sum <= limit;
-        if details.lines.is_some() && !fits(total(&|d| lines(d).len() as i128), MAX_LINES as i128) {
+        if details.lines.is_some() && total(&|d| lines(d).len() as i128) > MAX_LINES as i128 {
             return Err(Rejected::TooManyLines { limit: MAX_LINES });
         }
-        let too_many = !fits(total(&|d| d.attributes.len() as i128), MAX_ATTRIBUTES as i128)
-            || !fits(total(&|d| d.attributes.iter().map(attribute_bytes).sum()), MAX_ATTRIBUTE_BYTES as i128);
-        if !details.attributes.is_empty() && too_many {
+        let too_many = || {
+            total(&|d| d.attributes.len() as i128) > MAX_ATTRIBUTES as i128
+                || total(&|d| d.attributes.iter().map(attribute_bytes).sum()) > MAX_ATTRIBUTE_BYTES as i128
+        };
+        if !details.attributes.is_empty() && too_many() {
             return Err(Rejected::TooManyAttributes { limit: MAX_ATTRIBUTES, bytes: MAX_ATTRIBUTE_BYTES });
         }
         let amount = |d: &Details| d.amount.map_or(0, |m| m.amount_minor.into());
-        if details.amount.is_some() && !fits(total(&amount), i64::MAX.into()) {
+        if details.amount.is_some() && total(&amount) > i64::MAX.into() {
             return Err(Rejected::Overflow { what: "amounts" });
         }
         let pieces = |d: &Details| lines(d).iter().map(|l| i128::from(l.quantity)).sum();
-        if details.lines.is_some() && !fits(total(&pieces), i64::MAX.into()) {
+        if details.lines.is_some() && total(&pieces) > i64::MAX.into() {
             return Err(Rejected::Overflow { what: "quantities" });
         }
         Ok(())
