@@ -78,7 +78,8 @@ fn an_idle_shop_fires_a_breach_within_100_ms_without_traffic() {
     let (median, worst) = (delays[REPEATS / 2], delays[REPEATS - 1]);
     println!("a breach is read committed {median} ms (median), {worst} ms (worst) after deadline + grace: {delays:?}");
     assert!(delays[0] > 0, "none before its time: {delays:?}");
-    assert!(median <= 100, "{delays:?}");
+    // One of them may meet whatever else the machine is doing.
+    assert!(delays[REPEATS - 2] <= 100, "{delays:?}");
 }
 
 #[test]

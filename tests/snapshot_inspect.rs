@@ -46,7 +46,6 @@ fn header(shard: i32) -> SnapshotHeader {
         policies: PolicyDocument { text: "slas: []\n".into(), version: "0123456789ab".into(), revision: Some(3) },
         taken_at: Timestamp::from_millis(1_763_719_200_000),
         written_by: SnapshotHeader::VERSION.into(),
-        backlog: Vec::new(),
     }
 }
 

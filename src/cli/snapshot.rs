@@ -98,7 +98,7 @@ impl Report {
             "policies": {
                 "version": header.policies.version, "revision": header.policies.revision, "text": header.policies.text,
             },
-            "inputs": inputs.collect::<Vec<_>>(), "backlog_bytes": header.backlog.len(),
+            "inputs": inputs.collect::<Vec<_>>(),
             "orders": totals.orders, "events": totals.events, "remembered": totals.tombstones,
         })
     }

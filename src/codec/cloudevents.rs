@@ -36,10 +36,6 @@ pub(super) fn headers(
     subject: &Bytes,
     format: Format,
 ) -> Vec<(Str, Option<Bytes>)> {
-    let content_type = match format {
-        Format::Json => "application/json",
-        Format::Protobuf => "application/protobuf",
-    };
     let kind = format!("orderwatch.{}.{}.v1", exception.kind.as_str(), exception.status.as_str());
     let headers = [
         ("ce_specversion", Bytes::from_static(b"1.0")),
@@ -48,7 +44,7 @@ pub(super) fn headers(
         ("ce_type", Bytes::from(kind)),
         ("ce_subject", subject.clone()),
         ("ce_time", Bytes::from(exception.detected_at.to_string())),
-        ("content-type", Bytes::from_static(content_type.as_bytes())),
+        ("content-type", Bytes::from_static(format.content_type().as_bytes())),
     ];
     headers.into_iter().map(|(name, value)| (Str::new_static(name), Some(value))).collect()
 }

@@ -37,6 +37,21 @@ pub enum Format {
     Protobuf,
 }
 
+impl Format {
+    /// As the `content-type` header says it.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::Protobuf => "application/protobuf",
+        }
+    }
+
+    /// The inverse of [`Format::content_type`].
+    pub fn of_content_type(header: &[u8]) -> Option<Self> {
+        [Format::Json, Format::Protobuf].into_iter().find(|format| format.content_type().as_bytes() == header)
+    }
+}
+
 /// A record as a topic (or a dump of one) holds it, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct RawRecord<'a> {

@@ -51,8 +51,8 @@ pub fn agree(config: &Config, now: Timestamp) -> Result<Agreed, KafkaFailure> {
 
 fn first_start(reader: &Reader, topic: &Str) -> Result<Option<Timestamp>, KafkaFailure> {
     let mut said: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    reader.read_partition(topic, 0, 0, READ_WITHIN, &mut |key, value| {
-        if let (Some(key), Some(value)) = (key, value) {
+    reader.read_partition(topic, 0, 0, READ_WITHIN, &mut |entry| {
+        if let (Some(key), Some(value)) = (entry.key, entry.value) {
             said.entry(key.to_vec()).or_insert_with(|| value.to_vec());
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
@@ -15,8 +15,19 @@ use super::error::KafkaFailure;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Takes a record's key and value, or says what is wrong with it.
-pub type Visit<'a> = dyn FnMut(Option<&[u8]>, Option<&[u8]>) -> Result<(), String> + 'a;
+/// A record of a topic of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// What its `content-type` header says.
+    pub content_type: Option<&'a [u8]>,
+}
+
+/// Takes a record, or says what is wrong with it.
+pub type Visit<'a> = dyn FnMut(Entry<'_>) -> Result<(), String> + 'a;
 
 /// Reads topics by assignment; in no group.
 pub struct Reader {
@@ -107,7 +118,9 @@ impl Reader {
             match self.client.poll(Duration::from_millis(20)) {
                 Some(Ok(message)) => {
                     position = position.max(message.offset().saturating_add(1));
-                    visit(message.key(), message.payload()).map_err(|reason| KafkaFailure::Unreadable {
+                    let content_type = header(&message, "content-type");
+                    let entry = Entry { key: message.key(), value: message.payload(), content_type };
+                    visit(entry).map_err(|reason| KafkaFailure::Unreadable {
                         topic: Str::new(topic),
                         partition,
                         offset: message.offset(),
@@ -143,4 +156,8 @@ impl Reader {
     fn unanswered(&self, question: String, source: KafkaError) -> KafkaFailure {
         KafkaFailure::Unanswered { question, brokers: self.brokers.clone(), source }
     }
+}
+
+fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m [u8]> {
+    message.headers()?.iter().find(|header| header.key == name)?.value
 }

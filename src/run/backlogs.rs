@@ -13,7 +13,6 @@ use crate::telemetry::events::{BacklogsUnjudged, KeptBack};
 use crate::telemetry::{BacklogStatus, Health, emit};
 
 use super::report::open_counts;
-use super::restore::{Job, Restorer};
 use super::task::{Task, Wire};
 
 /// The shard whose partition of `exceptions-current` the backlogs share, and whose offsets go with what they say.
@@ -73,10 +72,11 @@ impl Backlogs {
 
     /// Follows how many shards are live here. Once all are, nobody else judges, and what was remembered is read back;
     /// when one goes, another process may judge, and what is here is worth nothing.
-    /// `settled`: every shard that is here judges, so those that are not are elsewhere.
-    pub fn follow(&mut self, live: usize, settled: bool, restorer: &Restorer) {
+    /// `settled`: every shard that is here judges, so those that are not are elsewhere. Gives the number under which it
+    /// wants to be read back.
+    pub fn follow(&mut self, live: usize, settled: bool) -> Option<u64> {
         if self.policies.backlogs.is_empty() {
-            return;
+            return None;
         }
         if live < self.shards {
             self.state = State::Away;
@@ -87,8 +87,9 @@ impl Backlogs {
             self.said_away = false;
             self.epoch += 1;
             self.state = State::Asked;
-            restorer.ask(Job::Backlogs(self.epoch));
+            return Some(self.epoch);
         }
+        None
     }
 
     /// What was remembered is here: the shards tell where their orders stand from there on.

@@ -7,12 +7,10 @@ use crate::domain::StreamId;
 use crate::engine::HeldCause;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
-use crate::telemetry::events::{BacklogMemoryLost, GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked};
+use crate::telemetry::events::{GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked};
 use crate::telemetry::{Health, Held, ShardState, emit};
 
-use super::RunError;
-use super::backlogs::Backlogs;
-use super::restore::{Job, Outcome, Restorer, ShardJob};
+use super::recovery::{Recovered, ShardJob};
 use super::task::{Phase, Task};
 
 /// A revoked shard's state stays in memory for so long, where no new assignment says whose it is.
@@ -30,6 +28,15 @@ enum Slot {
     Restoring { epoch: u64, kept: Option<Box<Task>> },
     /// It is here, or was until a moment ago.
     Held(Box<Task>),
+}
+
+/// What follows from a change of the assignment.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// To be read back.
+    pub restore: Vec<ShardJob>,
+    /// Shards that went.
+    pub gone: Vec<i32>,
 }
 
 /// The shards of this process.
@@ -81,15 +88,19 @@ impl Shards {
         self.slots.values().all(|slot| matches!(slot, Slot::Held(task) if task.is_live()))
     }
 
-    /// The group's coordinator gave or took partitions. Gives the shards that went.
-    pub fn change(&mut self, change: GroupChange, restorer: &Restorer, health: &Health) -> Vec<i32> {
+    /// The group's coordinator gave or took partitions.
+    pub fn change(&mut self, change: GroupChange, health: &Health, monotonic: Instant) -> Changed {
         match change {
-            GroupChange::Assigned(inputs) => self.assign(&inputs, restorer, health),
-            GroupChange::Revoked { inputs, lost } => self.revoke(&inputs, lost, health),
+            GroupChange::Assigned(inputs) => self.assign(&inputs, health),
+            GroupChange::Revoked { inputs, lost } => {
+                self.revoke(&inputs, lost, health, monotonic);
+                Changed::default()
+            }
         }
     }
 
-    fn assign(&mut self, inputs: &[InputPartition], restorer: &Restorer, health: &Health) -> Vec<i32> {
+    fn assign(&mut self, inputs: &[InputPartition], health: &Health) -> Changed {
+        let mut changed = Changed::default();
         self.assigned.extend(inputs);
         let came: BTreeSet<i32> = inputs.iter().map(|input| input.partition).collect();
         emit(ShardsAssigned { shards: &came.iter().copied().collect::<Vec<_>>() });
@@ -108,18 +119,18 @@ impl Shards {
                 _ => None,
             };
             self.epoch += 1;
-            let known = kept.as_ref().map(|task| task.committed.clone());
-            restorer.ask(Job::Shard(ShardJob { partition, epoch: self.epoch, known }));
+            let known = kept.as_ref().map(|task| task.commits.standing().to_vec());
+            changed.restore.push(ShardJob { partition, epoch: self.epoch, known });
             health.update_shard(partition, |status| status.state = ShardState::Restoring);
             self.slots.insert(partition, Slot::Restoring { epoch: self.epoch, kept });
         }
         // Now it is known who has the others.
-        let gone: Vec<i32> = self.slots.keys().copied().filter(|partition| !self.is_touched(*partition)).collect();
-        gone.iter().for_each(|partition| self.forget(*partition, health));
-        gone
+        changed.gone = self.slots.keys().copied().filter(|partition| !self.is_touched(*partition)).collect();
+        changed.gone.iter().for_each(|partition| self.forget(*partition, health));
+        changed
     }
 
-    fn revoke(&mut self, inputs: &[InputPartition], lost: bool, health: &Health) -> Vec<i32> {
+    fn revoke(&mut self, inputs: &[InputPartition], lost: bool, health: &Health, monotonic: Instant) {
         self.assigned.retain(|input| !inputs.contains(input));
         let went: BTreeSet<i32> = inputs.iter().map(|input| input.partition).collect();
         emit(ShardsRevoked { shards: &went.iter().copied().collect::<Vec<_>>(), lost });
@@ -127,7 +138,7 @@ impl Shards {
             match self.slots.get_mut(&partition) {
                 // What is half restored is worth nothing to anybody.
                 Some(Slot::Held(task)) if task.replayed().is_none() => {
-                    task.park();
+                    task.park(monotonic);
                     // Until it is known who has it next, it stands still here, and is seen to.
                     health.update_shard(partition, |status| {
                         status.state = ShardState::Waiting;
@@ -137,12 +148,12 @@ impl Shards {
                 _ => self.forget(partition, health),
             }
         }
-        Vec::new()
     }
 
     /// Drops what has waited in memory for too long. Gives the shards that went.
-    pub fn drop_stale(&mut self, health: &Health) -> Vec<i32> {
-        let stale = |slot: &Slot| matches!(slot, Slot::Held(task) if matches!(task.phase, Phase::Parked { since } if since.elapsed() > PARKED_MAX));
+    pub fn drop_stale(&mut self, health: &Health, monotonic: Instant) -> Vec<i32> {
+        let for_long = |since| monotonic.saturating_duration_since(since) > PARKED_MAX;
+        let stale = |slot: &Slot| matches!(slot, Slot::Held(task) if matches!(task.phase, Phase::Parked { since } if for_long(since)));
         let gone: Vec<i32> =
             self.slots.iter().filter(|(_, slot)| stale(slot)).map(|(partition, _)| *partition).collect();
         gone.iter().for_each(|partition| self.forget(*partition, health));
@@ -167,45 +178,26 @@ impl Shards {
             .map(move |stream| InputPartition { stream: StreamId(stream), partition })
     }
 
-    /// Takes what the restoring thread has done.
-    ///
-    /// # Errors
-    /// A shard could not be read back.
-    pub fn take_restored(
-        &mut self,
-        restorer: &Restorer,
-        backlogs: &mut Backlogs,
-        policies: &str,
-    ) -> Result<(), RunError> {
-        while let Some((partition, epoch, outcome)) = restorer.next() {
-            if let Outcome::Backlogs(remembered) = outcome {
-                if let Err(detail) = backlogs.restore(epoch, remembered, self.tasks_mut()) {
-                    emit(BacklogMemoryLost { detail: &detail });
-                }
-                continue;
-            }
-            match self.slots.get_mut(&partition) {
-                Some(Slot::Restoring { epoch: wanted, kept }) if *wanted == epoch => {
-                    let task = match (outcome, kept.take()) {
-                        (Outcome::Failed(source), _) => return Err(RunError::Restore { shard: partition, source }),
-                        (Outcome::StillOurs, Some(mut task)) => {
-                            task.unpark();
-                            task
-                        }
-                        (Outcome::Restored(restored), _) => {
-                            emit(RestoreStarted { shard: partition, snapshot: restored.snapshot_taken_at });
-                            Box::new(Task::restored(*restored, policies))
-                        }
-                        // Neither comes for a shard without a state in memory.
-                        (Outcome::StillOurs, None) | (Outcome::Backlogs(_), _) => continue,
-                    };
-                    self.slots.insert(partition, Slot::Held(task));
-                }
-                // It went while it was read back.
-                _ => {}
-            }
+    /// Takes a shard that was read back under the policy document of that version, unless it went meanwhile.
+    pub fn restored(&mut self, partition: i32, epoch: u64, recovered: Recovered, policies: &str, health: &Health) {
+        let Some(Slot::Restoring { epoch: wanted, kept }) = self.slots.get_mut(&partition) else { return };
+        if *wanted != epoch {
+            return;
         }
-        Ok(())
+        let task = match (recovered, kept.take()) {
+            (Recovered::StillOurs, Some(mut task)) => {
+                task.unpark();
+                task
+            }
+            (Recovered::Anew(restored), _) => {
+                emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
+                health.update_shard(partition, |status| status.snapshot = restored.snapshot);
+                Box::new(Task::restored(*restored, policies))
+            }
+            // It does not come for a shard without a state in memory.
+            (Recovered::StillOurs, None) => return,
+        };
+        self.slots.insert(partition, Slot::Held(task));
     }
 }
 

@@ -5,19 +5,28 @@
 //!
 //! - [`service`]: the loop; [`group`]: shards coming and going; [`pace`]: how long it may sleep and when it asks for
 //!   end offsets.
-//! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers.
+//! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
+//!   [`commits`]: its offsets.
+//! - [`commit`]: a batch, from what is drained to what counts as published.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
-//! - [`restore`]: reading a shard back, on a thread of its own; [`snapshots`]: writing it out.
+//! - [`recovery`]: what a restart makes of what it finds; [`restore`]: the thread that does it; [`snapshots`]: writing a
+//!   shard out.
 //! - [`start`]: from the configuration to a running service.
+//!
+//! `task`, `lanes`, `commits`, `commit`, `group`, `recovery` and `backlogs` do no I/O and read no clock (a monotonic time is
+//! an argument), so that `tests/simulation` runs them as they are.
 
 // An error ends the process or is logged: its size is no matter.
 #![allow(clippy::result_large_err)]
 
 pub mod backlogs;
+pub mod commit;
+pub mod commits;
 pub mod group;
 pub mod lanes;
 pub mod pace;
+pub mod recovery;
 pub mod report;
 pub mod restore;
 pub mod service;

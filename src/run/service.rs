@@ -1,6 +1,5 @@
 //! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,24 +8,24 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::domain::{Exception, Millis, Status, Timestamp};
+use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
-use crate::engine::{HeldCause, Transition};
 use crate::http::Server;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
-use crate::kafka::offsets::ShardOffsets;
-use crate::kafka::publisher::{Batch, Outcome, Publisher};
+use crate::kafka::publisher::{Outcome, Publisher};
 use crate::kafka::source::{Polled, Source};
 use crate::telemetry::events::{
-    BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
+    BacklogMemoryLost, BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
 };
 use crate::telemetry::{Health, emit};
 
 use super::RunError;
 use super::backlogs::{self, Backlogs};
+use super::commit::{Moment, Pending};
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
 use super::report::Reporter;
-use super::restore::Restorer;
+use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
 use super::task::{Task, Wire};
 
@@ -64,12 +63,6 @@ pub struct Service {
     /// A snapshot takes slices as fast as they are given.
     pub(super) feeding: bool,
     pub(super) retry_at: Option<Instant>,
-}
-
-/// What was drained of one shard for the batch in hand.
-struct Drained {
-    offsets: ShardOffsets,
-    transitions: Vec<Transition>,
 }
 
 impl Service {
@@ -126,11 +119,13 @@ impl Service {
     /// Takes what the coordinator and the restoring thread have done, and lets restored shards go.
     fn follow_the_group(&mut self) -> Result<(), RunError> {
         for change in self.source.changes() {
-            for partition in self.shards.change(change, &self.restorer, &self.health) {
-                self.snapshots.went(partition);
-            }
+            let changed = self.shards.change(change, &self.health, Instant::now());
+            changed.restore.into_iter().for_each(|job| self.restorer.ask(Job::Shard(job)));
+            changed.gone.into_iter().for_each(|partition| self.snapshots.went(partition));
         }
-        self.shards.take_restored(&self.restorer, &mut self.backlogs, &self.config.policies.version)?;
+        while let Some((partition, epoch, outcome)) = self.restorer.next() {
+            self.restored(partition, epoch, outcome)?;
+        }
         if self.shards.tasks().all(|task| task.started) || !self.seek.is_due() {
             return Ok(());
         }
@@ -139,6 +134,21 @@ impl Service {
             if task.started {
                 self.snapshots.came(task);
             }
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self, partition: i32, epoch: u64, outcome: restore::Outcome) -> Result<(), RunError> {
+        match outcome {
+            restore::Outcome::Backlogs(remembered) => {
+                if let Err(detail) = self.backlogs.restore(epoch, remembered, self.shards.tasks_mut()) {
+                    emit(BacklogMemoryLost { detail: &detail });
+                }
+            }
+            restore::Outcome::Shard(recovered) => {
+                self.shards.restored(partition, epoch, recovered, &self.config.policies.version, &self.health);
+            }
+            restore::Outcome::Failed(source) => return Err(RunError::Restore { shard: partition, source }),
         }
         Ok(())
     }
@@ -194,58 +204,29 @@ impl Service {
             return Ok(());
         }
         self.retry_at = None;
-        let clock = self.clock.now();
+        let (clock, monotonic) = (self.clock.now(), Instant::now());
         self.more_work = false;
         for task in self.shards.tasks_mut().filter(|task| task.started) {
-            self.more_work |= task.take_batch(&self.wire, clock);
-            task.advance();
+            self.more_work |= task.take_batch(&self.wire, clock, monotonic);
+            task.advance(monotonic);
         }
         let live = self.shards.tasks().filter(|task| task.is_live()).count();
-        self.backlogs.follow(live, self.shards.all_live(), &self.restorer);
+        if let Some(epoch) = self.backlogs.follow(live, self.shards.all_live()) {
+            self.restorer.ask(Job::Backlogs(epoch));
+        }
         self.shards.tasks_mut().filter(|task| task.is_live()).for_each(|task| self.backlogs.observe(task));
         self.commit(clock, false)
     }
 
     fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
-        let mut batch = Batch::default();
-        let mut drained: BTreeMap<i32, Drained> = BTreeMap::new();
         let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
-        let of_backlogs = match owner_is_live {
-            true => self.backlogs.drain(&self.wire, clock, &mut batch.records),
-            false => backlogs::Drained::default(),
-        };
-        for task in self.shards.tasks_mut() {
-            let before = batch.records.len();
-            let transitions = task.drain(&self.wire, clock, &mut batch.records);
-            // What the sum says rests on every shard, so every shard's offsets go with it.
-            let due = force || of_backlogs.any || self.snapshots.is_due(task);
-            let carries = of_backlogs.any && task.partition == backlogs::OWNER;
-            if carries || batch.records.len() > before || task.wants_commit(due) {
-                let offsets = task.offsets(&self.config.policies.version);
-                batch.offsets.push(offsets.clone());
-                drained.insert(task.partition, Drained { offsets, transitions });
-            }
-        }
-        if !batch.offsets.is_empty() {
-            let began = Instant::now();
-            let (health, shards, reporter) = (&self.health, &mut self.shards, &mut self.reporter);
-            let mut waiting = |waited: Duration| {
-                health.beat();
-                if waited >= UNREACHABLE_AFTER {
-                    for task in shards.tasks_mut() {
-                        task.frontier.unreachable();
-                        reporter.report(task, &self.wire, health);
-                    }
-                }
-            };
-            match self.publisher.publish(&self.source, &batch, &mut waiting)? {
-                Outcome::Committed { current_next } => {
-                    self.committed(&drained, &of_backlogs.transitions, &current_next);
-                    let (meters, records) = (&self.wire.meters, batch.records.len());
-                    emit(BatchCommitted { meters, records, took: began.elapsed() });
-                }
-                Outcome::Aborted { reason } => self.aborted(&drained, &reason),
-            }
+        let moment = Moment { clock, monotonic: Instant::now(), force, policies: &self.config.policies.version };
+        let pending =
+            Pending::gather(self.shards.tasks_mut(), owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
+                self.snapshots.is_due(task)
+            });
+        if !pending.is_empty() {
+            self.publish(pending)?;
         }
         let now = self.clock.now();
         for task in self.shards.tasks().filter(|task| task.is_settled()) {
@@ -256,37 +237,35 @@ impl Service {
         Ok(())
     }
 
-    fn committed(
-        &mut self,
-        drained: &BTreeMap<i32, Drained>,
-        of_backlogs: &[Transition],
-        current_next: &BTreeMap<i32, i64>,
-    ) {
-        let now = self.clock.now();
-        for (partition, Drained { offsets, transitions }) in drained {
-            if let Some(task) = self.shards.task_mut(*partition) {
-                task.news |= !transitions.is_empty();
-                task.committed(offsets, current_next.get(partition).copied());
+    fn publish(&mut self, pending: Pending) -> Result<(), RunError> {
+        let (began, records) = (Instant::now(), pending.batch.records.len());
+        let (health, shards, reporter) = (&self.health, &mut self.shards, &mut self.reporter);
+        let mut waiting = |waited: Duration| {
+            health.beat();
+            if waited >= UNREACHABLE_AFTER {
+                for task in shards.tasks_mut() {
+                    task.frontier.unreachable();
+                    reporter.report(task, &self.wire, health);
+                }
+            }
+        };
+        match self.publisher.publish(&self.source, &pending.batch, &mut waiting)? {
+            Outcome::Committed { current_next } => {
+                let now = self.clock.now();
+                let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
+                for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
+                    let detection_delay = self.reporter.detection_delay(&exception, now);
+                    emit(ExceptionPublished { meters: &self.wire.meters, exception: &exception, detection_delay });
+                }
+                emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
+            }
+            Outcome::Aborted { reason } => {
+                emit(TransactionAborted { reason: &reason });
+                pending.aborted(self.shards.tasks_mut(), &mut self.backlogs);
+                self.retry_at = Some(Instant::now() + AFTER_ABORT);
             }
         }
-        self.backlogs.committed();
-        let of_shards = drained.values().flat_map(|drained| &drained.transitions);
-        for transition in of_shards.chain(of_backlogs) {
-            let Transition::Publish(exception) = transition else { continue };
-            let detection_delay = self.reporter.detection_delay(exception, now);
-            emit(ExceptionPublished { meters: &self.wire.meters, exception, detection_delay });
-        }
-    }
-
-    fn aborted(&mut self, drained: &BTreeMap<i32, Drained>, reason: &str) {
-        emit(TransactionAborted { reason });
-        for partition in drained.keys() {
-            if let Some(task) = self.shards.task_mut(*partition) {
-                task.aborted();
-            }
-        }
-        self.backlogs.aborted();
-        self.retry_at = Some(Instant::now() + AFTER_ABORT);
+        Ok(())
     }
 
     fn ask(&mut self) {
@@ -330,7 +309,7 @@ impl Service {
             if self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live()) {
                 self.backlogs.report(&self.health);
             }
-            for partition in self.shards.drop_stale(&self.health) {
+            for partition in self.shards.drop_stale(&self.health, Instant::now()) {
                 self.snapshots.went(partition);
             }
         }

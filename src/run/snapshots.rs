@@ -84,7 +84,6 @@ impl Snapshots {
             policies: self.policies.clone(),
             taken_at: clock,
             written_by: SnapshotHeader::VERSION.to_owned(),
-            backlog: Vec::new(),
         };
         if self.writer.begin(header) {
             self.taken.insert(task.partition, Taken { begun: Instant::now(), positions: positions(task) });

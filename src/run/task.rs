@@ -6,23 +6,19 @@ use std::time::{Duration, Instant};
 use crate::codec::{Encoder, MalformedCode, OutputRecord, StreamCodec, dead_letter, decode};
 use crate::domain::{Exception, Str, StreamId, Timestamp};
 use crate::engine::{Applied, Frontier, Shard, ShardCounters, Transition};
-use crate::kafka::offsets::{CommitNote, Committed, ShardOffsets};
+use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::{Fetched, InputPartition};
 use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, StreamCounts};
 use crate::telemetry::{Meters, emit};
 
+use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next, SIBLING_WAIT_MAX};
-use super::restore::Restored;
+use super::recovery::Restored;
 
 /// Records applied in one turn, so that a turn stays short while catching up.
 const BATCH_RECORDS: usize = 2_000;
 /// Dead letters in one turn: each may be as large as the largest record.
 const BATCH_DEAD_LETTERS: usize = 100;
-/// Offsets that moved are committed after this many records …
-const COMMIT_RECORDS: u64 = 20_000;
-/// … or this long, where nothing is to be published.
-const COMMIT_EVERY: Duration = Duration::from_secs(5);
-
 /// How records are read, by stream.
 #[derive(Debug)]
 pub struct Wire {
@@ -80,8 +76,8 @@ pub struct Task {
     pub started: bool,
     /// The high watermark of each input, as it was told last.
     pub high: Vec<Option<i64>>,
-    /// The commits that stand, by stream.
-    pub committed: Vec<Option<Committed>>,
+    /// What was committed of it.
+    pub commits: Commits,
     /// The counters as they were reported last.
     pub reported: ShardCounters,
     /// Whether anything was published since the standing exceptions were counted.
@@ -90,11 +86,7 @@ pub struct Task {
     pub restored_in: Option<Duration>,
     /// The committed frontier, where the last commit was made under another policy document.
     pub in_force_from: Option<Timestamp>,
-    began_at: Vec<i64>,
-    current_next: i64,
     dead_letters: Vec<OutputRecord>,
-    records_since_commit: u64,
-    last_commit: Instant,
     waits_since: Option<Instant>,
 }
 
@@ -121,22 +113,18 @@ impl Task {
             }),
             started: false,
             high: vec![None; streams],
-            committed: restored.committed,
-            began_at: restored.began_at,
-            current_next: restored.current_next,
+            commits: Commits::restored(restored.committed, restored.began_at, restored.current_next, restored.began),
             dead_letters: Vec::new(),
-            records_since_commit: 0,
-            last_commit: Instant::now(),
             waits_since: None,
         }
     }
 
     /// Its partitions went; its state stays until it is known who has them next.
-    pub fn park(&mut self) {
+    pub fn park(&mut self, monotonic: Instant) {
         self.lanes.clear();
         self.started = false;
         if matches!(self.phase, Phase::Live) {
-            self.phase = Phase::Parked { since: Instant::now() };
+            self.phase = Phase::Parked { since: monotonic };
         }
     }
 
@@ -156,7 +144,7 @@ impl Task {
 
     /// The declared streams.
     pub fn streams(&self) -> impl Iterator<Item = StreamId> + use<> {
-        (0..u16::try_from(self.high.len()).unwrap_or(u16::MAX)).map(StreamId)
+        streams(self.high.len())
     }
 
     /// Its inputs, each with the next offset to read.
@@ -176,7 +164,7 @@ impl Task {
     }
 
     /// Applies what is buffered, in the order of effective time. Tells whether there is more that can be applied now.
-    pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp) -> bool {
+    pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp, monotonic: Instant) -> bool {
         let mut counts: BTreeMap<StreamId, StreamCounts> = BTreeMap::new();
         let mut more = false;
         for taken in 0..=BATCH_RECORDS {
@@ -184,7 +172,8 @@ impl Task {
                 more = !self.lanes.all_empty();
                 break;
             }
-            let patient = self.waits_since.is_none_or(|since| since.elapsed() < SIBLING_WAIT_MAX);
+            let waited = |since| monotonic.saturating_duration_since(since);
+            let patient = self.waits_since.is_none_or(|since| waited(since) < SIBLING_WAIT_MAX);
             let until = match &self.phase {
                 Phase::Replaying(replaying) => Some(replaying.until.as_slice()),
                 _ => None,
@@ -198,7 +187,7 @@ impl Task {
                     self.apply(wire, &record, clock, counts.entry(stream).or_default());
                 }
                 Next::Wait => {
-                    self.waits_since.get_or_insert_with(Instant::now);
+                    self.waits_since.get_or_insert(monotonic);
                     break;
                 }
                 Next::Empty => {
@@ -220,7 +209,7 @@ impl Task {
 
     fn apply(&mut self, wire: &Wire, record: &Fetched, clock: Timestamp, counts: &mut StreamCounts) {
         let stream = record.input.stream;
-        self.records_since_commit += 1;
+        self.commits.record_read();
         counts.ahead += u64::from(record.timestamp.is_some_and(|time| time > clock));
         if record.is_null() {
             counts.nulls += 1;
@@ -273,22 +262,22 @@ impl Task {
     }
 
     /// Moves the shard's frontier to where its inputs have come, and ends the replay where it is at its end.
-    pub fn advance(&mut self) {
+    pub fn advance(&mut self, monotonic: Instant) {
         let Some(frontier) = self.frontier.advance() else {
-            self.finish_replay();
+            self.finish_replay(monotonic);
             return;
         };
         match &self.phase {
             Phase::Live => self.shard.advance(frontier),
             Phase::Replaying(replaying) => {
                 self.shard.advance(replaying.reached.map_or(frontier, |reached| frontier.min(reached)));
-                self.finish_replay();
+                self.finish_replay(monotonic);
             }
             Phase::Parked { .. } => {}
         }
     }
 
-    fn finish_replay(&mut self) {
+    fn finish_replay(&mut self, monotonic: Instant) {
         let Phase::Replaying(replaying) = &mut self.phase else { return };
         let streams = (0u16..).map(StreamId);
         let at_its_end = replaying.until.iter().zip(streams).all(|(until, stream)| {
@@ -308,17 +297,18 @@ impl Task {
             self.shard.advance(reached);
         }
         self.shard.unmute();
+        let took = monotonic.saturating_duration_since(replaying.began);
         emit(ShardRestored {
             shard: self.partition,
-            took: replaying.began.elapsed(),
+            took,
             orders: replaying.orders,
             records: replaying.records,
             published: count,
             frontier: replaying.reached.unwrap_or(Timestamp::MIN),
         });
-        self.restored_in = Some(replaying.began.elapsed());
+        self.restored_in = Some(took);
         self.reported = self.shard.counters();
-        self.records_since_commit = 0;
+        self.commits.nothing_new();
         self.phase = Phase::Live;
     }
 
@@ -348,55 +338,26 @@ impl Task {
         !self.dead_letters.is_empty()
     }
 
-    /// Whether the offsets are to be committed although nothing is published: they moved far, or some time ago.
-    pub fn wants_commit(&self, force: bool) -> bool {
-        if !self.is_live() || self.is_settled() {
-            return false;
-        }
-        let first = self.committed.iter().any(Option::is_none);
-        force || first || self.records_since_commit >= COMMIT_RECORDS || self.last_commit.elapsed() >= COMMIT_EVERY
+    /// Whether the offsets are to be committed although nothing is published. `force`: wherever they moved.
+    pub fn wants_commit(&self, force: bool, monotonic: Instant) -> bool {
+        self.is_live() && !self.is_settled() && (force || self.commits.are_due(monotonic))
     }
 
     /// Whether every offset stands committed.
     pub fn is_settled(&self) -> bool {
-        let committed = self.committed.iter().map(|commit| commit.as_ref().map(|commit| commit.offset));
-        self.dead_letters.is_empty() && self.streams().map(|stream| self.frontier.position(stream)).eq(committed)
+        self.dead_letters.is_empty() && self.commits.are_at(&self.frontier)
     }
 
     /// What is to be committed.
     pub fn offsets(&self, policies: &Str) -> ShardOffsets {
-        let positions = self
-            .streams()
-            .zip(&self.began_at)
-            .filter_map(|(stream, began_at)| Some((stream, self.frontier.position(stream)?, *began_at)));
-        ShardOffsets {
-            partition: self.partition,
-            frontier: self.frontier.reached(),
-            policies: policies.clone(),
-            current_next: self.current_next,
-            positions: positions.collect(),
-        }
+        self.commits.offsets(self.partition, &self.frontier, policies)
     }
 
     /// The batch with these offsets stands.
-    pub fn committed(&mut self, offsets: &ShardOffsets, current_next: Option<i64>) {
+    pub fn committed(&mut self, offsets: &ShardOffsets, current_next: Option<i64>, monotonic: Instant) {
         self.shard.committed();
         self.dead_letters.clear();
-        self.current_next = current_next.unwrap_or(self.current_next);
-        self.committed = vec![None; self.high.len()];
-        for (stream, position, began_at) in &offsets.positions {
-            let note = CommitNote {
-                frontier_ms: offsets.frontier.map(Timestamp::as_millis),
-                policies: offsets.policies.clone(),
-                current_next: self.current_next,
-                began_at: *began_at,
-            };
-            if let Some(slot) = self.committed.get_mut(usize::from(stream.0)) {
-                *slot = Some(Committed { offset: *position, note: Some(note) });
-            }
-        }
-        self.records_since_commit = 0;
-        self.last_commit = Instant::now();
+        self.commits.stand(offsets, current_next, monotonic);
     }
 
     /// Nothing of it stands.

@@ -21,8 +21,6 @@ pub struct SnapshotHeader {
     pub taken_at: Timestamp,
     /// The version of orderwatch that wrote it; [`SnapshotHeader::VERSION`] for one of ours.
     pub written_by: String,
-    /// What the backlogs keep of this shard, in their own format; empty where they keep nothing.
-    pub backlog: Vec<u8>,
 }
 
 /// Where one input stood.

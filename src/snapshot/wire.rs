@@ -185,7 +185,6 @@ impl From<&SnapshotHeader> for messages::SnapshotHeader {
             }),
             taken_at_ms: h.taken_at.as_millis(),
             written_by: h.written_by.clone(),
-            backlog: h.backlog.clone(),
         }
     }
 }
@@ -211,7 +210,6 @@ impl From<messages::SnapshotHeader> for SnapshotHeader {
             },
             taken_at: Timestamp::from_millis(m.taken_at_ms),
             written_by: m.written_by,
-            backlog: m.backlog,
         }
     }
 }

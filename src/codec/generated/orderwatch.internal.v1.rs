@@ -26,9 +26,6 @@ pub struct SnapshotHeader {
     /// The version of orderwatch that wrote it.
     #[prost(string, tag = "8")]
     pub written_by: ::prost::alloc::string::String,
-    /// What the backlogs keep of this shard, in their own format; empty where they keep nothing.
-    #[prost(bytes = "vec", tag = "9")]
-    pub backlog: ::prost::alloc::vec::Vec<u8>,
 }
 /// Where one input stood when the snapshot was begun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -31,7 +31,6 @@ fn header(shard: i32, taken_at: i64) -> SnapshotHeader {
         policies: PolicyDocument { text: "slas: []\n".into(), version: "abc".into(), revision: Some(7) },
         taken_at: Timestamp::from_millis(taken_at),
         written_by: SnapshotHeader::VERSION.into(),
-        backlog: vec![1, 2, 3],
     }
 }
 

@@ -1,0 +1,114 @@
+//! A batch: what is drained of the shards and the backlogs' sum, with the offsets that it follows from; and what becomes of
+//! it.
+//!
+//! Between [`Pending::gather`] and [`Pending::committed`] nothing of it counts as published.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::domain::{Exception, Str, Timestamp};
+use crate::engine::Transition;
+use crate::kafka::offsets::ShardOffsets;
+use crate::kafka::publisher::Batch;
+
+use super::backlogs::{self, Backlogs};
+use super::task::{Task, Wire};
+
+/// What is gathered and not decided yet.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// What is to be written.
+    pub batch: Batch,
+    shards: BTreeMap<i32, Drained>,
+    of_backlogs: Vec<Transition>,
+}
+
+/// What was drained of one shard.
+#[derive(Debug)]
+struct Drained {
+    offsets: ShardOffsets,
+    transitions: Vec<Transition>,
+}
+
+/// When it is, and why a commit may be wanted although nothing is to be published.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// Our clock.
+    pub clock: Timestamp,
+    /// The same, for what is measured and not told.
+    pub monotonic: Instant,
+    /// Every offset that moved is committed.
+    pub force: bool,
+    /// The version of the policy document in force.
+    pub policies: &'a Str,
+}
+
+impl Pending {
+    /// Drains every live shard. `wants_commit`: shards whose offsets are wanted all the same, such as for a snapshot.
+    pub fn gather<'a>(
+        tasks: impl Iterator<Item = &'a mut Task>,
+        owner_is_live: bool,
+        backlogs: &mut Backlogs,
+        wire: &Wire,
+        moment: Moment<'_>,
+        wants_commit: &dyn Fn(&Task) -> bool,
+    ) -> Self {
+        let mut pending = Pending::default();
+        let records = &mut pending.batch.records;
+        let of_backlogs = match owner_is_live {
+            true => backlogs.drain(wire, moment.clock, records),
+            false => backlogs::Drained::default(),
+        };
+        for task in tasks {
+            let before = records.len();
+            let transitions = task.drain(wire, moment.clock, records);
+            // What the sum says rests on every shard, so every shard's offsets go with it.
+            let force = moment.force || of_backlogs.any || wants_commit(task);
+            let carries = of_backlogs.any && task.partition == backlogs::OWNER;
+            if carries || records.len() > before || task.wants_commit(force, moment.monotonic) {
+                let offsets = task.offsets(moment.policies);
+                pending.batch.offsets.push(offsets.clone());
+                pending.shards.insert(task.partition, Drained { offsets, transitions });
+            }
+        }
+        pending.of_backlogs = of_backlogs.transitions;
+        pending
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.batch.offsets.is_empty()
+    }
+
+    /// It stands. `current_next`: for each shard that wrote to `exceptions-current`, the offset after its last record
+    /// there. Gives what is published from now on.
+    pub fn committed<'a>(
+        self,
+        tasks: impl Iterator<Item = &'a mut Task>,
+        backlogs: &mut Backlogs,
+        current_next: &BTreeMap<i32, i64>,
+        monotonic: Instant,
+    ) -> Vec<Exception> {
+        for task in tasks {
+            if let Some(Drained { offsets, transitions }) = self.shards.get(&task.partition) {
+                task.news |= !transitions.is_empty();
+                task.committed(offsets, current_next.get(&task.partition).copied(), monotonic);
+            }
+        }
+        backlogs.committed();
+        let of_shards = self.shards.into_values().flat_map(|drained| drained.transitions);
+        let published = of_shards.chain(self.of_backlogs).filter_map(|transition| match transition {
+            Transition::Publish(exception) => Some(*exception),
+            Transition::Tombstone(_) => None,
+        });
+        published.collect()
+    }
+
+    /// It does not stand: the facts do, and the difference is made again.
+    pub fn aborted<'a>(self, tasks: impl Iterator<Item = &'a mut Task>, backlogs: &mut Backlogs) {
+        for task in tasks.filter(|task| self.shards.contains_key(&task.partition)) {
+            task.aborted();
+        }
+        backlogs.aborted();
+    }
+}

@@ -1,0 +1,296 @@
+//! What a restart makes of what it finds (DESIGN section 9): the newest good snapshot, where the inputs go on, and what
+//! was published.
+//!
+//! What is read comes through [`Log`] and [`Shelf`], so that a simulation recovers by the very code of the live run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::codec::{Format, decode_exception};
+use crate::config::{Config, StartFrom};
+use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
+use crate::engine::backlog::MemoryRecord;
+use crate::engine::{EffectiveTime, Frontier, RestoredOrder, Shard};
+use crate::kafka::current::{Entry, Visit};
+use crate::kafka::offsets::Committed;
+use crate::policy::Settings;
+use crate::snapshot::SnapshotHeader;
+use crate::telemetry::SnapshotStatus;
+
+use super::RunError;
+use super::backlogs::{OWNER, Remembered};
+
+/// The topics and the group's commits.
+pub trait Log {
+    /// The group's commits of one shard, by stream; waits for transactions that are being decided.
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn commits(&self, topics: &[Str], partition: i32) -> Result<Vec<Option<Committed>>, RunError>;
+
+    /// The first offset kept, and the last stable one.
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn bounds(&self, topic: &str, partition: i32) -> Result<(i64, i64), RunError>;
+
+    /// The first offset whose record time is at or past `at`.
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn offset_at(&self, topic: &str, partition: i32, at: Timestamp) -> Result<Option<i64>, RunError>;
+
+    /// Gives every committed record from the beginning to `visit`, until both `target` and the stable end as it is now
+    /// have been reached, however late a transaction's marker comes. Gives the offset after the last one.
+    ///
+    /// # Errors
+    /// There is no answer, or `visit` refuses a record.
+    fn read_back(&self, topic: &str, partition: i32, target: i64, visit: &mut Visit<'_>) -> Result<i64, RunError>;
+}
+
+/// The snapshots.
+pub trait Shelf {
+    /// The newest good snapshot of a shard, whose orders are given to `take`.
+    ///
+    /// # Errors
+    /// Snapshots are there and cannot be read.
+    fn newest(&self, shard: i32, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<Option<Shelved>, RunError>;
+}
+
+/// A snapshot that was read.
+#[derive(Debug)]
+pub struct Shelved {
+    /// What it says of itself.
+    pub header: SnapshotHeader,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A shard to read back.
+#[derive(Debug)]
+pub struct ShardJob {
+    /// The shard.
+    pub partition: i32,
+    /// Tells an answer that comes too late from one that is waited for.
+    pub epoch: u64,
+    /// What we committed last, where the shard's state is still in memory: if the group's commits are the same, nobody
+    /// has had it in between.
+    pub known: Option<Vec<Option<Committed>>>,
+}
+
+/// A shard that was read back, up to the inputs.
+#[derive(Debug)]
+pub struct Restored {
+    /// The muted shard, with the snapshot's orders.
+    pub shard: Shard,
+    /// Assigned, with the snapshot's maxima.
+    pub frontier: Frontier,
+    /// The first offset to read, by stream.
+    pub from: Vec<i64>,
+    /// The commit up to which the inputs are replayed muted, by stream.
+    pub until: Vec<i64>,
+    /// The first offset that the group ever read, by stream.
+    pub began_at: Vec<i64>,
+    /// The group's commits.
+    pub committed: Vec<Option<Committed>>,
+    /// The committed frontier.
+    pub reached: Option<Timestamp>,
+    /// What was published, the last state of each.
+    pub published: Vec<Exception>,
+    /// The offset after the last record of `exceptions-current` n.
+    pub current_next: i64,
+    /// Orders that came from the snapshot.
+    pub orders: u64,
+    /// The snapshot that it came from.
+    pub snapshot: Option<SnapshotStatus>,
+    /// When the restore began.
+    pub began: Instant,
+}
+
+impl Restored {
+    /// The committed frontier, where the commit was made under another policy document than `policies`.
+    pub fn in_force_from(&self, policies: &str) -> Option<Timestamp> {
+        let mut notes = self.committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+        self.reached.filter(|_| notes.any(|note| note.policies != policies))
+    }
+}
+
+/// What came of a shard's job.
+#[derive(Debug)]
+pub enum Recovered {
+    /// The state in memory is the group's.
+    StillOurs,
+    /// Read back.
+    Anew(Box<Restored>),
+}
+
+/// Recovers shards.
+#[derive(Debug)]
+pub struct Recovery<'a, L, S> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// What the engine judges by.
+    pub settings: &'a Arc<Settings>,
+    /// The process's start.
+    pub started: Timestamp,
+    /// The topics.
+    pub log: &'a L,
+    /// The snapshots.
+    pub shelf: &'a S,
+}
+
+impl<L: Log, S: Shelf> Recovery<'_, L, S> {
+    /// Reads one shard back, up to the inputs. `began`: now.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub fn shard(&self, job: &ShardJob, began: Instant) -> Result<Recovered, RunError> {
+        let topics = self.topics();
+        // First of all: this waits until a predecessor's open transaction has been decided.
+        let committed = self.log.commits(&topics, job.partition)?;
+        if job.known.as_ref().is_some_and(|known| *known == committed) && committed.iter().any(Option::is_some) {
+            return Ok(Recovered::StillOurs);
+        }
+        let mut shard = Shard::new(job.partition, Arc::clone(&self.config.policies), Arc::clone(self.settings));
+        shard.mute();
+        let mut orders = 0;
+        let shelved = self.shelf.newest(job.partition, &mut |order| {
+            orders += u64::from(matches!(order, RestoredOrder::Open(_)));
+            shard.restore_order(order);
+        })?;
+        let mut frontier = Frontier::new(topics.len());
+        let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, topic) in topics.iter().enumerate() {
+            let commit = committed.get(index).and_then(Option::as_ref);
+            let place = self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
+            let stream = StreamId(u16::try_from(index).unwrap_or(u16::MAX));
+            frontier.assign(stream, place.from, place.effective);
+            from.push(place.from);
+            until.push(place.until);
+            began_at.push(place.began_at);
+        }
+        let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+        let reached = notes.filter_map(|note| note.frontier()).max();
+        let (published, current_next) = self.published(job.partition, published_to(&committed))?;
+        Ok(Recovered::Anew(Box::new(Restored {
+            shard,
+            frontier,
+            from,
+            until,
+            began_at,
+            committed,
+            reached,
+            published,
+            current_next,
+            orders,
+            snapshot: shelved.map(|Shelved { header, bytes }| SnapshotStatus {
+                taken_at: header.taken_at,
+                bytes,
+                took: None,
+            }),
+            began,
+        })))
+    }
+
+    /// What the backlogs' sum wrote to the control topic, and what it published.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub fn backlogs(&self) -> Result<Remembered, RunError> {
+        let mut last: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        self.log.read_back(&self.config.outputs.control, 0, 0, &mut |Entry { key, value, .. }| {
+            let key = key.filter(|key| key.starts_with(MemoryRecord::PREFIX.as_bytes()));
+            match (key, value) {
+                (Some(key), Some(value)) => drop(last.insert(key.to_vec(), value.to_vec())),
+                (Some(key), None) => drop(last.remove(key)),
+                (None, _) => {}
+            }
+            Ok(())
+        })?;
+        let committed = self.log.commits(&self.topics(), OWNER)?;
+        let (mut published, _) = self.published(OWNER, published_to(&committed))?;
+        published.retain(|exception| exception.kind == Kind::Backlog);
+        Ok(Remembered { memory: last.into_values().collect(), published })
+    }
+
+    fn topics(&self) -> Vec<Str> {
+        self.config.streams.iter().map(|stream| stream.topic.clone()).collect()
+    }
+
+    /// Where one input goes on.
+    fn place(
+        &self,
+        topic: &Str,
+        partition: i32,
+        commit: Option<&Committed>,
+        header: Option<&SnapshotHeader>,
+    ) -> Result<Place, RunError> {
+        let (first, end) = self.log.bounds(topic, partition)?;
+        let held = header.and_then(|header| header.inputs.iter().find(|input| input.topic == *topic));
+        let effective = EffectiveTime::restored(held.and_then(|input| input.effective_max));
+        let noted = commit.and_then(|commit| commit.note.as_ref()).map(|note| note.began_at);
+        // A commit beyond the end is of a topic that was made anew: what there is, is read.
+        let committed = commit.map(|commit| commit.offset.min(end));
+        let place = match (held.map(|input| input.next_offset), committed) {
+            (Some(held), Some(committed)) => {
+                Place { from: held, until: committed.max(held), began_at: noted.unwrap_or(first), effective }
+            }
+            (Some(held), None) => Place { from: held, until: held, began_at: first, effective },
+            (None, Some(committed)) => {
+                let from = noted.unwrap_or(first).max(first).min(committed.max(first));
+                Place { from, until: committed, began_at: from, effective }
+            }
+            (None, None) => {
+                let from = self.first_offset(topic, partition, first, end)?;
+                Place { from, until: from, began_at: from, effective }
+            }
+        };
+        Ok(Place { from: place.from.max(first), ..place })
+    }
+
+    /// Where a group without offsets begins.
+    fn first_offset(&self, topic: &str, partition: i32, first: i64, end: i64) -> Result<i64, RunError> {
+        let at = match self.config.start.from {
+            StartFrom::Earliest => return Ok(first),
+            StartFrom::Latest => return Ok(end),
+            StartFrom::At(at) => at,
+            StartFrom::Ago(ago) => self.started - ago,
+        };
+        Ok(self.log.offset_at(topic, partition, at)?.unwrap_or(end))
+    }
+
+    /// The last state of each exception that the shard published, and where the next record goes.
+    fn published(&self, partition: i32, target: i64) -> Result<(Vec<Exception>, i64), RunError> {
+        let outputs = &self.config.outputs;
+        let mut last: BTreeMap<Vec<u8>, Exception> = BTreeMap::new();
+        let next = self.log.read_back(&outputs.current, partition, target, &mut |entry| {
+            let key = entry.key.unwrap_or_default();
+            match entry.value {
+                Some(value) => {
+                    // The configured format may have changed since it was written.
+                    let format = entry.content_type.and_then(Format::of_content_type).unwrap_or(outputs.format);
+                    let exception = decode_exception(value, format).map_err(|e| e.to_string())?;
+                    last.insert(key.to_vec(), exception);
+                }
+                None => drop(last.remove(key)),
+            }
+            Ok(())
+        })?;
+        Ok((last.into_values().collect(), next))
+    }
+}
+
+/// Up to which offset of `exceptions-current` n the commits say that the shard has published.
+fn published_to(committed: &[Option<Committed>]) -> i64 {
+    let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+    notes.map(|note| note.current_next).max().unwrap_or(0)
+}
+
+#[derive(Debug)]
+struct Place {
+    from: i64,
+    until: i64,
+    began_at: i64,
+    effective: EffectiveTime,
+}
