@@ -93,7 +93,7 @@ impl Place {
     fn write(&self, shard: &Shard) -> u64 {
         let mut writer = SnapshotWriter::new(self.store.clone(), 1, self.runtime.handle().clone());
         assert!(writer.begin(header()));
-        let ended = writer.finish([shard].into_iter(), Instant::now() + Duration::from_secs(60), || {});
+        let ended = writer.finish([(shard, true)].into_iter(), Instant::now() + Duration::from_secs(60), || {});
         ended.first().and_then(|e| e.result.as_ref().ok()).expect("a snapshot").bytes
     }
 }

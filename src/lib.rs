@@ -29,6 +29,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+mod guard;
 pub mod http;
 pub mod kafka;
 pub mod policy;
@@ -36,3 +37,8 @@ pub mod replay;
 pub mod run;
 pub mod snapshot;
 pub mod telemetry;
+
+// Inside the crate, for it takes guards off; outside src, for it is no part of the product.
+#[cfg(test)]
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;

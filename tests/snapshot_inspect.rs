@@ -60,7 +60,8 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     for s in &shards {
         assert!(writer.begin(header(s.partition())));
     }
-    let ended = writer.finish(shards.iter(), Instant::now() + Duration::from_secs(20), || {});
+    let ended =
+        writer.finish(shards.iter().map(|shard| (shard, true)), Instant::now() + Duration::from_secs(20), || {});
     assert!(ended.len() == 2 && ended.iter().all(|e| e.result.is_ok()), "{ended:?}");
     (dir, place)
 }

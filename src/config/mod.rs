@@ -33,7 +33,7 @@ pub use problem::{ConfigErrors, Level, Problem, SourceFile, Style, Warning, rend
 pub use summary::summary;
 
 /// orderwatch.yaml, checked and with its variables filled in, and the policies that it names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// How to reach Kafka.
     pub kafka: KafkaConfig,

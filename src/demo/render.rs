@@ -51,7 +51,8 @@ impl Palette {
                 format!("{} at {} from {source} ({place}) ", t.kind, clock(t.event_time))
             });
             let cause = cause.unwrap_or_default();
-            let rest = format_args!("           └ {cause}→ {}: {}\n", e.route, e.expected_outcome);
+            let arrow = if cause.is_empty() { "" } else { "→ " };
+            let rest = format_args!("           └ {cause}{arrow}{}: {}\n", e.route, e.expected_outcome);
             text.push_str(&self.paint(rest, Style::new().dimmed()));
         }
         text

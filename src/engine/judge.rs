@@ -1,6 +1,6 @@
 //! Judging one order: each policy's cases against the frontier and what was published.
 
-use crate::domain::{Exception, Kind, Millis, Status, Str, Timestamp};
+use crate::domain::{Exception, Kind, Millis, Status, Timestamp};
 use crate::policy::case::{Case, CaseClock, EndKind};
 use crate::policy::checks::CheckPolicy;
 use crate::policy::sla::Sla;
@@ -39,6 +39,8 @@ pub(super) struct Judge<'a> {
     pub policies: &'a Policies,
     pub settings: &'a Settings,
     pub slot: u32,
+    /// The order's, see [`Order::birth`].
+    pub birth: u64,
     pub moved: Move,
     pub sink: Option<Sink<'a>>,
     /// What to tell of where the order stands; `None` where its facts are as they were, or are not all known yet.
@@ -90,16 +92,18 @@ impl Judge<'_> {
         closing: &mut Closing,
     ) -> Option<Timestamp> {
         cases.iter().for_each(|case| closing.consider(case));
-        let (moved, grace) = (self.moved, subject.ladder.grace);
+        // A subscriber takes no state whose frontier lies before the one that it has.
+        let told_at = published.iter().find(|p| p.key == subject.key).map(|p| p.last.frontier);
+        let from = self.moved.from.max(told_at.unwrap_or(self.moved.from)).min(self.moved.to);
+        let moved = Move { from, ..self.moved };
+        let grace = subject.ladder.grace;
         let due = cases.iter().take_while(|case| case.is_breached(moved.to, grace)).count();
         if self.sink.is_some() {
-            self.thaw(subject, view, published);
             let told = published.iter().find(|p| p.key == subject.key);
             match told.map_or(Frozen::No, |told| told.frozen) {
                 Frozen::No => {}
-                Frozen::Until(frontier) => return Some(frontier),
                 Frozen::Past => {
-                    self.end_past(subject, view, published);
+                    self.end_past(subject, view, published, moved);
                     return None;
                 }
             }
@@ -109,25 +113,18 @@ impl Judge<'_> {
             let first = cases.iter().take(due).position(told_of);
             let first = first.unwrap_or(if breached.is_some() { due.saturating_sub(1) } else { 0 });
             match due {
-                0 => self.follow(subject, view, cases.first(), published),
-                _ => cases[first..due].iter().for_each(|case| self.follow(subject, view, Some(case), published)),
+                0 => self.follow(subject, view, cases.first(), published, moved),
+                _ => {
+                    cases[first..due].iter().for_each(|case| self.follow(subject, view, Some(case), published, moved));
+                }
             }
         }
         let pending = cases.iter().skip(due.saturating_sub(1));
         pending.filter_map(|case| subject.ladder.next_due(case, moved.to)).min()
     }
 
-    /// Judges a state again that was published ahead of the frontier, once the frontier is strictly past it.
-    fn thaw(&self, subject: &Subject<'_>, view: &OrderView<'_>, published: &mut [Published]) {
-        let Some(told) = published.iter_mut().find(|p| p.key == subject.key) else { return };
-        if matches!(told.frozen, Frozen::Until(frontier) if self.moved.to > frontier) {
-            let known = Order::knows_trigger(view.events(), &told.last, &self.settings.streams);
-            told.frozen = if known { Frozen::No } else { Frozen::Past };
-        }
-    }
-
     /// What rests on a past that was not read is never retracted, and an event ends it.
-    fn end_past(&mut self, subject: &Subject<'_>, view: &OrderView<'_>, published: &mut Vec<Published>) {
+    fn end_past(&mut self, subject: &Subject<'_>, view: &OrderView<'_>, published: &mut Vec<Published>, moved: Move) {
         let Some(told) = published.iter().find(|p| p.key == subject.key && !p.last.status.has_ended()) else { return };
         let CaseKey::Sla(place) = subject.key else { return };
         let Some(end) = self.policies.slas.get(usize::from(place)).and_then(|sla| sla.end(view, None)) else { return };
@@ -146,7 +143,7 @@ impl Judge<'_> {
             follows: None,
         };
         let level = told.last.escalation_level;
-        let step = Step { status, warn_percent: None, level, frontier: self.moved.from, due: None };
+        let step = Step { status, warn_percent: None, level, frontier: moved.from, due: None };
         self.publish(subject, view, Some(&case), &step, published);
         if let Some(told) = published.iter_mut().find(|p| p.key == subject.key) {
             told.frozen = Frozen::Past;
@@ -160,9 +157,10 @@ impl Judge<'_> {
         view: &OrderView<'_>,
         case: Option<&Case<'_>>,
         published: &mut Vec<Published>,
+        moved: Move,
     ) {
         let told = published.iter().find(|p| p.key == subject.key).map(|p| &p.last);
-        for step in subject.ladder.steps(case, told, self.moved) {
+        for step in subject.ladder.steps(case, told, moved) {
             self.publish(subject, view, case, &step, published);
         }
     }
@@ -198,7 +196,7 @@ impl Judge<'_> {
         if silent {
             sink.counters.kept_back += u64::from(step.status == Status::Opened);
         } else {
-            sink.outbox.publish(self.slot, &Str::new(view.order_id()), subject.key, before, exception);
+            sink.outbox.publish(self.slot, self.birth, subject.key, before, exception);
         }
     }
 

@@ -1,7 +1,8 @@
 //! An order's life in memory: open, closed, remembered, forgotten (DESIGN section 3).
 //!
-//! Closed is a function of facts and policies; how late a record is follows from the record alone, so a replay agrees
-//! with the run whatever memory held at the time.
+//! Closed is a function of facts and policies; how late a record is follows from its effective time, so a replay agrees
+//! with the run whatever memory held at the time. An order that was silent for `max_open` has ended in the same way: its
+//! next record begins a new one, whether or not a frontier has evicted it by then.
 
 use crate::domain::{Milestone, Millis, Standard, Timestamp};
 use crate::policy::Settings;
@@ -17,16 +18,15 @@ pub enum Lateness {
     InTime,
     /// Closed for longer: counted and not applied.
     AfterClose,
-    /// Closed so long ago that the id begins a new order.
+    /// Closed, or silent, for so long that the id begins a new order.
     Forgotten,
 }
 
-/// Judges a record's time against its order's closing.
-pub fn lateness(closed_at: Option<Timestamp>, record_time: Timestamp, settings: &Settings) -> Lateness {
-    let Some(closed_at) = closed_at else { return Lateness::InTime };
-    if record_time < retire_at(closed_at, settings) {
+/// Judges a record's effective time against its order's closing.
+pub fn lateness(closed_at: Timestamp, effective_time: Timestamp, settings: &Settings) -> Lateness {
+    if effective_time < retire_at(closed_at, settings) {
         Lateness::InTime
-    } else if record_time < forget_at(closed_at, settings) {
+    } else if effective_time < forget_at(closed_at, settings) {
         Lateness::AfterClose
     } else {
         Lateness::Forgotten
@@ -57,13 +57,13 @@ impl Closing {
             Milestone::Standard(Standard::OrderCancelled),
             Milestone::Standard(Standard::OrderFullyDelivered),
         ];
-        Closing { closed_at: view.first_of(&ENDS).map(|r| r.event.record_time) }
+        Closing { closed_at: ENDS.iter().filter_map(|end| view.first(end)).map(|end| end.known_at).max() }
     }
 
     /// A running cycle or an open exception keeps an order open; one that ended closes it no earlier than its end.
     pub fn consider(&mut self, case: &Case<'_>) {
         self.closed_at = match (self.closed_at, case.end) {
-            (Some(closed_at), Some(End { by, .. })) => Some(closed_at.max(by.record_time)),
+            (Some(closed_at), Some(End { known_at, .. })) => Some(closed_at.max(known_at)),
             _ => None,
         };
     }
@@ -75,12 +75,27 @@ impl Closing {
 }
 
 impl Settings {
+    /// How a record stands to an order whose facts are known.
+    pub(super) fn lateness(&self, order: &Order, effective_time: Timestamp) -> Lateness {
+        match order.closed_at {
+            Some(closed_at) => lateness(closed_at, effective_time, self),
+            None if effective_time >= self.evicted_at(order) => Lateness::Forgotten,
+            None => Lateness::InTime,
+        }
+    }
+
+    /// When an order that is not closed has been silent for too long.
+    fn evicted_at(&self, order: &Order) -> Timestamp {
+        order.last_activity() + self.max_open
+    }
+
     /// The last instant of record time at which the order is kept: it leaves when the frontier is past it.
     pub(super) fn leaves_memory_at(&self, order: &Order) -> Timestamp {
-        match order.closed_at {
-            // At closed_at + retain_closed a record is late already, so the order may leave at that very frontier.
-            Some(closed_at) => retire_at(closed_at, self) - Millis::new(1),
-            None => order.last_activity() + self.max_open,
-        }
+        // A record of that very time is too late already, so the order may leave at that very frontier.
+        let leaves_at = match order.closed_at {
+            Some(closed_at) => retire_at(closed_at, self),
+            None => self.evicted_at(order),
+        };
+        leaves_at - Millis::new(1)
     }
 }

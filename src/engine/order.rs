@@ -45,9 +45,6 @@ pub struct Published {
 pub enum Frozen {
     /// Nothing.
     No,
-    /// It was published ahead of the frontier that the shard went back to (`at_least_once`): it is judged again once the
-    /// frontier is strictly past this.
-    Until(Timestamp),
     /// What it rests on lies before the first offset read: it is never retracted, and only an event ends it.
     Past,
 }
@@ -57,6 +54,8 @@ pub enum Frozen {
 pub struct Order {
     /// Its id.
     pub id: Str,
+    /// Tells it from an order that had the same id before, in this shard's memory.
+    pub birth: u64,
     /// Its facts: each identity once, in (event_time, position) order.
     pub events: Vec<Event>,
     /// What was published of it.

@@ -6,7 +6,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::domain::{Exception, ExceptionId, Str, Timestamp};
+use crate::domain::{Exception, ExceptionId, Timestamp};
 
 use super::order::{CaseKey, Published};
 use super::shard::{Slot, Transition};
@@ -15,8 +15,8 @@ use super::shard::{Slot, Transition};
 #[derive(Debug)]
 struct Undo {
     slot: u32,
-    /// A slot may have another order by the time of an abort.
-    order_id: Str,
+    /// A slot may have another order by the time of an abort, and it may have the same id.
+    birth: u64,
     key: CaseKey,
     before: Option<Published>,
 }
@@ -39,12 +39,12 @@ impl Outbox {
     pub(super) fn publish(
         &mut self,
         slot: u32,
-        order_id: &Str,
+        birth: u64,
         key: CaseKey,
         before: Option<Published>,
         exception: Exception,
     ) {
-        self.undo.push(Undo { slot, order_id: order_id.clone(), key, before });
+        self.undo.push(Undo { slot, birth, key, before });
         *self.held.entry(slot).or_default() += 1;
         self.waiting.push((exception.frontier, Transition::Publish(Box::new(exception))));
     }
@@ -53,6 +53,11 @@ impl Outbox {
     pub(super) fn tombstone(&mut self, exception_id: ExceptionId, frontier: Timestamp) {
         self.tombstones.push((frontier, exception_id.clone()));
         self.waiting.push((frontier, Transition::Tombstone(exception_id)));
+    }
+
+    /// True where everything that was queued is in the log for good.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.undo.is_empty() && self.tombstones.is_empty()
     }
 
     /// True where states of this slot wait to be committed.
@@ -86,7 +91,7 @@ impl Outbox {
         let mut touched = Vec::new();
         for undo in self.undo.drain(..).rev() {
             let Some(Slot::Open(order)) = slots.get_mut(undo.slot as usize) else { continue };
-            if order.id != undo.order_id {
+            if order.birth != undo.birth {
                 continue;
             }
             order.published.retain(|p| p.key != undo.key);

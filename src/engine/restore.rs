@@ -1,6 +1,9 @@
 //! What a shard gives to a snapshot and takes back from one, and from `exceptions-current` (DESIGN section 9).
 
 use crate::domain::{Event, Exception, Str, Subject, Timestamp};
+use crate::guard::{Guard, is_off};
+
+use hashbrown::HashSet;
 
 use super::backlog::Partials;
 use super::judge::key_of;
@@ -50,6 +53,7 @@ impl Shard {
                 Slot::Open(order) if !order.events.is_empty() => {
                     visit(StoredOrder::Open { order_id: &order.id, events: &order.events });
                 }
+                Slot::Closed(_) if is_off(Guard::SnapshotKeepsTombstones) => {}
                 Slot::Closed(t) => visit(StoredOrder::Tombstone { order_id: &t.id, closed_at: t.closed_at }),
                 _ => {}
             }
@@ -85,7 +89,7 @@ impl Shard {
 
     /// While muted, `apply` and `advance` change facts and evict, and nothing is judged or published.
     pub fn mute(&mut self) {
-        self.muted = true;
+        self.muted = !is_off(Guard::RestoreIsMuted);
     }
 
     /// Takes back one entry of `exceptions-current`: what was published, read and not guessed. After the inputs were
@@ -93,6 +97,9 @@ impl Shard {
     pub fn restore_published(&mut self, exception: Exception) {
         let Subject::Order(order_id) = &exception.subject else { return };
         let order_id = order_id.clone();
+        if self.forgotten.contains(&order_id) && !self.knows(&order_id, &exception) {
+            return self.outbox.tombstone(exception.exception_id, self.frontier);
+        }
         let slot = match self.index.get(&order_id) {
             Some(slot) => *slot,
             None => self.occupy(Order { id: order_id, ..Order::default() }),
@@ -108,6 +115,13 @@ impl Shard {
             Some(Slot::Closed(_)) => self.outbox.tombstone(exception.exception_id, self.frontier),
             _ => {}
         }
+    }
+
+    /// Whether the facts of the order that has this id now hold what an exception rests on.
+    fn knows(&self, order_id: &str, exception: &Exception) -> bool {
+        let slot = self.index.get(order_id).and_then(|slot| self.slots.get(*slot as usize));
+        let Some(Slot::Open(order)) = slot else { return false };
+        Order::knows_trigger(&order.events, exception, &self.settings.streams)
     }
 
     /// Tells the backlogs' sum anew where the orders stand, from the last grid points that it judged
@@ -131,6 +145,7 @@ impl Shard {
     /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
     pub fn unmute(&mut self) {
         self.muted = false;
+        self.forgotten = HashSet::default();
         for slot in 0..self.slots.len() as u32 {
             self.freeze(slot);
             self.touch(slot);
@@ -143,15 +158,13 @@ impl Shard {
         self.queues.restored();
     }
 
-    /// Finds what was published of an order and cannot be judged now: it is ahead of the frontier, or rests on what was
-    /// never read here.
+    /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
     fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { events, published, .. } = &mut **order;
         for published in published {
             published.frozen = match published.key {
                 CaseKey::Unknown => Frozen::Past,
-                _ if published.last.frontier > self.frontier => Frozen::Until(published.last.frontier),
                 _ if Order::knows_trigger(events, &published.last, &self.settings.streams) => Frozen::No,
                 _ => Frozen::Past,
             };

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::domain::{Event, Exception, ExceptionId, Millis, Str, Timestamp};
+use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
 use super::backlog::{Partial, Partials};
@@ -148,7 +149,11 @@ pub struct Shard {
     pub(super) deferred: Vec<u32>,
     pub(super) cycles_ended: Vec<CycleEnded>,
     pub(super) orders_open: usize,
+    /// Orders that ever came into memory.
+    pub(super) born: u64,
     pub(super) muted: bool,
+    /// Ids that left memory for good while muted: what was published of them is tombstoned.
+    pub(super) forgotten: HashSet<Str, RandomState>,
     pub(super) restoring: bool,
 }
 
@@ -172,7 +177,9 @@ impl Shard {
             deferred: Vec::new(),
             cycles_ended: Vec::new(),
             orders_open: 0,
+            born: 0,
             muted: false,
+            forgotten: HashSet::default(),
             restoring: false,
         }
     }
@@ -193,8 +200,7 @@ impl Shard {
     /// # Errors
     /// The event cannot become a fact; nothing was changed.
     pub fn apply(&mut self, event: Event, effective_time: Timestamp) -> Result<Applied, Rejected> {
-        // A record time ahead of the clock is worth nothing; the effective time is at most the clock.
-        let slot = self.slot_for(&event, event.record_time.min(effective_time));
+        let slot = self.slot_for(&event, effective_time);
         let applied = match slot {
             None => Applied::AfterClose,
             Some(slot) => self.merge(slot, event)?,
@@ -231,19 +237,20 @@ impl Shard {
         }
     }
 
-    /// The slot of the event's order, made where there is none; `None` where the order is closed for good.
-    fn slot_for(&mut self, event: &Event, record_time: Timestamp) -> Option<u32> {
+    /// The slot of the event's order, made where there is none; `None` where the order is closed for good. Whether it is,
+    /// follows from the facts and the record's effective time, whatever memory still holds.
+    fn slot_for(&mut self, event: &Event, effective_time: Timestamp) -> Option<u32> {
         let Some(&slot) = self.index.get(event.order_id.as_str()) else {
             return Some(self.occupy(Order { id: event.order_id.clone(), ..Order::default() }));
         };
         // Facts of this batch may have closed the order; a record from long after must find that out first.
-        self.settle_if_stale(slot, record_time);
-        let (closed_at, remembered) = match self.slots.get(slot as usize) {
-            Some(Slot::Open(order)) => (order.closed_at, false),
-            Some(Slot::Closed(tombstone)) => (Some(tombstone.closed_at), true),
-            _ => (None, false),
+        self.settle_if_stale(slot, effective_time);
+        let (lateness, remembered) = match self.slots.get(slot as usize) {
+            Some(Slot::Open(order)) => (self.settings.lateness(order, effective_time), false),
+            Some(Slot::Closed(t)) => (lifecycle::lateness(t.closed_at, effective_time, &self.settings), true),
+            _ => (lifecycle::Lateness::InTime, false),
         };
-        match lifecycle::lateness(closed_at, record_time, &self.settings) {
+        match lateness {
             lifecycle::Lateness::InTime if !remembered => Some(slot),
             lifecycle::Lateness::Forgotten => {
                 self.retire(slot);
@@ -310,15 +317,24 @@ impl Shard {
 
     /// They are not: the facts stand, and the next drain makes the difference again.
     pub fn aborted(&mut self) {
+        if is_off(Guard::PublishedOnceCommitted) {
+            return self.committed();
+        }
         for slot in self.outbox.aborted(&mut self.slots) {
             self.touch(slot);
         }
-        self.fire_deferred();
+        // Judged by the next turn, with what was read until then: a state that was never told need not be told at all.
+        self.touch_deferred();
     }
 
     /// Whether facts changed that no judgement has seen yet.
     pub fn has_unjudged(&self) -> bool {
         !self.dirty.is_empty()
+    }
+
+    /// Whether all that was published is in the log for good, as far as it has been judged.
+    pub fn is_published(&self) -> bool {
+        self.outbox.is_empty()
     }
 
     /// What was counted so far.

@@ -48,10 +48,14 @@ impl Shard {
 
     /// Comes back to the orders that waited for a commit before they could leave memory.
     pub(super) fn fire_deferred(&mut self) {
+        self.touch_deferred();
+        self.judge_dirty();
+    }
+
+    pub(super) fn touch_deferred(&mut self) {
         for slot in std::mem::take(&mut self.deferred) {
             self.touch(slot);
         }
-        self.judge_dirty();
     }
 
     /// Marks an order to be judged again.
@@ -64,13 +68,33 @@ impl Shard {
         }
     }
 
-    /// Judges an order now if facts that wait to be judged could have closed it long before `record_time`, so that how
+    /// Judges an order now if facts that wait to be judged could have closed it long before `effective_time`, so that how
     /// late a record is does not depend on how the log was cut into batches. It closed no earlier than its first event.
-    pub(super) fn settle_if_stale(&mut self, slot: u32, record_time: Timestamp) {
+    pub(super) fn settle_if_stale(&mut self, slot: u32, effective_time: Timestamp) {
         let Some(Slot::Open(order)) = self.slots.get(slot as usize) else { return };
-        if order.dirty && record_time >= order.first_record_time() + self.settings.retain_closed {
-            self.judge(slot, Move { from: self.frontier, to: self.frontier });
+        if order.dirty && effective_time >= order.first_record_time() + self.settings.retain_closed {
+            self.look(slot);
         }
+    }
+
+    /// Finds out whether an order is closed, and publishes nothing: more of its facts may be in the same batch.
+    fn look(&mut self, slot: u32) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let moved = Move { from: self.frontier, to: self.frontier };
+        let (policies, settings, birth) = (&self.policies, &self.settings, order.birth);
+        let judge = Judge { policies, settings, slot, birth, moved, sink: None, queues: None };
+        let closed_at = judge.order(order).closed_at;
+        self.close(slot, closed_at);
+    }
+
+    fn close(&mut self, slot: u32, closed_at: Option<Timestamp>) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        match (order.closed_at, closed_at) {
+            (None, Some(_)) => self.orders_open -= 1,
+            (Some(_), None) => self.orders_open += 1,
+            _ => {}
+        }
+        order.closed_at = closed_at;
     }
 
     fn judge(&mut self, slot: u32, moved: Move) {
@@ -81,15 +105,12 @@ impl Shard {
             cycles_ended: (!self.restoring).then_some(&mut self.cycles_ended),
         });
         let queues = (order.dirty && !self.muted).then_some(&mut self.queues);
-        let judge = Judge { policies: &self.policies, settings: &self.settings, slot, moved, sink, queues };
+        let judge =
+            Judge { policies: &self.policies, settings: &self.settings, slot, birth: order.birth, moved, sink, queues };
         order.dirty = false;
         let verdict = judge.order(order);
-        match (order.closed_at, verdict.closed_at) {
-            (None, Some(_)) => self.orders_open -= 1,
-            (Some(_), None) => self.orders_open += 1,
-            _ => {}
-        }
-        order.closed_at = verdict.closed_at;
+        self.close(slot, verdict.closed_at);
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let policy_due = verdict.next_due.filter(|_| !self.muted);
         let due = earliest(policy_due, Some(self.settings.leaves_memory_at(order)));
         self.timers.set(slot, order.timer, due);
@@ -97,7 +118,9 @@ impl Shard {
     }
 
     /// Puts an order into a free slot.
-    pub(super) fn occupy(&mut self, order: Order) -> u32 {
+    pub(super) fn occupy(&mut self, mut order: Order) -> u32 {
+        self.born += 1;
+        order.birth = self.born;
         let id = order.id.clone();
         let slot = self.vacant(Slot::Open(Box::new(order)));
         self.index.insert(id, slot);
@@ -138,6 +161,9 @@ impl Shard {
         let (id, closed_at) = (order.id.clone(), order.closed_at);
         if closed_at.is_none() {
             self.counters.evicted += 1;
+            if self.muted {
+                self.forgotten.insert(id.clone());
+            }
         }
         self.release(slot);
         if let Some(closed_at) = closed_at {
@@ -158,6 +184,9 @@ impl Shard {
             Slot::Closed(tombstone) => {
                 self.index.remove(tombstone.id.as_str());
                 self.timers.set(slot, Some(tombstone.timer), None);
+                if self.muted {
+                    self.forgotten.insert(tombstone.id);
+                }
             }
             Slot::Free => return,
         }

@@ -18,6 +18,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A record of a topic of ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
+    /// Its offset.
+    pub offset: i64,
     /// Its key.
     pub key: Option<&'a [u8]>,
     /// Its value; `None` is a tombstone.
@@ -119,7 +121,8 @@ impl Reader {
                 Some(Ok(message)) => {
                     position = position.max(message.offset().saturating_add(1));
                     let content_type = header(&message, "content-type");
-                    let entry = Entry { key: message.key(), value: message.payload(), content_type };
+                    let entry =
+                        Entry { offset: message.offset(), key: message.key(), value: message.payload(), content_type };
                     visit(entry).map_err(|reason| KafkaFailure::Unreadable {
                         topic: Str::new(topic),
                         partition,

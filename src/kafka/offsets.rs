@@ -94,6 +94,19 @@ pub struct ShardOffsets {
 }
 
 impl ShardOffsets {
+    /// What is committed of each stream, once it is known where the next record of `exceptions-current` goes.
+    pub fn commits(&self, current_next: i64) -> impl Iterator<Item = (StreamId, Committed)> + '_ {
+        self.positions.iter().map(move |(stream, position, began_at)| {
+            let note = CommitNote {
+                frontier_ms: self.frontier.map(Timestamp::as_millis),
+                policies: self.policies.clone(),
+                current_next,
+                began_at: *began_at,
+            };
+            (*stream, Committed { offset: *position, note: Some(note) })
+        })
+    }
+
     /// Puts the shard's offsets into a list for librdkafka, with their notes.
     pub(super) fn add_to(
         &self,
@@ -101,17 +114,11 @@ impl ShardOffsets {
         streams: &[Str],
         current_next: i64,
     ) -> Result<(), KafkaError> {
-        for (stream, position, began_at) in &self.positions {
+        for (stream, Committed { offset, note }) in self.commits(current_next) {
             let Some(topic) = streams.get(usize::from(stream.0)) else { continue };
-            let note = CommitNote {
-                frontier_ms: self.frontier.map(Timestamp::as_millis),
-                policies: self.policies.clone(),
-                current_next,
-                began_at: *began_at,
-            };
             let mut element = list.add_partition(topic, self.partition);
-            element.set_offset(Offset::Offset(*position))?;
-            element.set_metadata(note.encode());
+            element.set_offset(Offset::Offset(offset))?;
+            element.set_metadata(note.map(|note| note.encode()).unwrap_or_default());
         }
         Ok(())
     }

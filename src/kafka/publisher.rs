@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
+use crate::guard::{Guard, is_off};
 
 use super::client::{self, Sizes};
 use super::error::KafkaFailure;
@@ -42,11 +43,42 @@ pub enum Outcome {
         /// For each shard that wrote to `exceptions-current`: the offset after its last record there.
         current_next: BTreeMap<i32, i64>,
     },
-    /// Nothing of it stands (`at_least_once`: some records may). It is made and published again.
+    /// Nothing of it stands. It is made and published again.
     Aborted {
         /// Why.
         reason: String,
     },
+    /// `at_least_once`: its records are in the log, its offsets are not committed.
+    Written {
+        /// As for `Committed`.
+        current_next: BTreeMap<i32, i64>,
+        /// Why not.
+        reason: String,
+    },
+    /// `at_least_once`: some of its records are in the log, and some are not. The same batch is to be written again.
+    Torn {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What `at_least_once` does with a batch, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Write the records and wait until they are in the log.
+    Produce,
+    /// Commit the offsets.
+    CommitOffsets,
+}
+
+impl Act {
+    /// Records first: what is written twice is told twice, what is never written is lost.
+    pub fn at_least_once() -> [Act; 2] {
+        match is_off(Guard::OutputsBeforeOffsets) {
+            false => [Act::Produce, Act::CommitOffsets],
+            true => [Act::CommitOffsets, Act::Produce],
+        }
+    }
 }
 
 /// The producer of all outputs.
@@ -195,18 +227,26 @@ impl Publisher {
         batch: &Batch,
         wait: &mut Wait<'_>,
     ) -> Result<Outcome, KafkaFailure> {
-        let current_next = match self.produce(&batch.records, wait) {
-            Ok(reports) => reports,
-            Err(reason) => return Ok(Outcome::Aborted { reason }),
-        };
-        let next = |partition: i32| {
-            let held = batch.offsets.iter().find(|shard| shard.partition == partition);
-            current_next.get(&partition).copied().or(held.map(|shard| shard.current_next)).unwrap_or(0)
-        };
-        match source.commit(&batch.offsets, &next) {
-            Ok(()) => Ok(Outcome::Committed { current_next }),
-            Err(error) => Ok(Outcome::Aborted { reason: format!("the offsets were not taken: {error}") }),
+        let mut current_next = BTreeMap::new();
+        for act in Act::at_least_once() {
+            match act {
+                Act::Produce => match self.produce(&batch.records, wait) {
+                    Ok(reports) => current_next = reports,
+                    Err(reason) => return Ok(Outcome::Torn { reason }),
+                },
+                Act::CommitOffsets => {
+                    let next = |partition: i32| {
+                        let held = batch.offsets.iter().find(|shard| shard.partition == partition);
+                        current_next.get(&partition).copied().or(held.map(|shard| shard.current_next)).unwrap_or(0)
+                    };
+                    if let Err(error) = source.commit(&batch.offsets, &next) {
+                        let reason = format!("the offsets were not taken: {error}");
+                        return Ok(Outcome::Written { current_next, reason });
+                    }
+                }
+            }
         }
+        Ok(Outcome::Committed { current_next })
     }
 
     /// Writes the records and waits for every report, which `BaseProducer::flush` would do in steps of 100 ms.

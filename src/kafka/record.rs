@@ -43,6 +43,12 @@ impl Fetched {
         Fetched { input, offset, timestamp, key: None, value: None, headers: Vec::new() }
     }
 
+    /// A record with a key and a value.
+    #[cfg(test)]
+    pub(crate) fn with_value(self, key: &[u8], value: Option<&[u8]>) -> Self {
+        Fetched { key: Some(key.into()), value: value.map(Into::into), ..self }
+    }
+
     /// Whether it has no value.
     pub fn is_null(&self) -> bool {
         self.value.is_none()

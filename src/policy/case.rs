@@ -26,6 +26,8 @@ pub struct End<'a> {
     pub at: Timestamp,
     /// By which event.
     pub by: &'a Event,
+    /// In record time: since when it can be known.
+    pub known_at: Timestamp,
     /// True where it came at or before the deadline: there is no breach.
     pub in_time: bool,
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Currency, Event, Line, Money, Standard, Str};
+use crate::domain::{Currency, Event, Line, Money, Standard, Str, Timestamp};
 
 use super::view::Reached;
 
@@ -51,30 +51,32 @@ fn paid_in_full(events: &[Event]) -> Option<Reached<'_>> {
     if !events.iter().any(|e| sets_total(e).is_some()) {
         return first(events, Standard::PaymentCaptured);
     }
-    let mut total: Option<Money> = None;
-    let mut captured: BTreeMap<Currency, i128> = BTreeMap::new();
+    let mut total: Option<(Money, Timestamp)> = None;
+    let mut captured: BTreeMap<Currency, (i128, Timestamp)> = BTreeMap::new();
     for instant in instants(events) {
         let mut relevant = None;
         for event in instant {
             if let Some(new_total) = sets_total(event) {
-                total = Some(new_total);
+                total = Some((new_total, event.record_time));
                 relevant = Some(event);
             } else if let Some(amount) = amount_of(event, Standard::PaymentCaptured) {
-                *captured.entry(amount.currency).or_default() += i128::from(amount.amount_minor);
+                let (sum, known_at) = captured.entry(amount.currency).or_insert((0, Timestamp::MIN));
+                *sum += i128::from(amount.amount_minor);
+                *known_at = event.record_time.max(*known_at);
                 relevant = Some(event);
             }
         }
-        let (Some(total), Some(event)) = (total, relevant) else { continue };
-        let paid = captured.get(&total.currency).copied().unwrap_or(0);
+        let (Some((total, told_at)), Some(event)) = (total, relevant) else { continue };
+        let (paid, known_at) = captured.get(&total.currency).copied().unwrap_or((0, told_at));
         if paid >= i128::from(total.amount_minor) {
-            return Some(Reached { at: event.event_time, event });
+            return Some(Reached { known_at: known_at.max(told_at), ..Reached::by(event) });
         }
     }
     None
 }
 
 fn first(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
-    events.iter().find(|e| e.milestone == milestone).map(|event| Reached { at: event.event_time, event })
+    events.iter().find(|e| e.milestone == milestone).map(Reached::by)
 }
 
 /// The first instant at which the parcels that reached `milestone` cover the lines then in force.
@@ -84,19 +86,22 @@ fn all_pieces(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
         return Some(first_parcel);
     }
     let mut moved = Moved::default();
+    let (mut ordered_at, mut moved_at) = (Timestamp::MIN, Timestamp::MIN);
     for instant in instants(events) {
         let mut relevant = None;
         for event in instant {
             if let Some(lines) = sets_lines(event) {
                 moved.order(lines);
+                ordered_at = event.record_time;
                 relevant = Some(event);
             } else if event.milestone == milestone {
                 moved.parcel(event);
+                moved_at = event.record_time.max(moved_at);
                 relevant = Some(event);
             }
         }
         if let Some(event) = relevant.filter(|_| moved.is_everything()) {
-            return Some(Reached { at: event.event_time, event });
+            return Some(Reached { known_at: ordered_at.max(moved_at), ..Reached::by(event) });
         }
     }
     None

@@ -172,22 +172,26 @@ impl Sla {
             Target::PromisedShipBy => |d: &Details| d.promised_ship_by,
             Target::PromisedDeliverBy => |d: &Details| d.promised_deliver_by,
         };
-        promised_date(self.promise, view, promise)
+        let stop = view.first(&self.stop.milestone).filter(|_| self.stop.occurrence == Occurrence::First);
+        let ended = stop.into_iter().chain(view.first_of(&self.cancel_on)).map(|r| r.at).min();
+        promised_date(self.promise, view, ended, promise)
     }
 }
 
 /// Follows the promises in event_time order. A change counts only while the promise in force has not run out, so that
-/// a shop cannot promise its breaches away.
+/// a shop cannot promise its breaches away, and only before the cycle's end: what was done in time stays so.
 fn promised_date<'a>(
     rule: PromiseRule,
     view: &OrderView<'a>,
+    ended: Option<Timestamp>,
     promise: impl Fn(&Details) -> Promise,
 ) -> Option<(Option<Timestamp>, Option<Reached<'a>>)> {
     let mut in_force: Option<Timestamp> = None;
     let mut withdrawn: Option<(Timestamp, Reached<'a>)> = None;
     for event in view.events().iter().filter(|e| e.is_order()) {
         let told = event.details.as_ref().map_or(Promise::Unchanged, |d| promise(d));
-        if told == Promise::Unchanged || in_force.is_some_and(|deadline| event.event_time > deadline) {
+        let too_late = |deadline| event.event_time > deadline || ended.is_some_and(|ended| event.event_time >= ended);
+        if told == Promise::Unchanged || in_force.is_some_and(too_late) {
             continue;
         }
         match told {
@@ -200,7 +204,7 @@ fn promised_date<'a>(
             }
             Promise::Withdrawn => {
                 if let Some(date) = in_force.take() {
-                    withdrawn = Some((date, Reached { at: event.event_time, event }));
+                    withdrawn = Some((date, Reached::by(event)));
                 }
             }
             Promise::Unchanged => {}
@@ -226,5 +230,5 @@ fn first_end<'a>(
         (None, None) => return None,
     };
     let in_time = deadline.is_none_or(|deadline| reached.at <= deadline);
-    Some(End { kind, at: reached.at, by: reached.event, in_time })
+    Some(End { kind, at: reached.at, by: reached.event, known_at: reached.known_at, in_time })
 }

@@ -12,6 +12,15 @@ pub struct Reached<'a> {
     pub at: Timestamp,
     /// The event, or the one that completed a derived milestone.
     pub event: &'a Event,
+    /// In record time: since when it can be known. For a derived milestone the latest of all events that count in it.
+    pub known_at: Timestamp,
+}
+
+impl<'a> Reached<'a> {
+    /// What one event reached by itself.
+    pub fn by(event: &'a Event) -> Self {
+        Reached { at: event.event_time, event, known_at: event.record_time }
+    }
 }
 
 /// An order's events in (event_time, position) order, with what is derived from them.
@@ -58,7 +67,7 @@ impl<'a> OrderView<'a> {
         let events = if milestone.is_derived() { &[] } else { self.events };
         let milestone = milestone.clone();
         let plain = events.iter().filter(move |e| e.milestone == milestone);
-        plain.map(|event| Reached { at: event.event_time, event }).chain(derived)
+        plain.map(Reached::by).chain(derived)
     }
 
     /// The first time it was reached.
@@ -66,7 +75,7 @@ impl<'a> OrderView<'a> {
         if milestone.is_derived() {
             return self.derived(milestone);
         }
-        self.events.iter().find(|e| e.milestone == *milestone).map(|event| Reached { at: event.event_time, event })
+        self.events.iter().find(|e| e.milestone == *milestone).map(Reached::by)
     }
 
     /// The first time any of them was reached.

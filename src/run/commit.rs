@@ -96,12 +96,22 @@ impl Pending {
             }
         }
         backlogs.committed();
-        let of_shards = self.shards.into_values().flat_map(|drained| drained.transitions);
-        let published = of_shards.chain(self.of_backlogs).filter_map(|transition| match transition {
-            Transition::Publish(exception) => Some(*exception),
-            Transition::Tombstone(_) => None,
-        });
-        published.collect()
+        self.published()
+    }
+
+    /// `at_least_once`: its records are in the log, its offsets are not committed. Gives what is published from now on.
+    pub fn written<'a>(
+        self,
+        tasks: impl Iterator<Item = &'a mut Task>,
+        backlogs: &mut Backlogs,
+        current_next: &BTreeMap<i32, i64>,
+    ) -> Vec<Exception> {
+        for task in tasks.filter(|task| self.shards.contains_key(&task.partition)) {
+            task.news = true;
+            task.written(current_next.get(&task.partition).copied());
+        }
+        backlogs.committed();
+        self.published()
     }
 
     /// It does not stand: the facts do, and the difference is made again.
@@ -110,5 +120,20 @@ impl Pending {
             task.aborted();
         }
         backlogs.aborted();
+    }
+
+    /// `at_least_once`: it was to be written again, and the shards may go: what is in the log of it must be read back.
+    pub fn given_up<'a>(self, tasks: impl Iterator<Item = &'a mut Task>, backlogs: &mut Backlogs) {
+        tasks.filter(|task| self.shards.contains_key(&task.partition)).for_each(|task| task.uncertain = true);
+        backlogs.aborted();
+    }
+
+    fn published(self) -> Vec<Exception> {
+        let of_shards = self.shards.into_values().flat_map(|drained| drained.transitions);
+        let published = of_shards.chain(self.of_backlogs).filter_map(|transition| match transition {
+            Transition::Publish(exception) => Some(*exception),
+            Transition::Tombstone(_) => None,
+        });
+        published.collect()
     }
 }

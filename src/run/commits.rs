@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::{Str, StreamId, Timestamp};
+use crate::domain::{Str, StreamId};
 use crate::engine::Frontier;
-use crate::kafka::offsets::{CommitNote, Committed, ShardOffsets};
+use crate::kafka::offsets::{Committed, ShardOffsets};
 
 /// Offsets that moved are committed after this many records …
 const COMMIT_RECORDS: u64 = 20_000;
@@ -37,6 +37,17 @@ impl Commits {
     /// The commits that stand, by stream.
     pub fn standing(&self) -> &[Option<Committed>] {
         &self.standing
+    }
+
+    /// Whether the commits that stand cover a record.
+    pub fn cover(&self, stream: StreamId, offset: i64) -> bool {
+        let commit = self.standing.get(usize::from(stream.0)).and_then(Option::as_ref);
+        commit.is_some_and(|commit| offset < commit.offset)
+    }
+
+    /// Records of the shard are in the log, ahead of its offsets.
+    pub fn written(&mut self, current_next: Option<i64>) {
+        self.current_next = current_next.unwrap_or(self.current_next);
     }
 
     /// A record was read.
@@ -80,15 +91,9 @@ impl Commits {
     pub fn stand(&mut self, offsets: &ShardOffsets, current_next: Option<i64>, monotonic: Instant) {
         self.current_next = current_next.unwrap_or(self.current_next);
         self.standing = vec![None; self.standing.len()];
-        for (stream, position, began_at) in &offsets.positions {
-            let note = CommitNote {
-                frontier_ms: offsets.frontier.map(Timestamp::as_millis),
-                policies: offsets.policies.clone(),
-                current_next: self.current_next,
-                began_at: *began_at,
-            };
+        for (stream, commit) in offsets.commits(self.current_next) {
             if let Some(slot) = self.standing.get_mut(usize::from(stream.0)) {
-                *slot = Some(Committed { offset: *position, note: Some(note) });
+                *slot = Some(commit);
             }
         }
         self.records_since = 0;

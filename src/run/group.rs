@@ -137,7 +137,7 @@ impl Shards {
         for partition in went {
             match self.slots.get_mut(&partition) {
                 // What is half restored is worth nothing to anybody.
-                Some(Slot::Held(task)) if task.replayed().is_none() => {
+                Some(Slot::Held(task)) if task.replayed().is_none() && !task.uncertain => {
                     task.park(monotonic);
                     // Until it is known who has it next, it stands still here, and is seen to.
                     health.update_shard(partition, |status| {

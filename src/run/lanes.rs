@@ -4,7 +4,6 @@
 //! and one that lies ahead of a sibling that is still behind waits for it.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::domain::{Millis, StreamId, Timestamp};
 use crate::engine::{Frontier, HeldCause};
@@ -16,8 +15,6 @@ const RECORDS_MAX: usize = 8_192;
 const BYTES_MAX: usize = 16 << 20;
 /// How far in record time an input may be read ahead of a sibling whose next record is not here yet.
 const AHEAD_MAX: Millis = Millis::from_secs(60);
-/// A sibling that brings nothing for so long is waited for no longer: the frontier waits for it all the same.
-pub const SIBLING_WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -78,16 +75,15 @@ impl Lanes {
         self.lanes.iter().all(|lane| lane.records.is_empty())
     }
 
-    /// Takes the record with the least effective time. `patient`: whether siblings that are behind are waited for.
-    /// Records at or past `until`, by stream, stay where they are.
-    pub fn next(&mut self, frontier: &Frontier, clock: Timestamp, patient: bool, until: Option<&[i64]>) -> Next {
+    /// Takes the record with the least effective time. Records at or past `until`, by stream, stay where they are.
+    pub fn next(&mut self, frontier: &Frontier, clock: Timestamp, until: Option<&[i64]>) -> Next {
         let may_go = |index: u16, offset| until.and_then(|u| u.get(usize::from(index))).is_none_or(|end| offset < *end);
         let heads = self.lanes.iter().zip(0u16..).filter_map(|(lane, index)| {
             let head = lane.records.front().filter(|head| may_go(index, head.offset))?;
             Some((frontier.peek(StreamId(index), head.timestamp, clock), index))
         });
         let Some((effective, index)) = heads.min() else { return Next::Empty };
-        if patient && self.waits_for_a_sibling(frontier, effective, clock) {
+        if self.waits_for_a_sibling(frontier, effective, clock) {
             return Next::Wait;
         }
         let Some(lane) = self.lanes.get_mut(usize::from(index)) else { return Next::Empty };
@@ -99,10 +95,10 @@ impl Lanes {
     fn waits_for_a_sibling(&self, frontier: &Frontier, effective: Timestamp, clock: Timestamp) -> bool {
         self.lanes.iter().zip(0u16..).any(|(lane, index)| {
             let stream = StreamId(index);
-            // An open transaction upstream may last: the frontier waits for it, the siblings do not.
-            lane.records.is_empty()
-                && frontier.held_cause(stream) == Some(HeldCause::Behind)
-                && effective > frontier.peek(stream, None, clock) + AHEAD_MAX
+            // An open transaction upstream may last: the frontier waits for it, the siblings do not. What is merely slow is
+            // waited for as long as it takes: read far ahead of it, an order could not tell what is late for it.
+            let comes = matches!(frontier.held_cause(stream), Some(HeldCause::Behind | HeldCause::BrokerUnreachable));
+            lane.records.is_empty() && comes && effective > frontier.peek(stream, None, clock) + AHEAD_MAX
         })
     }
 
@@ -165,33 +161,34 @@ mod tests {
         for record in [record(A, 0, 500), record(A, 1, 100), record(B, 0, 300)] {
             lanes.push(record);
         }
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (1, 0));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (1, 0));
         frontier.read(B, 0, Some(at(300)), CLOCK);
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, false, None)), (0, 0));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
         frontier.read(A, 0, Some(at(500)), CLOCK);
         lanes.push(record(B, 1, 400));
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (1, 1), "A's next has an effective time of 500");
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (1, 1), "A's next has an effective time of 500");
     }
 
     #[test]
     fn a_sibling_that_is_behind_is_waited_for_and_one_at_its_end_is_not() {
         let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
         lanes.push(record(A, 0, 500));
-        assert!(matches!(lanes.next(&frontier, CLOCK, true, None), Next::Wait), "nobody knows yet what B has");
+        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait), "nobody knows yet what B has");
         frontier.ends(B, Ends { high: 0, stable: 0 }, Some(CLOCK));
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (0, 0));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
     }
 
     #[test]
-    fn an_open_transaction_is_not_waited_for_and_patience_ends() {
+    fn an_open_transaction_is_not_waited_for() {
         let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
         lanes.push(record(A, 0, 500));
         lanes.push(record(A, 1, 600));
         frontier.ends(B, Ends { high: 2, stable: 0 }, Some(CLOCK));
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (0, 0));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
         frontier.ends(B, Ends { high: 2, stable: 2 }, Some(CLOCK));
-        assert!(matches!(lanes.next(&frontier, CLOCK, true, None), Next::Wait));
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, false, None)), (0, 1));
+        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait));
+        frontier.unreachable();
+        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait), "nobody knows what B has");
     }
 
     #[test]
@@ -200,21 +197,22 @@ mod tests {
         frontier.read(B, 0, Some(at(100_000)), CLOCK);
         lanes.push(record(A, 0, 160_000));
         lanes.push(record(A, 1, 160_001));
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, true, None)), (0, 0));
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
         frontier.read(A, 0, Some(at(160_000)), CLOCK);
-        assert!(matches!(lanes.next(&frontier, CLOCK, true, None), Next::Wait));
+        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait));
     }
 
     #[test]
     fn a_full_buffer_is_paused_once_and_resumed_when_half_empty() {
-        let (mut lanes, frontier) = (Lanes::new(2), assigned());
+        let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
+        frontier.ends(B, Ends { high: 0, stable: 0 }, Some(CLOCK));
         for offset in 0..RECORDS_MAX as i64 {
             lanes.push(record(A, offset, 1));
         }
         assert_eq!((lanes.take_full(), lanes.take_full()), (vec![A], vec![]));
         assert!(lanes.take_drained().is_empty());
         for _ in 0..RECORDS_MAX / 2 {
-            taken(lanes.next(&frontier, CLOCK, false, None));
+            taken(lanes.next(&frontier, CLOCK, None));
         }
         assert_eq!((lanes.take_drained(), lanes.take_drained()), (vec![A], vec![]));
     }

@@ -12,6 +12,7 @@ use crate::config::{Config, StartFrom};
 use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
 use crate::engine::backlog::MemoryRecord;
 use crate::engine::{EffectiveTime, Frontier, RestoredOrder, Shard};
+use crate::guard::{Guard, is_off};
 use crate::kafka::current::{Entry, Visit};
 use crate::kafka::offsets::Committed;
 use crate::policy::Settings;
@@ -159,11 +160,17 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             orders += u64::from(matches!(order, RestoredOrder::Open(_)));
             shard.restore_order(order);
         })?;
+        let published = self.published(job.partition, published_to(&committed))?;
         let mut frontier = Frontier::new(topics.len());
         let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
         for (index, topic) in topics.iter().enumerate() {
             let commit = committed.get(index).and_then(Option::as_ref);
-            let place = self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
+            let mut place =
+                self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
+            if published.ahead.is_some() {
+                // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
+                place.until = place.until.max(self.log.bounds(topic, job.partition)?.1);
+            }
             let stream = StreamId(u16::try_from(index).unwrap_or(u16::MAX));
             frontier.assign(stream, place.from, place.effective);
             from.push(place.from);
@@ -171,8 +178,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             began_at.push(place.began_at);
         }
         let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
-        let reached = notes.filter_map(|note| note.frontier()).max();
-        let (published, current_next) = self.published(job.partition, published_to(&committed))?;
+        let reached = notes.filter_map(|note| note.frontier()).max().max(published.ahead);
         Ok(Recovered::Anew(Box::new(Restored {
             shard,
             frontier,
@@ -181,8 +187,8 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             began_at,
             committed,
             reached,
-            published,
-            current_next,
+            published: published.last,
+            current_next: published.next,
             orders,
             snapshot: shelved.map(|Shelved { header, bytes }| SnapshotStatus {
                 taken_at: header.taken_at,
@@ -209,7 +215,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             Ok(())
         })?;
         let committed = self.log.commits(&self.topics(), OWNER)?;
-        let (mut published, _) = self.published(OWNER, published_to(&committed))?;
+        let mut published = self.published(OWNER, published_to(&committed))?.last;
         published.retain(|exception| exception.kind == Kind::Backlog);
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
@@ -260,25 +266,43 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         Ok(self.log.offset_at(topic, partition, at)?.unwrap_or(end))
     }
 
-    /// The last state of each exception that the shard published, and where the next record goes.
-    fn published(&self, partition: i32, target: i64) -> Result<(Vec<Exception>, i64), RunError> {
+    /// What the shard published; `named` is the end of it by the group's commits.
+    fn published(&self, partition: i32, named: i64) -> Result<Published, RunError> {
         let outputs = &self.config.outputs;
         let mut last: BTreeMap<Vec<u8>, Exception> = BTreeMap::new();
+        let mut ahead = None;
+        let target = if is_off(Guard::ReadBackToTheNamedPosition) { 0 } else { named };
         let next = self.log.read_back(&outputs.current, partition, target, &mut |entry| {
             let key = entry.key.unwrap_or_default();
-            match entry.value {
-                Some(value) => {
-                    // The configured format may have changed since it was written.
-                    let format = entry.content_type.and_then(Format::of_content_type).unwrap_or(outputs.format);
-                    let exception = decode_exception(value, format).map_err(|e| e.to_string())?;
-                    last.insert(key.to_vec(), exception);
-                }
-                None => drop(last.remove(key)),
+            let Some(value) = entry.value else {
+                last.remove(key);
+                return Ok(());
+            };
+            // The configured format may have changed since it was written.
+            let format = entry.content_type.and_then(Format::of_content_type).unwrap_or(outputs.format);
+            let exception = decode_exception(value, format).map_err(|e| e.to_string())?;
+            if entry.offset >= named {
+                ahead = ahead.max(Some(exception.frontier));
+            }
+            // As every subscriber does: a state whose frontier is lower than one that was read is an older one, repeated.
+            if last.get(key).is_none_or(|held| held.frontier <= exception.frontier) {
+                last.insert(key.to_vec(), exception);
             }
             Ok(())
         })?;
-        Ok((last.into_values().collect(), next))
+        Ok(Published { last: last.into_values().collect(), next, ahead })
     }
+}
+
+/// What a shard published.
+#[derive(Debug)]
+struct Published {
+    /// The last state of each exception.
+    last: Vec<Exception>,
+    /// Where the next record goes.
+    next: i64,
+    /// The greatest frontier among what was published and not committed (`at_least_once`).
+    ahead: Option<Timestamp>,
 }
 
 /// Up to which offset of `exceptions-current` n the commits say that the shard has published.

@@ -63,6 +63,8 @@ pub struct Service {
     /// A snapshot takes slices as fast as they are given.
     pub(super) feeding: bool,
     pub(super) retry_at: Option<Instant>,
+    /// `at_least_once`: a batch that is in the log in part, and must be written whole before anything else.
+    pub(super) torn: Option<Pending>,
 }
 
 impl Service {
@@ -119,6 +121,9 @@ impl Service {
     /// Takes what the coordinator and the restoring thread have done, and lets restored shards go.
     fn follow_the_group(&mut self) -> Result<(), RunError> {
         for change in self.source.changes() {
+            if let Some(torn) = self.torn.take() {
+                torn.given_up(self.shards.tasks_mut(), &mut self.backlogs);
+            }
             let changed = self.shards.change(change, &self.health, Instant::now());
             changed.restore.into_iter().for_each(|job| self.restorer.ask(Job::Shard(job)));
             changed.gone.into_iter().for_each(|partition| self.snapshots.went(partition));
@@ -204,10 +209,16 @@ impl Service {
             return Ok(());
         }
         self.retry_at = None;
+        if let Some(torn) = self.torn.take() {
+            self.publish(torn)?;
+            if self.torn.is_some() {
+                return Ok(());
+            }
+        }
         let (clock, monotonic) = (self.clock.now(), Instant::now());
         self.more_work = false;
         for task in self.shards.tasks_mut().filter(|task| task.started) {
-            self.more_work |= task.take_batch(&self.wire, clock, monotonic);
+            self.more_work |= task.take_batch(&self.wire, clock);
             task.advance(monotonic);
         }
         let live = self.shards.tasks().filter(|task| task.is_live()).count();
@@ -223,7 +234,7 @@ impl Service {
         let moment = Moment { clock, monotonic: Instant::now(), force, policies: &self.config.policies.version };
         let pending =
             Pending::gather(self.shards.tasks_mut(), owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
-                self.snapshots.is_due(task)
+                self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)
             });
         if !pending.is_empty() {
             self.publish(pending)?;
@@ -254,10 +265,23 @@ impl Service {
                 let now = self.clock.now();
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
                 for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
-                    let detection_delay = self.reporter.detection_delay(&exception, now);
-                    emit(ExceptionPublished { meters: &self.wire.meters, exception: &exception, detection_delay });
+                    self.say(&exception, now);
                 }
                 emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
+            }
+            Outcome::Written { current_next, reason } => {
+                let now = self.clock.now();
+                emit(TransactionAborted { reason: &reason });
+                let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
+                for exception in pending.written(shards, backlogs, &current_next) {
+                    self.say(&exception, now);
+                }
+                self.retry_at = Some(Instant::now() + AFTER_ABORT);
+            }
+            Outcome::Torn { reason } => {
+                emit(TransactionAborted { reason: &reason });
+                self.torn = Some(pending);
+                self.retry_at = Some(Instant::now() + AFTER_ABORT);
             }
             Outcome::Aborted { reason } => {
                 emit(TransactionAborted { reason: &reason });
@@ -266,6 +290,11 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    fn say(&self, exception: &Exception, now: Timestamp) {
+        let detection_delay = self.reporter.detection_delay(exception, now);
+        emit(ExceptionPublished { meters: &self.wire.meters, exception, detection_delay });
     }
 
     fn ask(&mut self) {

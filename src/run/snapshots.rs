@@ -55,6 +55,11 @@ impl Snapshots {
         }
     }
 
+    /// Whether a snapshot of the shard is copied and waits for a commit of all that was read meanwhile.
+    pub fn waits_for_a_commit(&self, task: &Task) -> bool {
+        self.writer.waits_for_a_commit(task.partition)
+    }
+
     /// A shard came: its first snapshot is due in a while, a different one for each.
     pub fn came(&mut self, task: &Task) {
         let fraction = f64::from(task.partition.rem_euclid(16)) / 16.0;
@@ -70,21 +75,7 @@ impl Snapshots {
 
     /// Begins one. Every offset of the task stands committed.
     pub fn begin(&mut self, task: &Task, clock: Timestamp) {
-        let inputs = task.streams().zip(&self.config.streams).map(|(stream, declared)| SnapshotInput {
-            topic: declared.topic.clone(),
-            next_offset: task.frontier.position(stream).unwrap_or(0),
-            effective_max: task.frontier.effective(stream).maximum(),
-        });
-        let header = SnapshotHeader {
-            shard: task.partition,
-            cluster_id: self.cluster_id.clone(),
-            group_id: self.config.kafka.group_id.clone(),
-            inputs: inputs.collect(),
-            frontier: task.frontier.reached(),
-            policies: self.policies.clone(),
-            taken_at: clock,
-            written_by: SnapshotHeader::VERSION.to_owned(),
-        };
+        let header = header(task, &self.config, &self.cluster_id, &self.policies, clock);
         if self.writer.begin(header) {
             self.taken.insert(task.partition, Taken { begun: Instant::now(), positions: positions(task) });
         }
@@ -93,7 +84,7 @@ impl Snapshots {
     /// Hands over a slice of each shard that is being written, and notes what has ended. True where something was handed
     /// over: more may follow at once.
     pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>, health: &Health) -> bool {
-        let fed = tasks.fold(false, |fed, task| self.writer.feed(&task.shard) | fed);
+        let fed = tasks.fold(false, |fed, task| self.writer.feed(&task.shard, task.is_settled()) | fed);
         self.note(health);
         fed
     }
@@ -120,9 +111,34 @@ impl Snapshots {
                 self.begin(task, clock);
             }
         }
-        let outcomes = self.writer.finish(tasks.clone().map(|task| &task.shard), deadline, turn);
+        let outcomes = self.writer.finish(tasks.clone().map(|task| (&task.shard, task.is_settled())), deadline, turn);
         let failed = outcomes.iter().any(|outcome| outcome.result.is_err());
         !failed && tasks.into_iter().all(|task| !self.writer.is_under_way(task.partition))
+    }
+}
+
+/// What a snapshot that is begun now says of itself.
+pub fn header(
+    task: &Task,
+    config: &Config,
+    cluster_id: &str,
+    policies: &PolicyDocument,
+    clock: Timestamp,
+) -> SnapshotHeader {
+    let inputs = task.streams().zip(&config.streams).map(|(stream, declared)| SnapshotInput {
+        topic: declared.topic.clone(),
+        next_offset: task.frontier.position(stream).unwrap_or(0),
+        effective_max: task.frontier.effective(stream).maximum(),
+    });
+    SnapshotHeader {
+        shard: task.partition,
+        cluster_id: cluster_id.to_owned(),
+        group_id: config.kafka.group_id.clone(),
+        inputs: inputs.collect(),
+        frontier: task.frontier.reached(),
+        policies: policies.clone(),
+        taken_at: clock,
+        written_by: SnapshotHeader::VERSION.to_owned(),
     }
 }
 

@@ -120,6 +120,7 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
         more_work: false,
         feeding: false,
         retry_at: None,
+        torn: None,
         // Last: the group is joined when everything else stands.
         source: Source::subscribe(kafka, &streams)?,
         config,

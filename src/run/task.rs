@@ -12,7 +12,7 @@ use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, Stream
 use crate::telemetry::{Meters, emit};
 
 use super::commits::{Commits, streams};
-use super::lanes::{Lanes, Next, SIBLING_WAIT_MAX};
+use super::lanes::{Lanes, Next};
 use super::recovery::Restored;
 
 /// Records applied in one turn, so that a turn stays short while catching up.
@@ -86,8 +86,9 @@ pub struct Task {
     pub restored_in: Option<Duration>,
     /// The committed frontier, where the last commit was made under another policy document.
     pub in_force_from: Option<Timestamp>,
+    /// What was published of it last is in the log in part, or not; nobody knows.
+    pub uncertain: bool,
     dead_letters: Vec<OutputRecord>,
-    waits_since: Option<Instant>,
 }
 
 impl Task {
@@ -112,10 +113,10 @@ impl Task {
                 began: restored.began,
             }),
             started: false,
+            uncertain: false,
             high: vec![None; streams],
             commits: Commits::restored(restored.committed, restored.began_at, restored.current_next, restored.began),
             dead_letters: Vec::new(),
-            waits_since: None,
         }
     }
 
@@ -164,7 +165,7 @@ impl Task {
     }
 
     /// Applies what is buffered, in the order of effective time. Tells whether there is more that can be applied now.
-    pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp, monotonic: Instant) -> bool {
+    pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp) -> bool {
         let mut counts: BTreeMap<StreamId, StreamCounts> = BTreeMap::new();
         let mut more = false;
         for taken in 0..=BATCH_RECORDS {
@@ -172,28 +173,16 @@ impl Task {
                 more = !self.lanes.all_empty();
                 break;
             }
-            let waited = |since| monotonic.saturating_duration_since(since);
-            let patient = self.waits_since.is_none_or(|since| waited(since) < SIBLING_WAIT_MAX);
             let until = match &self.phase {
                 Phase::Replaying(replaying) => Some(replaying.until.as_slice()),
                 _ => None,
             };
-            match self.lanes.next(&self.frontier, clock, patient, until) {
+            match self.lanes.next(&self.frontier, clock, until) {
                 Next::Take(record) => {
-                    if patient {
-                        self.waits_since = None;
-                    }
                     let stream = record.input.stream;
                     self.apply(wire, &record, clock, counts.entry(stream).or_default());
                 }
-                Next::Wait => {
-                    self.waits_since.get_or_insert(monotonic);
-                    break;
-                }
-                Next::Empty => {
-                    self.waits_since = None;
-                    break;
-                }
+                Next::Wait | Next::Empty => break,
             }
         }
         match &mut self.phase {
@@ -249,8 +238,8 @@ impl Task {
     }
 
     fn dead_letter(&mut self, wire: &Wire, record: &Fetched, reason: &'static str, detail: &str) {
-        // What is replayed was written to the dead-letter topic with its commit.
-        if matches!(self.phase, Phase::Replaying(_)) {
+        // Below the commit it was written to the dead-letter topic already.
+        if self.commits.cover(record.input.stream, record.offset) {
             return;
         }
         let topic = wire.codecs.get(usize::from(record.input.stream.0)).map_or("", |codec| codec.topic.as_str());
@@ -267,13 +256,12 @@ impl Task {
             self.finish_replay(monotonic);
             return;
         };
-        match &self.phase {
-            Phase::Live => self.shard.advance(frontier),
-            Phase::Replaying(replaying) => {
-                self.shard.advance(replaying.reached.map_or(frontier, |reached| frontier.min(reached)));
-                self.finish_replay(monotonic);
-            }
-            Phase::Parked { .. } => {}
+        if let Phase::Replaying(replaying) = &self.phase {
+            self.shard.advance(replaying.reached.map_or(frontier, |reached| frontier.min(reached)));
+            self.finish_replay(monotonic);
+        }
+        if matches!(self.phase, Phase::Live) {
+            self.shard.advance(frontier);
         }
     }
 
@@ -343,9 +331,9 @@ impl Task {
         self.is_live() && !self.is_settled() && (force || self.commits.are_due(monotonic))
     }
 
-    /// Whether every offset stands committed.
+    /// Whether every offset stands committed, and what was published with it.
     pub fn is_settled(&self) -> bool {
-        self.dead_letters.is_empty() && self.commits.are_at(&self.frontier)
+        self.dead_letters.is_empty() && self.shard.is_published() && self.commits.are_at(&self.frontier)
     }
 
     /// What is to be committed.
@@ -358,6 +346,13 @@ impl Task {
         self.shard.committed();
         self.dead_letters.clear();
         self.commits.stand(offsets, current_next, monotonic);
+    }
+
+    /// Its records are in the log, its offsets are not committed.
+    pub fn written(&mut self, current_next: Option<i64>) {
+        self.shard.committed();
+        self.dead_letters.clear();
+        self.commits.written(current_next);
     }
 
     /// Nothing of it stands.

@@ -93,19 +93,29 @@ impl SnapshotWriter {
     }
 
     /// Copies the shard's next slice, where a snapshot of it wants one and the thread keeps up. Call it once a turn.
-    /// True where it copied something.
-    pub fn feed(&mut self, shard: &Shard) -> bool {
-        self.feed_from(shard.partition(), |cursor, visit| shard.visit_orders(cursor, SLICE, visit))
+    /// True where it copied something. `may_end`: everything that the shard has read is committed; only then is the
+    /// snapshot ended, so that no restore finds in it what its group has not committed yet.
+    pub fn feed(&mut self, shard: &Shard, may_end: bool) -> bool {
+        self.feed_from(shard.partition(), may_end, |cursor, visit| shard.visit_orders(cursor, SLICE, visit))
+    }
+
+    /// True where all of the shard was copied and its snapshot waits for a commit.
+    pub fn waits_for_a_commit(&self, shard: i32) -> bool {
+        self.under_way.get(&shard).and_then(|under_way| under_way.feed.as_ref()).is_some_and(Feed::is_at_its_end)
     }
 
     /// [`SnapshotWriter::feed`] for anything that can be walked through with a cursor.
     pub(super) fn feed_from(
         &mut self,
         shard: i32,
+        may_end: bool,
         visit: impl FnOnce(usize, &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize>,
     ) -> bool {
         let Some(under_way) = self.under_way.get_mut(&shard) else { return false };
         let Some(feed) = under_way.feed.as_mut() else { return false };
+        if !may_end && feed.is_at_its_end() {
+            return false;
+        }
         match feed.turn(visit) {
             Turn::Fed => true,
             Turn::Busy => false,
@@ -146,15 +156,15 @@ impl SnapshotWriter {
     /// end of a run. `turn` is called between waits, so that the loop's heart goes on beating.
     pub fn finish<'a>(
         &mut self,
-        shards: impl Iterator<Item = &'a Shard> + Clone,
+        shards: impl Iterator<Item = (&'a Shard, bool)> + Clone,
         deadline: Instant,
         mut turn: impl FnMut(),
     ) -> Vec<SnapshotOutcome> {
         let mut ended = self.poll();
         while !self.under_way.is_empty() && Instant::now() < deadline {
             let mut fed = false;
-            for shard in shards.clone() {
-                fed |= self.feed(shard);
+            for (shard, may_end) in shards.clone() {
+                fed |= self.feed(shard, may_end);
             }
             if !fed {
                 // Both sides wait for the disk or the network here; there is nothing to be woken by on two channels.
@@ -176,6 +186,10 @@ enum Turn {
 }
 
 impl Feed {
+    fn is_at_its_end(&self) -> bool {
+        self.cursor.is_none() && self.waiting.is_none()
+    }
+
     fn turn(&mut self, visit: impl FnOnce(usize, &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize>) -> Turn {
         if let Some(slice) = self.waiting.take() {
             match self.hand_over(slice) {

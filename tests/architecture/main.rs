@@ -43,16 +43,20 @@ const EXCUSED: &[(&str, &str, &str)] = &[(
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("policy", &["domain"]),
-    ("engine", &["domain", "policy"]),
+    ("guard", &[]),
+    ("engine", &["domain", "policy", "guard"]),
     ("codec", &["domain", "engine::Transition"]),
     ("config", &["domain", "policy", "codec"]),
     ("telemetry", &["domain", "policy", "engine", "codec", "config"]),
     ("replay", &["domain", "policy", "engine", "codec", "config", "telemetry"]),
     ("snapshot", &["domain", "policy", "engine", "codec", "config", "telemetry"]),
     // A range of the topics comes out as the lines of a dump, so that a replay reads both alike.
-    ("kafka", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "replay::line"]),
+    ("kafka", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "guard", "replay::line"]),
     ("http", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot"]),
-    ("run", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "kafka", "http", "replay"]),
+    (
+        "run",
+        &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "kafka", "http", "replay", "guard"],
+    ),
     (
         "demo",
         &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "kafka", "http", "replay", "run"],

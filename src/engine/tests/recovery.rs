@@ -96,8 +96,7 @@ fn closed_orders_come_back_as_closed() {
     assert_eq!(again.read(event("payment.refunded", month)), crate::engine::Applied::AfterClose);
 }
 
-/// A shard that lost its facts (`at_least_once`: they were read after the offsets that were committed) and reads back
-/// what it had published ahead of them.
+/// A shard that lost its facts and reads back what it had published.
 fn behind_what_it_said(s: &Story, frontier: i64) -> Story {
     let mut shard = Shard::new(0, Arc::new(policy()), Arc::new(settings()));
     shard.mute();
@@ -108,22 +107,6 @@ fn behind_what_it_said(s: &Story, frontier: i64) -> Story {
     again.shard = shard;
     again.listen();
     again
-}
-
-#[test]
-fn a_state_ahead_of_the_frontier_waits_until_the_frontier_is_past_it() {
-    let mut s = Story::new(policy());
-    s.read(event("order.placed", 0));
-    s.advance(70);
-    let mut again = behind_what_it_said(&s, 59);
-    assert_eq!(again.said(), [""; 0], "neither retracted nor opened again");
-    // The record is read once more, at its own offset.
-    again.read_late(event("order.placed", 0), 59);
-    again.advance(60);
-    again.advance(125);
-    assert_eq!(again.said(), ["120+ escalated 1"]);
-    again.read(event("payment.captured", 130));
-    assert_eq!(again.said(), ["120+ escalated 1", "130 resolved 1"]);
 }
 
 #[test]

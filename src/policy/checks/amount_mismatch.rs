@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{CheckFigures, Currency, Event, Milestone, Money, Standard, Str};
+use crate::domain::{CheckFigures, Currency, Event, Milestone, Money, Standard, Str, Timestamp};
 use crate::policy::derived::{amount_of, sets_total};
 use crate::policy::view::OrderView;
 
@@ -42,6 +42,7 @@ pub fn points<'a>(
     };
     let mut money = Ledger::default();
     let mut points = Vec::new();
+    let mut known_at = Timestamp::MIN;
     for instant in view.events().chunk_by(|a, b| a.event_time == b.event_time) {
         let mut last = None;
         for event in instant {
@@ -49,12 +50,13 @@ pub fn points<'a>(
                 || (reason == "under" && after.is_some_and(|r| r.event.position == event.position))
             {
                 last = Some(event);
+                known_at = event.record_time.max(known_at);
             }
         }
         let Some(event) = last else { continue };
         let reached = after.is_some_and(|r| r.at <= event.event_time);
         let finding = money.finding(reason, tolerance_minor, reached);
-        points.push(Point { at: event.event_time, event, finding });
+        points.push(Point { at: event.event_time, event, known_at, finding });
     }
     points
 }

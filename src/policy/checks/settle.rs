@@ -13,6 +13,8 @@ pub struct Point<'a> {
     pub at: Timestamp,
     /// The last relevant event of it.
     pub event: &'a Event,
+    /// In record time: since when all relevant events up to it can be known.
+    pub known_at: Timestamp,
     /// What disagrees from here on, if anything does.
     pub finding: Option<CheckFigures>,
 }
@@ -25,7 +27,13 @@ pub fn findings<'a>(points: &[Point<'a>], settle: Millis) -> Vec<Case<'a>> {
     for (i, point) in points.iter().enumerate() {
         let Some(figures) = &point.finding else {
             if opened && let Some(case) = found.last_mut() {
-                case.end = Some(End { kind: EndKind::Done, at: point.at, by: point.event, in_time: false });
+                case.end = Some(End {
+                    kind: EndKind::Done,
+                    at: point.at,
+                    by: point.event,
+                    known_at: point.known_at,
+                    in_time: false,
+                });
             }
             (began, opened) = (None, false);
             continue;

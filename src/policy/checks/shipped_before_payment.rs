@@ -23,7 +23,13 @@ pub fn case<'a>(view: &OrderView<'a>, settle: Millis) -> Option<Case<'a>> {
         started_at: shipped.at,
         deadline: Some(shipped.at + settle),
         clock: CaseClock::Plain,
-        end: paid.map(|paid| End { kind: EndKind::Done, at: paid.at, by: paid.event, in_time: false }),
+        end: paid.map(|paid| End {
+            kind: EndKind::Done,
+            at: paid.at,
+            by: paid.event,
+            known_at: paid.known_at,
+            in_time: false,
+        }),
         figures: Some(CheckFigures {
             name: Str::new_static("shipped_before_payment"),
             reason: Str::new_static(REASONS[0]),

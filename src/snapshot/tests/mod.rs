@@ -149,7 +149,7 @@ impl Place {
 fn take(writer: &mut SnapshotWriter, shard: i32, orders: &[RestoredOrder]) -> Result<u64, String> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        writer.feed_from(shard, |cursor, visit| slice(orders, cursor, visit));
+        writer.feed_from(shard, true, |cursor, visit| slice(orders, cursor, visit));
         if let Some(outcome) = writer.poll().pop() {
             assert_eq!(outcome.shard, shard);
             return outcome.result.map(|status| status.bytes).map_err(|e| e.to_string());
@@ -197,7 +197,7 @@ fn of_a_shard_that_left_nothing_is_told() {
     let few = orders(3);
     // One turn hands over the orders, the next their end.
     for _ in 0..2 {
-        writer.feed_from(4, |cursor, visit| slice(&few, cursor, visit));
+        writer.feed_from(4, true, |cursor, visit| slice(&few, cursor, visit));
     }
     writer.cancel(4);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -333,7 +333,7 @@ fn one_that_was_given_up_or_cut_short_leaves_the_old_one() {
 
     writer.begin(header(4, 2_000));
     let many = orders(20);
-    assert!(writer.feed_from(4, |cursor, visit| slice(&many, cursor, visit)));
+    assert!(writer.feed_from(4, true, |cursor, visit| slice(&many, cursor, visit)));
     writer.cancel(4);
     assert!(!writer.is_under_way(4));
 
@@ -400,7 +400,7 @@ fn the_last_slices_are_handed_over_at_the_end_of_a_run() {
     let shard = crate::engine::Shard::new(4, Arc::default(), Arc::new(settings()));
     writer.begin(header(4, 1_000));
     let turns = Mutex::new(0);
-    let ended = writer.finish([&shard].into_iter(), Instant::now() + Duration::from_secs(20), || {
+    let ended = writer.finish([(&shard, true)].into_iter(), Instant::now() + Duration::from_secs(20), || {
         *turns.lock().unwrap() += 1;
     });
     assert_eq!(ended.len(), 1);

@@ -1,0 +1,206 @@
+//! What is known of one order: the same answer for the same set of records, whatever their order and repeats.
+
+use std::collections::BTreeMap;
+
+use super::{Event, Money, Promise, Record};
+
+/// (event_time, stream, partition, offset): the order in which an order's events happened.
+type Position = (i64, u16, i32, i64);
+
+/// An event that stands, with its place.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) event: &'a Event,
+    pub(super) record_time: i64,
+    position: Position,
+}
+
+impl Known<'_> {
+    /// Its event time.
+    pub(super) fn at(&self) -> i64 {
+        self.event.event_time
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { at: self.at(), record_time: self.record_time }
+    }
+
+    /// Only the order's own events speak of its total, its lines and its promises (R10).
+    fn is_of_order(&self) -> bool {
+        self.event.kind.starts_with("order.")
+    }
+}
+
+/// Something that happened: when, and the greatest record time among the events that made it known (R33).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) at: i64,
+    pub(super) record_time: i64,
+}
+
+/// The events of one life of one order that stand, by position.
+pub(super) struct Facts<'a> {
+    pub(super) events: Vec<Known<'a>>,
+}
+
+impl<'a> Facts<'a> {
+    /// One event for each identity (stream, source, event_id): the first in the log. A repeat and a conflict add
+    /// nothing.
+    pub(super) fn new(records: &[&'a Record]) -> Facts<'a> {
+        let mut in_log_order = records.to_vec();
+        in_log_order.sort_by_key(|record| (record.stream, record.partition, record.offset));
+        let mut first: BTreeMap<(u16, &str, &str), Known<'a>> = BTreeMap::new();
+        for record in in_log_order {
+            let Some(event) = &record.event else { continue };
+            let position = (event.event_time, record.stream, record.partition, record.offset);
+            let known = Known { event, record_time: record.record_time, position };
+            first.entry((record.stream, &event.source, &event.event_id)).or_insert(known);
+        }
+        let mut events: Vec<Known<'a>> = first.into_values().collect();
+        events.sort_by_key(|known| known.position);
+        Facts { events }
+    }
+
+    /// The events of one kind, by position.
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Known<'a>> {
+        self.events.iter().filter(move |known| known.event.kind == kind)
+    }
+
+    /// Every time a milestone was reached, the earliest first; a derived one is reached once.
+    pub(super) fn occurrences(&self, milestone: &str) -> Vec<Moment> {
+        match milestone {
+            "order.paid_in_full" => self.paid_in_full().into_iter().collect(),
+            "order.fully_shipped" => self.all_lines("fulfillment.shipped").into_iter().collect(),
+            "order.fully_delivered" => self.all_lines("fulfillment.delivered").into_iter().collect(),
+            kind => self.of_kind(kind).map(Known::moment).collect(),
+        }
+    }
+
+    /// The first time a milestone was reached.
+    pub(super) fn milestone(&self, milestone: &str) -> Option<Moment> {
+        self.occurrences(milestone).into_iter().next()
+    }
+
+    /// Whether the newest value of an attribute among the events up to `at` equals `text`; a missing one does not.
+    pub(super) fn attribute_is(&self, key: &str, text: &str, at: i64) -> bool {
+        let told = self.up_to(at).flat_map(|known| &known.event.attributes).filter(|(name, _)| name == key);
+        told.last().is_some_and(|(_, value)| value == text)
+    }
+
+    /// What the order's events say of a promise, by position; an absent one says nothing.
+    pub(super) fn promises(&self, of: fn(&Event) -> Promise) -> Vec<(Moment, Promise)> {
+        let orders = self.events.iter().filter(|known| known.is_of_order());
+        let said = orders.map(|known| (known.moment(), of(known.event)));
+        said.filter(|(_, promise)| *promise != Promise::Absent).collect()
+    }
+
+    /// Whether an event carries a total that comes into force.
+    pub(super) fn sets_total(known: &Known) -> bool {
+        known.is_of_order() && known.event.total.is_some()
+    }
+
+    /// The total in force at an instant, by everything that happened up to and at it.
+    pub(super) fn total_at(&self, at: i64) -> Option<&'a Money> {
+        self.total_event(at).and_then(|known| known.event.total.as_ref())
+    }
+
+    /// The sum of one kind of payment up to an instant, in one currency: another is never summed with it.
+    pub(super) fn paid_at(&self, kind: &str, currency: &str, at: i64) -> i128 {
+        self.payments(kind, currency, at).map(|(_, minor)| i128::from(minor)).sum()
+    }
+
+    fn up_to(&self, at: i64) -> impl Iterator<Item = &Known<'a>> {
+        self.events.iter().filter(move |known| known.at() <= at)
+    }
+
+    /// Every instant at which something happened; sums and comparisons can change at no other.
+    fn instants(&self) -> Vec<i64> {
+        let mut instants: Vec<i64> = self.events.iter().map(Known::at).collect();
+        instants.dedup();
+        instants
+    }
+
+    fn total_event(&self, at: i64) -> Option<&Known<'a>> {
+        self.up_to(at).filter(|known| Facts::sets_total(known)).last()
+    }
+
+    fn lines_event(&self, at: i64) -> Option<&Known<'a>> {
+        self.up_to(at).filter(|known| known.is_of_order() && known.event.lines.is_some()).last()
+    }
+
+    fn payments(&self, kind: &str, currency: &str, at: i64) -> impl Iterator<Item = (&Known<'a>, i64)> {
+        let of_kind = self.up_to(at).filter(move |known| known.event.kind == kind);
+        of_kind.filter_map(move |known| {
+            let amount = known.event.amount.as_ref()?;
+            (amount.currency == currency).then_some((known, amount.minor))
+        })
+    }
+
+    /// The first instant at which captured reaches the total then in force; without a total, the first capture.
+    fn paid_in_full(&self) -> Option<Moment> {
+        const CAPTURED: &str = "payment.captured";
+        if !self.events.iter().any(Facts::sets_total) {
+            return self.milestone(CAPTURED);
+        }
+        self.instants().into_iter().find_map(|at| {
+            let told = self.total_event(at)?;
+            let total = told.event.total.as_ref()?;
+            let reached = self.paid_at(CAPTURED, &total.currency, at) >= i128::from(total.minor);
+            let counted = self.payments(CAPTURED, &total.currency, at).map(|(known, _)| known.record_time);
+            reached.then(|| Moment { at, record_time: counted.fold(told.record_time, i64::max) })
+        })
+    }
+
+    /// The first instant at which the parcels of a kind reach the lines then in force; without lines, the first parcel.
+    fn all_lines(&self, kind: &str) -> Option<Moment> {
+        let has_lines = |known: &Known| known.is_of_order() && known.event.lines.is_some();
+        if !self.events.iter().any(has_lines) {
+            return self.milestone(kind);
+        }
+        self.instants().into_iter().find_map(|at| {
+            let told = self.lines_event(at)?;
+            let ordered = quantities(told.event.lines.as_ref()?);
+            let parcels = self.parcels(kind, at);
+            let counted = parcels.iter().map(|known| known.record_time);
+            reach(&parcels, &ordered).then(|| Moment { at, record_time: counted.fold(told.record_time, i64::max) })
+        })
+    }
+
+    /// The parcels told up to an instant; the same one told again with equal lines is one.
+    fn parcels(&self, kind: &str, at: i64) -> Vec<&Known<'a>> {
+        let mut parcels: Vec<&Known<'a>> = Vec::new();
+        for known in self.up_to(at).filter(|known| known.event.kind == kind) {
+            let is_same = |earlier: &&Known| {
+                known.event.fulfillment_id.is_some()
+                    && earlier.event.fulfillment_id == known.event.fulfillment_id
+                    && earlier.event.lines.as_deref().map(quantities) == known.event.lines.as_deref().map(quantities)
+            };
+            let told_before = parcels.iter().any(is_same);
+            if !told_before {
+                parcels.push(known);
+            }
+        }
+        parcels
+    }
+}
+
+/// Quantities by sku.
+fn quantities(lines: &[(String, i64)]) -> BTreeMap<&str, i128> {
+    let mut quantities = BTreeMap::new();
+    for (sku, quantity) in lines {
+        *quantities.entry(sku.as_str()).or_insert(0) += i128::from(*quantity);
+    }
+    quantities
+}
+
+/// Whether parcels hold at least what was ordered of each sku; one without lines says "everything".
+fn reach(parcels: &[&Known], ordered: &BTreeMap<&str, i128>) -> bool {
+    if parcels.iter().any(|parcel| parcel.event.lines.is_none()) {
+        return true;
+    }
+    let of_sku = |sku: &str| -> i128 {
+        let lines = parcels.iter().filter_map(|parcel| parcel.event.lines.as_ref()).flatten();
+        lines.filter(|(name, _)| name == sku).map(|(_, quantity)| i128::from(*quantity)).sum()
+    };
+    ordered.iter().all(|(sku, quantity)| of_sku(sku) >= *quantity)
+}
