@@ -2,7 +2,11 @@
 //! gone or damaged. First the store by itself, then whole runs.
 
 mod bucket;
+mod disk;
 mod proxy;
+mod run;
 mod server;
+#[path = "../shop/mod.rs"]
+mod shop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,6 +2,7 @@
 
 mod any;
 mod format;
+mod released;
 mod restore;
 mod writer;
 

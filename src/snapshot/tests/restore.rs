@@ -24,6 +24,30 @@ fn a_damaged_a_newer_and_a_foreign_one_are_skipped_for_the_one_before() {
     assert_eq!(place.read(&found), orders(5));
 }
 
+/// Whatever byte is hit, of the magic, the version, a chunk's kind, length, payload or checksum: the one before is taken,
+/// and each time it is counted.
+#[test]
+fn a_byte_changed_anywhere_costs_no_more_than_that_snapshot() {
+    let place = Place::new();
+    place.put(&header(4, 1_000), &encode(&header(4, 1_000), &orders(3)));
+    let newer = encode(&header(4, 2_000), &orders(3));
+    let file = place.file(&place.put(&header(4, 2_000), &newer));
+    let recorder = crate::telemetry::recorder::build_recorder().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        for at in 0..newer.len() {
+            let mut damaged = newer.clone();
+            damaged[at] = !damaged[at];
+            std::fs::write(&file, &damaged).unwrap();
+            let found = place.newest(&expected(4)).unwrap();
+            assert_eq!(found.taken_at(), Timestamp::from_millis(1_000), "byte {at} of {}", newer.len());
+            assert_eq!(place.read(&found), orders(3));
+        }
+    });
+    let counted = format!("orderwatch_snapshots_skipped_total {}", newer.len());
+    let page = recorder.handle().render();
+    assert!(page.lines().any(|line| line == counted), "{counted} is not in\n{page}");
+}
+
 #[test]
 fn nothing_good_is_nothing_and_not_an_error() {
     let place = Place::new();
