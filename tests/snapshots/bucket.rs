@@ -180,7 +180,8 @@ fn assert_left_alone(place: &Place, word: &str) {
     place.write(1_000, 10).expect("a first snapshot");
     let aborted = place.proxy.aborted();
     place.proxy.set(|faults| (faults.cut_parts, faults.fail_parts) = (u32::MAX * u32::from(word.is_empty()), u32::MAX));
-    let said = place.write(2_000, MANY_BYTES).unwrap_err();
+    // Large enough that it is found before the last part.
+    let said = place.write(2_000, 2 * MANY_BYTES).unwrap_err();
     assert!(said.contains("cannot write s3://") && said.contains(word), "{said}");
     assert_eq!(place.listed(), [1_000]);
     assert_eq!(place.newest().expect("a bucket"), Some(1_000));
