@@ -6,50 +6,14 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shop::{HOUR, MINUTE, Options, PATIENCE, Shop, fates, now_ms, told, truth};
+use shop::{
+    HOUR, MINUTE, Options, PATIENCE, Shop, assert_no_false_alarm, assert_published_once, fates, now_ms, told, truth,
+    wait_for_truth,
+};
 use support::{Broker, Process, eventually};
 
 /// What SIGTERM may take.
 const LEAVES_WITHIN: Duration = Duration::from_secs(10);
-
-/// Every state was published once: no ce_id comes twice in what is committed.
-#[track_caller]
-fn assert_published_once(shop: &Shop) {
-    let history = shop.history();
-    let mut seen = BTreeSet::new();
-    for record in &history {
-        let id = record.header("ce_id").expect("a CloudEvents id");
-        assert!(seen.insert(id), "published twice: {}", record.json());
-    }
-    assert!(!seen.is_empty(), "nothing was published");
-}
-
-/// No order was ever named that kept its promise.
-#[track_caller]
-fn assert_no_false_alarm(shop: &Shop, fates: &[shop::Fate]) {
-    let expected = truth(fates);
-    for record in shop.history() {
-        let exception = record.json();
-        let key = (record.key(), exception["policy"]["id"].as_str().expect("a policy").to_owned());
-        assert!(expected.contains_key(&key), "a false alarm: {exception}");
-    }
-}
-
-#[track_caller]
-fn wait_for_truth(shop: &Shop, fates: &[shop::Fate]) {
-    let expected = truth(fates);
-    eventually(PATIENCE, "the truth to stand", || {
-        let standing = shop.standing();
-        let ended: std::collections::BTreeMap<_, _> =
-            standing.into_iter().filter(|(_, status)| status == "opened" || status == "resolved").collect();
-        if ended == expected {
-            return Ok(());
-        }
-        let missing = expected.iter().filter(|(key, status)| ended.get(*key) != Some(status)).count();
-        let extra: Vec<_> = ended.iter().filter(|(key, status)| expected.get(*key) != Some(status)).take(3).collect();
-        Err(format!("{missing} of {} missing, not expected: {extra:?}", expected.len()))
-    });
-}
 
 #[test]
 fn the_truth_comes_out_and_a_kill_in_the_middle_changes_nothing() {

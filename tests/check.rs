@@ -22,6 +22,23 @@ fn a_sound_configuration_is_described_and_ends_with_0() {
 }
 
 #[test]
+fn every_configuration_that_is_handed_out_is_sound() {
+    let examples = std::fs::read_dir("deploy/examples").expect("the examples");
+    let folders = examples.map(|entry| entry.expect("an example").path()).chain(["deploy/compose".into()]);
+    let mut checked = Vec::new();
+    for folder in folders {
+        let file = folder.join("orderwatch.yaml").display().to_string();
+        let output = orderwatch(&["check", "--config", &file]);
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr), "", "{file}");
+        checked.push(file);
+    }
+    checked.sort();
+    assert_eq!(checked.first().map(String::as_str), Some("deploy/compose/orderwatch.yaml"));
+    assert!(checked.len() > 1, "{checked:?}");
+}
+
+#[test]
 fn errors_of_both_files_go_to_standard_error_with_their_places_and_end_with_2() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("orderwatch.yaml");

@@ -1,8 +1,9 @@
 //! The thread that reads shards back, so that the loop goes on turning. The inputs between snapshot and commit are then
 //! replayed by the loop itself, through the shard's task. What is made of it is [`super::recovery`]'s.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -15,6 +16,8 @@ use crate::kafka::current::{Reader, Visit};
 use crate::kafka::offsets::Committed;
 use crate::policy::Settings;
 use crate::snapshot::{Expected, SnapshotStore};
+use crate::telemetry::emit;
+use crate::telemetry::events::SnapshotsUnreadable;
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
@@ -22,6 +25,9 @@ use super::recovery::{Log, Recovered, Recovery, ShardJob, Shelf, Shelved};
 
 /// How long a transaction's late marker is waited for: a killed writer's lasts its time-out and the broker's scan.
 const MARKER_WITHIN: Duration = Duration::from_millis(TRANSACTION_TIMEOUT_MS as u64 + 50_000);
+
+/// Snapshots that cannot be read are tried again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// What is to be read back.
 #[derive(Debug)]
@@ -77,8 +83,18 @@ impl Restorer {
         let (jobs, wanted) = channel::<Job>();
         let (done, outcomes) = channel();
         let spawned = std::thread::Builder::new().name("restore".to_owned()).spawn(move || {
-            for job in wanted {
-                if done.send(means.work(&reader, &job)).is_err() {
+            let mut again = VecDeque::new();
+            while let Some(job) = next(&wanted, &mut again) {
+                let answer = match means.work(&reader, &job) {
+                    // The topics alone may not reach back far enough, and the shards that are here must go on.
+                    (shard, _, Outcome::Failed(error)) if matches!(*error, RunError::Snapshots(_)) => {
+                        emit(SnapshotsUnreadable { shard, error: &error.to_string(), again_in: AGAIN_AFTER });
+                        again.push_back(job);
+                        continue;
+                    }
+                    answer => answer,
+                };
+                if done.send(answer).is_err() {
                     return;
                 }
             }
@@ -96,6 +112,32 @@ impl Restorer {
     /// The next shard that is done.
     pub fn next(&self) -> Option<(i32, u64, Outcome)> {
         self.outcomes.try_recv().ok()
+    }
+}
+
+/// The next job: those that were asked for, then those that failed. `None` where nobody wants any more.
+fn next(wanted: &Receiver<Job>, again: &mut VecDeque<Job>) -> Option<Job> {
+    if again.is_empty() {
+        return wanted.recv().ok();
+    }
+    match wanted.recv_timeout(AGAIN_AFTER) {
+        Ok(job) => {
+            // A shard that came back has a job of its own; its old one is waited for by nobody.
+            again.retain(|old| !job.replaces(old));
+            Some(job)
+        }
+        Err(RecvTimeoutError::Timeout) => again.pop_front(),
+        Err(RecvTimeoutError::Disconnected) => None,
+    }
+}
+
+impl Job {
+    fn replaces(&self, old: &Job) -> bool {
+        match (self, old) {
+            (Job::Shard(new), Job::Shard(old)) => new.partition == old.partition,
+            (Job::Backlogs(_), Job::Backlogs(_)) => true,
+            _ => false,
+        }
     }
 }
 

@@ -91,8 +91,12 @@ impl Snapshots {
 
     fn note(&mut self, health: &Health) {
         for outcome in self.writer.poll() {
-            if let Ok(status) = outcome.result {
-                health.update_shard(outcome.shard, |shard| shard.snapshot = Some(status));
+            match outcome.result {
+                Ok(status) => health.update_shard(outcome.shard, |shard| shard.snapshot = Some(status)),
+                // What it held is in no snapshot: the next is due in `every`, not when an idle shard's would be.
+                Err(_) => {
+                    self.taken.entry(outcome.shard).and_modify(|taken| taken.positions.clear());
+                }
             }
         }
     }

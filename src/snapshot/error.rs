@@ -70,7 +70,7 @@ impl StoreError {
 
 fn advice(kind: Option<ErrorKind>) -> &'static str {
     match kind {
-        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
             "; free some space there, or point snapshots.url to a larger place"
         }
         Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
@@ -97,6 +97,7 @@ mod tests {
     fn says_the_innermost_cause_and_what_to_do() {
         let cases = [
             (io::Error::from(ErrorKind::StorageFull), "free some space"),
+            (io::Error::from(ErrorKind::FileTooLarge), "free some space"),
             (io::Error::from(ErrorKind::PermissionDenied), "let orderwatch's user write there"),
             (io::Error::from(ErrorKind::ReadOnlyFilesystem), "let orderwatch's user write there"),
             (io::Error::from(ErrorKind::NotADirectory), "no directory is in the way"),

@@ -14,9 +14,12 @@
 //! - `format`: the file's framing: magic, version, chunks, checksums
 //! - `wire`: the Protobuf messages in the chunks, and domain types to and from them
 //! - `store`: where the files lie: a directory or a bucket; switched atomically; the last N are kept
+//! - `directory`, `bucket`: such a place by its URL
 //! - `error`: what can go wrong there, and what to do about it
 //! - `writer`, `restore`: the two directions
 
+mod bucket;
+mod directory;
 mod error;
 pub mod format;
 mod header;

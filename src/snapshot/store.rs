@@ -5,7 +5,6 @@
 //! later.
 
 use std::fmt;
-use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,18 +14,20 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path, PathPart};
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
-use url::Url;
 
 use super::error::StoreError;
+use super::{bucket, directory};
 use crate::domain::Timestamp;
 
 const SUFFIX: &str = ".snap";
 /// S3 takes no part below 5 MiB but the last.
 const PART_BYTES: usize = 8 << 20;
+/// Taken at once when a snapshot is read.
+const READ_BYTES: usize = 8 << 20;
 /// Parts of one upload under way at once.
 const PARTS_IN_FLIGHT: usize = 2;
-/// What a killed process left half written is removed after this long; nobody writes one file for longer.
-const STAGED_AGE_MAX: Duration = Duration::from_secs(3600);
+/// A place that is away is not waited for only to tidy it.
+const ABORT_WITHIN: Duration = Duration::from_secs(5);
 
 /// A directory or a bucket with snapshots in it. Cheap to clone.
 #[derive(Clone)]
@@ -57,12 +58,20 @@ impl SnapshotStore {
     /// # Errors
     /// The URL names no such place, or the directory cannot be made.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        if let Some(directory) = local_directory(url).map_err(|reason| bad_url(url, reason))? {
+        SnapshotStore::open_with(url, &[])
+    }
+
+    /// [`SnapshotStore::open`] with settings of an S3 bucket (`aws_endpoint`, …) that stand before the environment's.
+    ///
+    /// # Errors
+    /// As there, and where a setting makes no sense.
+    pub fn open_with(url: &str, settings: &[(&str, &str)]) -> Result<Self, StoreError> {
+        if let Some(directory) = directory::named_by(url).map_err(|reason| bad_url(url, reason))? {
             let io = |e: std::io::Error| StoreError::io("create", directory.display(), &e);
             std::fs::create_dir_all(&directory).map_err(io)?;
-            remove_staged(&directory, SystemTime::now());
+            directory::remove_staged(&directory, SystemTime::now());
         }
-        SnapshotStore::open_existing(url)
+        SnapshotStore::existing(url, settings)
     }
 
     /// [`SnapshotStore::open`] to read alone: a directory that is absent is an error, and nothing is made or tidied.
@@ -70,6 +79,10 @@ impl SnapshotStore {
     /// # Errors
     /// The URL names no such place.
     pub fn open_existing(url: &str) -> Result<Self, StoreError> {
+        SnapshotStore::existing(url, &[])
+    }
+
+    fn existing(url: &str, settings: &[(&str, &str)]) -> Result<Self, StoreError> {
         let bad = |reason: String| bad_url(url, reason);
         let with = |store: Arc<dyn ObjectStore>, root| SnapshotStore {
             store,
@@ -77,17 +90,13 @@ impl SnapshotStore {
             url: url.trim_end_matches('/').into(),
             sequence: Arc::default(),
         };
-        if let Some(directory) = local_directory(url).map_err(bad)? {
+        if let Some(directory) = directory::named_by(url).map_err(bad)? {
             let store = LocalFileSystem::new_with_prefix(&directory);
             let store = store.map_err(|e| StoreError::io("read", directory.display(), &e))?;
             return Ok(with(Arc::new(store.with_fsync(true)), Path::default()));
         }
-        let parsed = Url::parse(url).map_err(|e| bad(e.to_string()))?;
-        // vars() would panic on a variable that is not UTF-8.
-        let environment =
-            std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-        let (store, root) = object_store::parse_url_opts(&parsed, environment).map_err(|e| bad(e.to_string()))?;
-        Ok(with(Arc::from(store), root))
+        let (store, root) = bucket::open(url, settings).map_err(bad)?;
+        Ok(with(store, root))
     }
 
     /// What `target` names to a reader: one snapshot (a file or an object ending in `.snap`), or every one in a place.
@@ -189,16 +198,24 @@ impl SnapshotStore {
         result
     }
 
-    /// A snapshot's bytes, as they come.
+    /// A snapshot's bytes, as they come: piece by piece, for a store bounds the time and the retries of one request, and a
+    /// shard may take longer than that to be read.
     ///
     /// # Errors
     /// It is not there, or cannot be read.
     pub async fn read(&self, path: &str) -> Result<BoxStream<'static, Result<Vec<u8>, StoreError>>, StoreError> {
         let path = Path::from(path);
-        let location = self.locate(&path);
-        let got = self.store.get(&path).await.map_err(|e| StoreError::io("read", &location, &e))?;
-        let pieces = got.into_stream();
-        Ok(pieces.map(move |p| p.map(Into::into).map_err(|e| StoreError::io("read", &location, &e))).boxed())
+        let (store, location) = (Arc::clone(&self.store), self.locate(&path));
+        let size = store.head(&path).await.map_err(|e| StoreError::io("read", &location, &e))?.size;
+        let pieces = (0..size).step_by(READ_BYTES).map(move |from| from..size.min(from + READ_BYTES as u64));
+        let read = move |range| {
+            let (store, path, location) = (Arc::clone(&store), path.clone(), location.clone());
+            async move {
+                let piece = store.get_range(&path, range).await;
+                piece.map(Into::into).map_err(|e| StoreError::io("read", &location, &e))
+            }
+        };
+        Ok(futures::stream::iter(pieces).then(read).boxed())
     }
 
     /// A path in the store as a person would look for it.
@@ -249,7 +266,7 @@ impl NewFile {
     /// Gives the file up, and what a bucket holds of it.
     pub async fn abort(self) {
         // Nothing refers to the parts; a bucket's lifecycle rule takes what is left.
-        let _ = self.upload.abort().await;
+        let _ = tokio::time::timeout(ABORT_WITHIN, self.upload.abort()).await;
     }
 }
 
@@ -275,48 +292,9 @@ fn bad_url(url: &str, reason: String) -> StoreError {
     StoreError::Url { url: url.to_owned(), reason }
 }
 
-/// The directory that `url` names; `None` for a bucket.
-fn local_directory(url: &str) -> Result<Option<PathBuf>, String> {
-    if url.is_empty() {
-        return Err("it is empty; write a directory or `s3://bucket/prefix`".to_owned());
-    }
-    match url.split_once(':') {
-        Some(("file", _)) => {
-            let parsed = Url::parse(url).map_err(|e| e.to_string())?;
-            let path =
-                parsed.to_file_path().map_err(|()| "write `file:///directory`, with three slashes".to_owned())?;
-            Ok(Some(path))
-        }
-        Some((_, rest)) if rest.starts_with('/') => Ok(None),
-        _ => Ok(Some(PathBuf::from(url))),
-    }
-}
-
-/// Removes what a killed process left half written (`….snap#1`). What cannot be removed is left: it harms nobody.
-fn remove_staged(directory: &FilePath, now: SystemTime) {
-    let children = |dir: &FilePath| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    for file in children(directory).flat_map(|group| children(&group)).flat_map(|shard| children(&shard)) {
-        let staged = file.file_name().is_some_and(|name| name.to_string_lossy().contains(".snap#"));
-        let modified = file.metadata().and_then(|m| m.modified()).unwrap_or(now);
-        if staged && now.duration_since(modified).unwrap_or_default() >= STAGED_AGE_MAX {
-            let _ = std::fs::remove_file(file);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tells_directories_from_buckets() {
-        assert_eq!(local_directory("file:///var/lib/x").unwrap(), Some("/var/lib/x".into()));
-        assert_eq!(local_directory("snapshots").unwrap(), Some("snapshots".into()));
-        assert_eq!(local_directory("./a:b").unwrap(), Some("./a:b".into()));
-        assert_eq!(local_directory("s3://bucket/prefix").unwrap(), None);
-        assert!(local_directory("file://host/x").unwrap_err().contains("three slashes"));
-        assert!(local_directory("").is_err());
-    }
 
     #[test]
     fn a_scheme_nobody_knows_is_refused_with_the_url() {
@@ -335,21 +313,5 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = SnapshotStore::open(file.path().join("snapshots").to_str().unwrap()).unwrap_err().to_string();
         assert!(error.contains("cannot create") && error.contains("no directory is in the way"), "{error}");
-    }
-
-    #[test]
-    fn old_leavings_are_removed_and_young_ones_are_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let shard = dir.path().join("g/00000");
-        std::fs::create_dir_all(&shard).unwrap();
-        let staged = shard.join("000000000000001-000000.snap#1");
-        let whole = shard.join("000000000000001-000000.snap");
-        for file in [&staged, &whole] {
-            std::fs::write(file, b"x").unwrap();
-        }
-        remove_staged(dir.path(), SystemTime::now());
-        assert!(staged.exists());
-        remove_staged(dir.path(), SystemTime::now() + STAGED_AGE_MAX + Duration::from_secs(1));
-        assert!(!staged.exists() && whole.exists());
     }
 }

@@ -9,8 +9,7 @@ use tokio::runtime::Handle;
 use super::error::StoreError;
 use super::format::{Encoder, FormatError};
 use super::header::{SnapshotHeader, SnapshotTotals};
-use super::store::SnapshotStore;
-use crate::domain::Str;
+use super::store::{NewFile, SnapshotStore};
 use crate::engine::Shard;
 use crate::engine::{RestoredOrder, StoredOrder};
 use crate::telemetry::events::{SnapshotFailed, SnapshotPruneFailed, SnapshotWritten};
@@ -266,34 +265,50 @@ fn write_file(
     slices: &Receiver<Slice>,
     runtime: &Handle,
 ) -> Result<Option<Written>, StoreError> {
-    let group_id: &Str = &header.group_id;
-    let bad = |source: FormatError| StoreError::Format {
-        location: format!("the snapshot of shard {}", header.shard),
-        source,
-    };
     let mut out = Vec::new();
-    let mut encoder = Encoder::new(header, &mut out).map_err(bad)?;
-    let mut file = runtime.block_on(store.create(group_id, header.shard, header.taken_at))?;
+    let encoder = Encoder::new(header, &mut out).map_err(|e| unpackable(header, e))?;
+    let mut file = runtime.block_on(store.create(&header.group_id, header.shard, header.taken_at))?;
+    match fill(&mut file, header, (encoder, out), slices, runtime) {
+        Ok(Some(totals)) => {
+            let (name, bytes) = runtime.block_on(file.finish())?;
+            Ok(Some((name, bytes, totals)))
+        }
+        given_up => {
+            // A bucket keeps, and charges for, the parts of an upload that is neither completed nor aborted.
+            runtime.block_on(file.abort());
+            given_up.map(|_| None)
+        }
+    }
+}
+
+/// Everything up to the file's last byte. `None` where the loop gave the snapshot up.
+fn fill(
+    file: &mut NewFile,
+    header: &SnapshotHeader,
+    (mut encoder, mut out): (Encoder, Vec<u8>),
+    slices: &Receiver<Slice>,
+    runtime: &Handle,
+) -> Result<Option<SnapshotTotals>, StoreError> {
     loop {
         match slices.recv() {
             Ok(Slice::Orders(orders)) => {
                 for order in orders {
-                    encoder.push(order, &mut out).map_err(bad)?;
+                    encoder.push(order, &mut out).map_err(|e| unpackable(header, e))?;
                 }
             }
             Ok(Slice::End) => break,
-            Err(_) => {
-                runtime.block_on(file.abort());
-                return Ok(None);
-            }
+            Err(_) => return Ok(None),
         }
         if !out.is_empty() {
             runtime.block_on(file.write(&out))?;
             out.clear();
         }
     }
-    let totals = encoder.finish(&mut out).map_err(bad)?;
+    let totals = encoder.finish(&mut out).map_err(|e| unpackable(header, e))?;
     runtime.block_on(file.write(&out))?;
-    let (name, bytes) = runtime.block_on(file.finish())?;
-    Ok(Some((name, bytes, totals)))
+    Ok(Some(totals))
+}
+
+fn unpackable(header: &SnapshotHeader, source: FormatError) -> StoreError {
+    StoreError::Format { location: format!("the snapshot of shard {}", header.shard), source }
 }

@@ -103,7 +103,7 @@ metrics_table! {
     SNAPSHOT_BYTES = "orderwatch_snapshot_bytes", Gauge, Bytes, [],
         "Size of the newest snapshots, summed over the shards held here.";
     SNAPSHOT_FAILURES = "orderwatch_snapshot_failures_total", Counter, Count, [],
-        "Snapshots that could not be taken or written.";
+        "Snapshots that could not be taken, written or, for a restore, read.";
     RESTORE_SECONDS = "orderwatch_restore_seconds", Gauge, Seconds, [],
         "How long the last restore of a shard took; the longest over the shards held here.";
     REBALANCES = "orderwatch_rebalances_total", Counter, Count, [],

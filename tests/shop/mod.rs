@@ -1,10 +1,10 @@
 //! A small shop for the tests: orders whose fate is known, and the configuration of an orderwatch that watches them.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Broker, Message, Process, Record, Workdir, unique};
+use crate::support::{Broker, Message, Process, Record, Workdir, eventually, unique};
 
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
@@ -248,4 +248,43 @@ pub fn told(fates: &[Fate]) -> Vec<(String, &'static str, i64)> {
         fates.iter().flat_map(|fate| fate.events.iter().map(|(kind, at)| (fate.id.clone(), *kind, *at))).collect();
     all.sort_by(|a, b| (a.2, &a.0, a.1).cmp(&(b.2, &b.0, b.1)));
     all
+}
+
+/// Every state was published once: no ce_id comes twice in what is committed.
+#[track_caller]
+pub fn assert_published_once(shop: &Shop) {
+    let history = shop.history();
+    let mut seen = BTreeSet::new();
+    for record in &history {
+        let id = record.header("ce_id").expect("a CloudEvents id");
+        assert!(seen.insert(id), "published twice: {}", record.json());
+    }
+    assert!(!seen.is_empty(), "nothing was published");
+}
+
+/// No order was ever named that kept its promise.
+#[track_caller]
+pub fn assert_no_false_alarm(shop: &Shop, fates: &[Fate]) {
+    let expected = truth(fates);
+    for record in shop.history() {
+        let exception = record.json();
+        let key = (record.key(), exception["policy"]["id"].as_str().expect("a policy").to_owned());
+        assert!(expected.contains_key(&key), "a false alarm: {exception}");
+    }
+}
+
+#[track_caller]
+pub fn wait_for_truth(shop: &Shop, fates: &[Fate]) {
+    let expected = truth(fates);
+    eventually(PATIENCE, "the truth to stand", || {
+        let standing = shop.standing();
+        let ended: BTreeMap<_, _> =
+            standing.into_iter().filter(|(_, status)| status == "opened" || status == "resolved").collect();
+        if ended == expected {
+            return Ok(());
+        }
+        let missing = expected.iter().filter(|(key, status)| ended.get(*key) != Some(status)).count();
+        let extra: Vec<_> = ended.iter().filter(|(key, status)| expected.get(*key) != Some(status)).take(3).collect();
+        Err(format!("{missing} of {} missing, not expected: {extra:?}", expected.len()))
+    });
 }

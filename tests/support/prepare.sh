@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gets what `make test` needs beside Rust, or says in one line what is missing.
 #   cc, make, perl           librdkafka and its TLS are built from source
-#   java, mvn                the tests start a real Kafka broker; Maven fetches its jars
+#   java, mvn                the tests start a real Kafka broker and a real S3 server; Maven fetches their jars
 #   prometheus, promtool     the tests load the rules and run the dashboard's queries
 # As root on a system with apt-get it installs what is missing; otherwise it changes nothing.
 set -eu

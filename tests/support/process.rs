@@ -88,10 +88,21 @@ impl Process {
     }
 
     pub fn spawn_with(workdir: &Workdir, args: &[&str], environment: &[(&str, &str)]) -> Process {
+        Process::launch(workdir, Command::new(BINARY), args, environment)
+    }
+
+    /// A process that survives a limit on the size of its files (`RLIMIT_FSIZE`, by default a deadly signal): what is
+    /// written beyond the limit fails as it does on a full disk, for root too.
+    pub fn spawn_limitable(workdir: &Workdir, args: &[&str]) -> Process {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, BINARY]);
+        Process::launch(workdir, command, args, &[])
+    }
+
+    fn launch(workdir: &Workdir, mut command: Command, args: &[&str], environment: &[(&str, &str)]) -> Process {
         let number = super::serial();
         let stdout = workdir.path().join(format!("stdout-{number}"));
         let stderr = workdir.path().join(format!("stderr-{number}"));
-        let mut command = Command::new(BINARY);
         command.args(args).current_dir(workdir.path()).envs(environment.iter().copied());
         let name = format!("orderwatch {}", args.join(" "));
         let daemon = Daemon::spawn(&name, command, &stdout, &stderr, None);
@@ -180,6 +191,24 @@ impl Process {
 
     pub fn thaw(&self) {
         self.daemon.signal(Signal::CONT);
+    }
+
+    /// Waits until so many snapshots are written in all.
+    #[track_caller]
+    pub fn wait_snapshots(&self, count: f64, timeout: Duration) {
+        self.wait_metric("orderwatch_snapshots_total", &[], timeout, |n| n >= count);
+    }
+
+    /// How many snapshots it has written.
+    pub fn snapshots(&self) -> f64 {
+        self.try_metric("orderwatch_snapshots_total", &[]).unwrap_or(0.0)
+    }
+
+    /// Limits the size of what it writes from now on, or lifts the limit. For [`Process::spawn_limitable`].
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a process number"));
+        let limit = rustix::process::Rlimit { current: bytes, maximum: None };
+        rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).expect("a limit on a child of ours");
     }
 
     pub fn pid(&self) -> u32 {

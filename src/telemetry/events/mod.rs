@@ -20,4 +20,5 @@ pub use output::{BatchCommitted, CycleEnded, ExceptionPublished, TransactionAbor
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{
     SnapshotFailed, SnapshotLoaded, SnapshotPruneFailed, SnapshotSkipped, SnapshotStreamDropped, SnapshotWritten,
+    SnapshotsUnreadable,
 };

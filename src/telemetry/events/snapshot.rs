@@ -84,6 +84,30 @@ impl InternalEvent for SnapshotSkipped<'_> {
     }
 }
 
+/// A shard's snapshots are there and cannot be read now: its restore waits for them, and the other shards go on.
+#[derive(Debug)]
+pub struct SnapshotsUnreadable<'a> {
+    /// The shard.
+    pub shard: i32,
+    /// Why, and what to do.
+    pub error: &'a str,
+    /// When it is tried again.
+    pub again_in: Duration,
+}
+
+impl InternalEvent for SnapshotsUnreadable<'_> {
+    fn emit(self) {
+        counter!(names::SNAPSHOT_FAILURES).increment(1);
+        let SnapshotsUnreadable { shard, error, again_in } = self;
+        error!(
+            shard,
+            error,
+            again_in_s = again_in.as_secs(),
+            "the shard's snapshots cannot be read; its restore waits"
+        );
+    }
+}
+
 /// A snapshot holds events of a stream that is not declared any more: they are left out.
 #[derive(Debug)]
 pub struct SnapshotStreamDropped<'a> {

@@ -1,0 +1,147 @@
+//! The format as it was released: a file of it lies in the repository, and is read for as long as version 1 is.
+//! `ORDERWATCH_REGENERATE=1 cargo test --lib released` writes it anew, which only a version that nobody has yet may.
+
+use std::sync::OnceLock;
+
+use super::*;
+use crate::domain::{AttributeValue, Line, Milestone, Promise};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/v1.snap");
+
+/// As the release wrote it; nothing of it may follow the program's version.
+fn released_header() -> SnapshotHeader {
+    let input = |topic: &str, next_offset, effective_max: Option<i64>| SnapshotInput {
+        topic: topic.into(),
+        next_offset,
+        effective_max: effective_max.map(Timestamp::from_millis),
+    };
+    SnapshotHeader {
+        shard: 4,
+        cluster_id: "cluster-1".into(),
+        group_id: "orderwatch".into(),
+        inputs: vec![
+            input("orders", 1_234, Some(1_763_719_200_500)),
+            input("payments", i64::from(u32::MAX) + 7, Some(-1)),
+            input("fulfillments", 0, None),
+        ],
+        frontier: Some(Timestamp::from_millis(1_763_719_200_000)),
+        policies: PolicyDocument {
+            text: "revision: 7\nslas: []\n".into(),
+            version: "0123456789ab".into(),
+            revision: Some(7),
+        },
+        taken_at: Timestamp::from_millis(1_763_719_201_000),
+        written_by: "0.1.0".into(),
+    }
+}
+
+fn full_details() -> Details {
+    let money = |amount_minor, code: &str| Some(Money { amount_minor, currency: Currency::parse(code).unwrap() });
+    Details {
+        total: money(12_345, "EUR"),
+        lines: Some(vec![Line { sku: "A-1".into(), quantity: 2 }, Line { sku: "Ä-2".into(), quantity: 0 }]),
+        promised_ship_by: Promise::At(Timestamp::from_millis(1_763_805_600_000)),
+        promised_deliver_by: Promise::Withdrawn,
+        attributes: vec![
+            ("channel".into(), AttributeValue::Text("web".into())),
+            ("gift".into(), AttributeValue::Bool(true)),
+            ("weight".into(), AttributeValue::Decimal(0.1)),
+            ("boxes".into(), AttributeValue::Integer(i64::MIN)),
+            ("note".into(), AttributeValue::Null),
+        ],
+        payment_id: Some("p-1".into()),
+        capture_id: Some("c-1".into()),
+        amount: money(i64::MAX, "JPY"),
+        fee: money(-30, "EUR"),
+        fulfillment_id: Some("f-1".into()),
+        reason: Some(Str::default()),
+    }
+}
+
+/// Every kind of content there is.
+fn released_orders() -> Vec<RestoredOrder> {
+    let with = |number, change: fn(&mut Event)| {
+        let mut event = event("o-1", number);
+        change(&mut event);
+        event
+    };
+    let one = vec![
+        with(1, |e| e.details = Some(Box::new(full_details()))),
+        with(2, |e| e.details = Some(Box::default())),
+        with(3, |e| (e.event_time_inferred, e.milestone) = (true, Milestone::parse("picking.started"))),
+        with(5, |e| (e.event_time, e.position.offset) = (Timestamp::from_millis(-1), i64::MAX)),
+    ];
+    let every_type = Standard::ALL.iter().copied().zip(100..);
+    let types = every_type.map(|(milestone, n)| Event { milestone: milestone.into(), ..event("o-2", n) }).collect();
+    // More than one message holds.
+    let many = (0..1_500).map(|n| event("ö-3", n)).collect();
+    vec![
+        RestoredOrder::Open(one),
+        RestoredOrder::Tombstone { order_id: "o-closed".into(), closed_at: Timestamp::from_millis(1_763_719_199_999) },
+        RestoredOrder::Open(types),
+        RestoredOrder::Open(many),
+    ]
+}
+
+/// The file's bytes.
+fn released() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        if std::env::var_os("ORDERWATCH_REGENERATE").is_some() {
+            std::fs::write(FILE, encode(&released_header(), &released_orders())).unwrap();
+        }
+        std::fs::read(FILE).unwrap()
+    })
+}
+
+#[test]
+fn the_released_format_is_read() {
+    assert_eq!(released().get(..10), Some(b"\x89OWSNAP\n\x01\x00".as_slice()));
+    assert_eq!(contents(released()), (released_header(), released_orders()));
+}
+
+/// A reader of the release reads what is written today: the same messages, whatever a newer zstd makes of them.
+#[test]
+fn what_is_written_today_is_what_was_released() {
+    let messages = |bytes: &[u8]| {
+        let mut messages = Vec::new();
+        for chunk in decode(bytes).unwrap() {
+            match chunk {
+                Chunk::Body { offset, packed } => unpack(&packed, offset, |message| {
+                    messages.push(prost::Message::encode_to_vec(&message));
+                    Ok(())
+                })
+                .unwrap(),
+                Chunk::Header(header) => assert_eq!(*header, released_header()),
+                Chunk::Trailer(totals) => assert_eq!((totals.orders, totals.tombstones), (3, 1)),
+            }
+        }
+        messages
+    };
+    let today = encode(&released_header(), &released_orders());
+    let released = messages(released());
+    assert!(released.len() > released_orders().len(), "one order takes more than one message");
+    assert!(messages(&today) == released);
+}
+
+#[test]
+fn a_version_nobody_knows_yet_is_refused_with_what_to_do() {
+    let mut unknown = released().to_vec();
+    for version in [0, 2, 3, u16::MAX] {
+        unknown[8..10].copy_from_slice(&version.to_le_bytes());
+        let error = decode(&unknown).unwrap_err();
+        assert_eq!(error, FormatError::Version { found: version });
+        let said = error.to_string();
+        assert!(said.contains(&format!("format version is {version} and this orderwatch reads 1")), "{said}");
+        assert!(said.contains("start the orderwatch that wrote it, or a newer one"), "{said}");
+    }
+}
+
+/// What a restore makes of a file.
+fn contents(bytes: &[u8]) -> (SnapshotHeader, Vec<RestoredOrder>) {
+    let place = Place::new();
+    place.put(&released_header(), bytes);
+    let found = place.newest(&expected(4)).unwrap();
+    let orders = place.read(&found);
+    (found.header, orders)
+}
