@@ -1,4 +1,4 @@
-//! A process's own way to the broker: a TCP proxy whose wire can be cut.
+//! A process's own way to the broker: a TCP proxy whose wire can be cut, at any time or at the very step of a commit.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -30,6 +30,31 @@ impl Wire {
     }
 }
 
+/// Steps of a commit, by the key of Kafka's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Produce = 0,
+    OffsetCommit = 8,
+    AddOffsetsToTransaction = 25,
+    EndTransaction = 26,
+    CommitOffsetsInTransaction = 28,
+}
+
+impl Step {
+    /// Where a request begins with what was read; small ones come whole, which is enough for a trap.
+    fn begins(self, read: &[u8]) -> bool {
+        read.get(4..6) == Some(&(self as u16).to_be_bytes())
+    }
+}
+
+/// Does something when a step is taken.
+pub struct Trap {
+    pub step: Step,
+    /// Whether the request reaches the broker first.
+    pub after: bool,
+    pub spring: Box<dyn FnOnce() + Send>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     ToBroker,
@@ -37,6 +62,7 @@ enum Way {
 }
 
 /// Lives as long as this process: its threads have nobody to tell them to end.
+#[derive(Clone)]
 pub struct Door {
     pub listener: Listener,
     shared: Arc<Shared>,
@@ -50,6 +76,7 @@ struct Shared {
 
 struct State {
     wire: Wire,
+    trap: Option<Trap>,
     links: BTreeMap<u64, [TcpStream; 2]>,
     opened: u64,
 }
@@ -58,7 +85,7 @@ impl Door {
     pub fn open() -> Door {
         let listener = Listener { port: free_port(), advertised: free_port() };
         let front = TcpListener::bind(("127.0.0.1", listener.advertised)).expect("a port for the proxy");
-        let state = State { wire: Wire::Whole, links: BTreeMap::new(), opened: 0 };
+        let state = State { wire: Wire::Whole, trap: None, links: BTreeMap::new(), opened: 0 };
         let shared = Arc::new(Shared { broker: listener.port, state: Mutex::new(state), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || front.incoming().flatten().for_each(|client| accepting.accept(client)));
@@ -72,6 +99,15 @@ impl Door {
 
     pub fn wire(&self) -> Wire {
         self.shared.state().wire
+    }
+
+    /// In the place of one that was not sprung.
+    pub fn set_trap(&self, trap: Option<Trap>) {
+        self.shared.state().trap = trap;
+    }
+
+    pub fn has_trap(&self) -> bool {
+        self.shared.state().trap.is_some()
     }
 
     pub fn set(&self, wire: Wire) {
@@ -130,14 +166,30 @@ impl Shared {
         let mut buffer = vec![0; 64 << 10];
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
+            let trap = self.trap(way, &buffer[..read]);
+            let after = trap.and_then(|trap| {
+                if trap.after {
+                    Some(trap)
+                } else {
+                    (trap.spring)();
+                    None
+                }
+            });
             self.wait_until_it_passes(way, number);
             if read == 0 || to.write_all(&buffer[..read]).is_err() {
                 break;
+            }
+            if let Some(trap) = after {
+                (trap.spring)();
             }
         }
         if let Some(link) = self.state().links.remove(&number) {
             link.iter().for_each(|socket| drop(socket.shutdown(Shutdown::Both)));
         }
+    }
+
+    fn trap(&self, way: Way, read: &[u8]) -> Option<Trap> {
+        self.state().trap.take_if(|trap| way == Way::ToBroker && trap.step.begins(read))
     }
 
     fn wait_until_it_passes(&self, way: Way, number: u64) {

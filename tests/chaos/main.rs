@@ -2,8 +2,9 @@
 //!
 //! - [`fate`], [`book`], [`load`]: orders whose fate the seed decides, told as time goes on.
 //! - [`truth`]: what must come of them, computed from their events alone.
-//! - [`seat`], [`door`], [`faults`]: the processes, their ways to the broker, and what is broken of them.
-//! - [`said`], [`check`], [`report`]: what was published, what of it is lost, doubled or false, and the ledger.
+//! - [`seat`], [`door`]: the processes and their ways to the broker; [`faults`], [`storm`]: what is broken of them.
+//! - [`said`], [`check`], [`report`]: what was published, what of it is lost, doubled or false, and the ledger;
+//!   [`proof`]: that the check would find it.
 
 mod book;
 mod check;
@@ -11,13 +12,16 @@ mod door;
 mod fate;
 mod faults;
 mod load;
+mod proof;
 mod random;
 mod report;
 mod said;
 mod seat;
 mod settings;
+mod storm;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 mod truth;
 
 use std::path::{Path, PathBuf};
@@ -26,12 +30,12 @@ use std::time::{Duration, Instant};
 
 use check::{Verdict, check};
 use clap::Parser;
-use faults::Storm;
 use load::Load;
 use report::Settled;
 use said::Output;
 use seat::Seat;
 use settings::{Args, PARTITIONS, PROCESSES, Topics, now_ms};
+use storm::Storm;
 use support::Broker;
 
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -44,7 +48,7 @@ fn main() -> ExitCode {
     let doors: Vec<_> = seats.iter().map(|seat| seat.door.listener).collect();
     let broker: &'static Broker = Box::leak(Box::new(Broker::start_behind(&doors)));
     broker.create_topics(&Topics::INPUTS, PARTITIONS, &[]);
-    let mut storm = Storm::new(broker, seats, &run, args.seed, args.policy_edits);
+    let mut storm = Storm::new(broker, seats, &run, &args);
     storm.say(&format!("{args:?}, logs in {}", run.display()));
     for seat in &mut storm.seats {
         seat.start();
@@ -90,16 +94,19 @@ fn through(args: &Args, storm: &mut Storm, broker: &'static Broker, run: &Path) 
     let mut notes = leave(storm);
     let output = Output::read(broker);
     let verdict = check(&orders, &output, args.delivery, now_ms());
-    let panics = panics(storm);
-    notes.extend(panics.iter().cloned());
-    println!("{}", report::ledger(args, storm, &book, &verdict, &settled, &notes));
     let logs: Vec<_> = storm.seats.iter().map(|seat| (seat.name.clone(), seat.logs())).collect();
+    let mut bad = traces::panics(&all(&logs));
+    if verdict.is_clean() {
+        bad.extend(proof::unnoticed(&orders, &output, args.delivery));
+    }
+    notes.extend(bad.iter().cloned());
+    println!("{}", report::ledger(args, storm, &book, &verdict, &settled, &notes, &traces::effects(&all(&logs))));
     let wrongs = report::wrongs(&verdict, &orders, &output, &logs);
     if !wrongs.is_empty() {
         println!("{wrongs}");
         std::fs::write(run.join("wrong.txt"), &wrongs).expect("the run's folder can be written");
     }
-    verdict.is_clean() && settled.iter().all(Option::is_some) && panics.is_empty()
+    verdict.is_clean() && settled.iter().all(Option::is_some) && bad.is_empty()
 }
 
 /// Everything that is due now must be there within the bound; what is false or doubled is wrong at once.
@@ -134,10 +141,6 @@ fn leave(storm: &mut Storm) -> Vec<String> {
     odd
 }
 
-/// A process may give up and be started again; it may never panic.
-fn panics(storm: &Storm) -> Vec<String> {
-    let logs = storm.seats.iter().flat_map(Seat::logs);
-    let texts = logs.map(|log| (log.clone(), std::fs::read_to_string(log).unwrap_or_default()));
-    let panicked = texts.filter(|(_, text)| text.contains("panicked at"));
-    panicked.map(|(log, _)| format!("a process panicked: {}", log.display())).collect()
+fn all(logs: &[(String, Vec<PathBuf>)]) -> Vec<PathBuf> {
+    logs.iter().flat_map(|(_, logs)| logs.clone()).collect()
 }

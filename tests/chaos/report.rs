@@ -9,9 +9,9 @@ use orderwatch::domain::Timestamp;
 
 use super::book::{Book, Order};
 use super::check::{Verdict, Wrong};
-use super::faults::Storm;
 use super::said::{Output, Said};
 use super::settings::{Args, PARTITIONS, PROCESSES};
+use super::storm::Storm;
 
 /// So many wrong orders are told in full.
 const TOLD_IN_FULL: usize = 12;
@@ -26,6 +26,7 @@ pub fn ledger(
     verdict: &Verdict,
     settled: &Settled,
     notes: &[String],
+    effects: &str,
 ) -> String {
     let mut text = String::from("\nLEDGER\n");
     let mut line = |name: &str, value: String| {
@@ -44,6 +45,7 @@ pub fn ledger(
     let faults: u32 = storm.done.values().sum();
     line("faults", format!("{faults}"));
     storm.done.iter().for_each(|(fault, count)| line("", format!("{count:4}  {}", fault.as_str())));
+    line("effects", effects.to_owned());
     let exits: u32 = storm.exits.values().sum();
     line("exits", format!("{exits} by themselves, each restarted at once"));
     storm.exits.iter().for_each(|(why, count)| line("", format!("{count:4}  {why}")));

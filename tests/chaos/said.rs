@@ -41,6 +41,7 @@ pub struct Policy {
 const WHEN: [&str; 6] = ["sequence", "frontier", "detected_at", "actual_elapsed_ms", "business_elapsed_ms", "evidence"];
 
 /// All that was published up to now.
+#[derive(Clone)]
 pub struct Output {
     pub history: Vec<Said>,
     pub current: Vec<Said>,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
@@ -28,6 +28,8 @@ pub struct Seat {
     pub daemon: Option<Daemon>,
     pub frozen: bool,
     pub full: bool,
+    /// It was told to end, or will be killed by a trap: by when it must have, and how long it then stays away.
+    pub ending: Option<(Instant, Duration)>,
     port: u16,
     starts: u32,
     edits: u32,
@@ -42,7 +44,18 @@ impl Seat {
         // One place for all: whoever takes a shard over finds its snapshots.
         let text = settings::service(delivery, &door.address(), &listen, &run.join("snapshots"));
         std::fs::write(folder.join("orderwatch.yaml"), text).expect("its configuration");
-        let seat = Seat { name, door, folder, daemon: None, frozen: false, full: false, port, starts: 0, edits: 0 };
+        let seat = Seat {
+            name,
+            door,
+            folder,
+            daemon: None,
+            frozen: false,
+            full: false,
+            ending: None,
+            port,
+            starts: 0,
+            edits: 0,
+        };
         seat.write_policies();
         seat
     }
@@ -91,6 +104,17 @@ impl Seat {
         self.ended();
     }
 
+    /// It runs, and nobody has told it to end.
+    pub fn is_well(&self) -> bool {
+        self.daemon.is_some() && !self.frozen && self.ending.is_none()
+    }
+
+    /// SIGTERM; it is started again so long after its end.
+    pub fn part(&mut self, away: Duration) {
+        self.signal(Signal::TERM);
+        self.ending = Some((Instant::now() + LEAVES_WITHIN, away));
+    }
+
     /// SIGTERM; how it ended, or that it did not.
     pub fn leave(&mut self) -> Option<ExitStatus> {
         let mut daemon = self.daemon.take()?;
@@ -100,16 +124,18 @@ impl Seat {
         left.ok()
     }
 
-    /// How it ended by itself, where it has.
+    /// How it ended, where it has; whether it was told to stays noted.
     pub fn exited(&mut self) -> Option<ExitStatus> {
-        let status = self.daemon.as_mut()?.exited()?;
+        let (status, ending) = (self.daemon.as_mut()?.exited()?, self.ending);
         self.daemon = None;
         self.ended();
+        self.ending = ending;
         Some(status)
     }
 
     fn ended(&mut self) {
-        (self.frozen, self.full) = (false, false);
+        (self.frozen, self.full, self.ending) = (false, false, None);
+        self.door.set_trap(None);
     }
 
     pub fn freeze(&mut self) {
@@ -120,6 +146,10 @@ impl Seat {
     pub fn thaw(&mut self) {
         self.signal(Signal::CONT);
         self.frozen = false;
+    }
+
+    pub fn pid(&self) -> Option<Pid> {
+        self.daemon.as_ref().and_then(|daemon| i32::try_from(daemon.pid()).ok()).and_then(Pid::from_raw)
     }
 
     fn signal(&self, signal: Signal) {
@@ -140,11 +170,10 @@ impl Seat {
     }
 
     fn limit_files(&self, bytes: Option<u64>) {
-        let Some(daemon) = &self.daemon else { return };
-        let pid = i32::try_from(daemon.pid()).ok().and_then(Pid::from_raw);
+        let Some(pid) = self.pid() else { return };
         let hard = rustix::process::getrlimit(Resource::Fsize).maximum;
         let limit = Rlimit { current: bytes.or(hard), maximum: hard };
         // It may have ended a moment ago.
-        let _ = prlimit(pid, Resource::Fsize, limit);
+        let _ = prlimit(Some(pid), Resource::Fsize, limit);
     }
 }
