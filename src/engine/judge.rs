@@ -146,7 +146,8 @@ impl Judge<'_> {
             follows: None,
         };
         let level = told.last.escalation_level;
-        let step = Step { status, warn_percent: None, level, frontier: self.moved.from, due: None };
+        let frontier = self.moved.from.max(told.last.frontier);
+        let step = Step { status, warn_percent: None, level, frontier, due: None };
         self.publish(subject, view, Some(&case), &step, published);
         if let Some(told) = published.iter_mut().find(|p| p.key == subject.key) {
             told.frozen = Frozen::Past;
@@ -162,7 +163,9 @@ impl Judge<'_> {
         published: &mut Vec<Published>,
     ) {
         let told = published.iter().find(|p| p.key == subject.key).map(|p| &p.last);
-        for step in subject.ladder.steps(case, told, self.moved) {
+        // What follows a state is stated no earlier than it, which may have been ahead of the frontier (`at_least_once`).
+        let from = told.map_or(self.moved.from, |told| self.moved.from.max(told.frontier));
+        for step in subject.ladder.steps(case, told, Move { from, ..self.moved }) {
             self.publish(subject, view, case, &step, published);
         }
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::story::*;
+use crate::domain::Status;
 use crate::engine::{RestoredOrder, Shard, StoredOrder};
 
 fn policy() -> crate::policy::Policies {
@@ -124,6 +125,22 @@ fn a_state_ahead_of_the_frontier_waits_until_the_frontier_is_past_it() {
     assert_eq!(again.said(), ["120+ escalated 1"]);
     again.read(event("payment.captured", 130));
     assert_eq!(again.said(), ["120+ escalated 1", "130 resolved 1"]);
+}
+
+#[test]
+fn what_follows_a_state_ahead_of_the_frontier_is_not_stated_before_it() {
+    let mut s = Story::new(policy());
+    s.read(event("order.placed", 0));
+    s.advance(70);
+    let told = s.published.last().unwrap().frontier;
+    let mut again = behind_what_it_said(&s, 40);
+    again.read_late(event("order.placed", 0), 40);
+    again.read_late(event("payment.captured", 30), 40);
+    // From before that state to past it in one move.
+    again.advance(90);
+    let after = again.published.last().expect("the breach was none");
+    assert_eq!(after.status, Status::Retracted);
+    assert!(after.frontier >= told, "a subscriber ignores what is older than what it has: {}", after.frontier);
 }
 
 #[test]
