@@ -17,6 +17,8 @@ pub enum Fault {
     Reset,
     BrokerStop,
     BrokerKill,
+    /// Not drawn: what the broker itself needs now and then.
+    BrokerRevived,
     DiskFull,
     DamagedSnapshot,
     PolicyEdit,
@@ -37,6 +39,7 @@ impl Fault {
             Fault::Reset => "connections reset and refused",
             Fault::BrokerStop => "broker stopped and restarted",
             Fault::BrokerKill => "broker killed and restarted",
+            Fault::BrokerRevived => "broker restarted, its own task that ends transactions having died",
             Fault::DiskFull => "disk full",
             Fault::DamagedSnapshot => "newest snapshot of a shard damaged",
             Fault::PolicyEdit => "kill -9, policy text edited, restart",

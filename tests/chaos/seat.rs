@@ -98,6 +98,11 @@ impl Seat {
         })
     }
 
+    /// What it says of itself, or why it does not.
+    pub fn readiness(&self) -> String {
+        get(&format!("http://127.0.0.1:{}/readyz", self.port)).map_or_else(|e| e, |answer| answer.body)
+    }
+
     /// SIGKILL, of a stopped process too.
     pub fn kill(&mut self) {
         self.daemon = None;

@@ -12,7 +12,7 @@ const EFFECTS: [(&str, &str); 7] = [
     ("shards revoked", "revocations"),
     ("snapshot written", "snapshots written"),
     ("snapshot failed", "snapshots that failed"),
-    ("damaged", "damaged snapshots met"),
+    ("SNAPSHOT SKIPPED", "damaged snapshots skipped"),
 ];
 
 /// What the faults came to, as the processes tell it.
@@ -38,6 +38,11 @@ pub fn last_words(log: &Path) -> String {
     let said = text.lines().rev().find(|line| line.starts_with("error:") || line.contains("panicked at"));
     let words = said.or(text.lines().last()).unwrap_or("it said nothing").to_owned();
     words.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
+}
+
+/// How many of the broker's own tasks have died of an exception.
+pub fn dead_tasks(broker_log: &Path) -> usize {
+    read(broker_log).matches("Uncaught exception in scheduled task").count()
 }
 
 /// Turns a byte over in the newest snapshot of some shard.
