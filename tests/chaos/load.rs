@@ -23,6 +23,8 @@ use super::settings::{Topics, now_ms};
 /// What one upstream transaction gathers.
 const TRANSACTION_LASTS: Duration = Duration::from_millis(200);
 const TRANSACTION_TIMEOUT_MS: &str = "5000";
+/// A broker that is restarted is back sooner. A producer that stands still for longer would leave nothing to check.
+const DELIVERS_WITHIN: Duration = Duration::from_secs(45);
 /// One call to the coordinator; it is made again until it is answered.
 const STEP: Duration = Duration::from_secs(5);
 
@@ -101,7 +103,8 @@ impl Writer {
     }
 
     fn run(&self, seed: u64, every_ms: i64, ending: &AtomicBool, hand_over: Sender<Ticket>) {
-        let client = self.producer(&[("message.timeout.ms", "0")], false);
+        let mut client = self.plain();
+        let mut delivered = Instant::now();
         let mut due: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::new();
         let mut next_birth = now_ms();
         loop {
@@ -120,10 +123,33 @@ impl Writer {
                 }
             }
             client.poll(Duration::from_millis(2));
-            if ends && due.is_empty() && client.in_flight_count() == 0 {
-                return;
+            if client.in_flight_count() == 0 {
+                delivered = Instant::now();
+                if ends && due.is_empty() {
+                    return;
+                }
+            }
+            if delivered.elapsed() > DELIVERS_WITHIN {
+                println!("the shop's own producer has delivered nothing for {DELIVERS_WITHIN:?}: it is made anew");
+                (client, delivered) = (self.plain(), Instant::now());
+                self.undelivered().into_iter().for_each(|ticket| self.send(&client, ticket));
             }
         }
+    }
+
+    fn plain(&self) -> Client {
+        self.producer(&[("message.timeout.ms", "0")], false)
+    }
+
+    /// What was sent the plain way and never acknowledged.
+    fn undelivered(&self) -> Vec<Ticket> {
+        let orders = self.book.orders();
+        let all = orders.iter().enumerate().flat_map(|(order, held)| {
+            held.told.iter().enumerate().map(move |(event, told)| (Ticket { order, event }, told))
+        });
+        let lost =
+            all.filter(|(_, told)| told.planned.way == Way::Plain && told.sent_ms.is_some() && told.known_ms.is_none());
+        lost.map(|(ticket, _)| ticket).collect()
     }
 
     fn give_birth(&self, seed: u64, born_ms: i64, due: &mut BinaryHeap<Reverse<(i64, usize)>>) {

@@ -58,13 +58,16 @@ fn main() -> ExitCode {
     }
     let clean = through(&args, &mut storm, broker, &run);
     storm.seats.iter_mut().for_each(Seat::kill);
+    broker.stop();
+    if !clean {
+        std::fs::copy(broker.log(), run.join("broker.log")).expect("the broker's log can be kept");
+    }
+    // It lives for ever, so nobody else does it.
+    std::fs::remove_dir_all(broker.log().parent().expect("its folder")).expect("the broker's folder can be removed");
     if clean {
-        broker.stop();
         std::fs::remove_dir_all(&run).expect("the run's folder can be removed");
         return ExitCode::SUCCESS;
     }
-    std::fs::copy(broker.log(), run.join("broker.log")).expect("the broker's log can be kept");
-    broker.stop();
     println!("logs, snapshots and the broker's log are kept in {}", run.display());
     ExitCode::FAILURE
 }
