@@ -131,7 +131,11 @@ impl Storm {
             self.say(&format!("{} ended: {why}", self.seats[place].name));
             *self.exits.entry(why).or_default() += 1;
         }
-        self.mends.push((Instant::now() + away, place, Mend::Start));
+        match away {
+            // At once: the next look may be as far off as a check takes.
+            Duration::ZERO => self.seats[place].start(),
+            _ => self.mends.push((Instant::now() + away, place, Mend::Start)),
+        }
     }
 
     fn strike(&mut self, fault: Fault) {
