@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check fmt lint rules deny cargo
+.PHONY: help demo test chaos bench check fmt lint rules deny cargo
 
 # Words for the command that a target runs: make demo ARGS="--for 30s"
 ARGS ?=
@@ -18,8 +18,13 @@ test: cargo ## everything that must hold: format, lints, all tests, the monitori
 	tests/support/prepare.sh
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test chaos -- -D warnings
 	cargo test --locked
 	$(MAKE) --no-print-directory rules
+
+chaos: cargo ## break three processes and a broker for minutes: ARGS="--minutes 10 --seed 7"
+	tests/support/prepare.sh
+	cargo test --release --locked --test chaos -- $(ARGS)
 
 bench: cargo ## events/s and the other figures
 	cargo bench --locked $(ARGS)
@@ -32,6 +37,7 @@ fmt: cargo ## format the code
 
 lint: cargo ## clippy, warnings are errors
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test chaos -- -D warnings
 
 rules: ## check and test the Prometheus rules
 	promtool check config deploy/prometheus/prometheus.yml

@@ -26,6 +26,13 @@ pub struct Broker {
     own: Option<Own>,
 }
 
+/// Another port of a broker, which clients that come through it are told under another number: that of a proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    pub port: u16,
+    pub advertised: u16,
+}
+
 /// What belongs to a broker that the tests started.
 struct Own {
     folder: TempDir,
@@ -51,16 +58,23 @@ impl Broker {
 
     /// As [`Broker::start`], with broker settings beside or instead of the usual ones.
     pub fn start_with(settings: &[(&str, &str)]) -> Broker {
-        let broker = Broker::formatted(settings, class_archive());
+        let broker = Broker::formatted(settings, &[], class_archive());
+        broker.restart();
+        broker
+    }
+
+    /// As [`Broker::start`], reached through proxies too.
+    pub fn start_behind(listeners: &[Listener]) -> Broker {
+        let broker = Broker::formatted(&[], listeners, class_archive());
         broker.restart();
         broker
     }
 
     /// A broker that has its folder and is not running yet.
-    fn formatted(settings: &[(&str, &str)], archive: Option<&Path>) -> Broker {
+    fn formatted(settings: &[(&str, &str)], listeners: &[Listener], archive: Option<&Path>) -> Broker {
         let port = free_port();
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the broker");
-        let properties = server_properties(folder.path(), port, free_port(), settings);
+        let properties = server_properties(folder.path(), [port, free_port()], listeners, settings);
         std::fs::write(folder.path().join("server.properties"), properties).expect("the broker's settings");
         std::fs::write(folder.path().join("log4j2.properties"), include_str!("kafka/log4j2.properties")).expect("logs");
         let classes = archive.map(|path| format!("-XX:SharedArchiveFile={}", path.display()));
@@ -121,7 +135,7 @@ impl Broker {
         assert!(jvm.is_none(), "the broker is running: stop or kill it first");
         let mut command = java(self.own());
         command.arg("kafka.Kafka").arg(folder.join("server.properties"));
-        let log = folder.join("broker.log");
+        let log = self.log();
         *jvm = Some(Daemon::spawn("the broker", command, &log, &log, Some(folder)));
         self.wait_until_it_answers(jvm.as_mut().expect("just started"));
     }
@@ -138,6 +152,11 @@ impl Broker {
                 panic!("the broker has not answered after {START_WITHIN:?} ({reason}); it said:\n{}", jvm.tail());
             }
         }
+    }
+
+    /// Where it says what it does.
+    pub fn log(&self) -> PathBuf {
+        self.own().folder.path().join("broker.log")
     }
 
     /// Whether a request for metadata is answered within `timeout`.
@@ -170,7 +189,7 @@ fn class_archive() -> Option<&'static Path> {
         let _lock = jars::lock();
         if !archive.exists() {
             let making = archive.with_extension("making");
-            let mut broker = Broker::formatted(&[], None);
+            let mut broker = Broker::formatted(&[], &[], None);
             let own = broker.own.as_mut().expect("just made");
             own.classes = Some(format!("-XX:ArchiveClassesAtExit={}", making.display()));
             broker.restart();
@@ -203,13 +222,24 @@ fn format_storage(own: &Own) {
     }
 }
 
-fn server_properties(folder: &Path, port: u16, controller: u16, settings: &[(&str, &str)]) -> String {
+fn server_properties(
+    folder: &Path,
+    [port, controller]: [u16; 2],
+    listeners: &[Listener],
+    settings: &[(&str, &str)],
+) -> String {
     let data: PathBuf = folder.join("data");
+    let mut listens = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+    let mut advertised = format!("PLAINTEXT://127.0.0.1:{port}");
+    let mut protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+    for (n, listener) in listeners.iter().enumerate() {
+        listens.push_str(&format!(",PROXY{n}://127.0.0.1:{}", listener.port));
+        advertised.push_str(&format!(",PROXY{n}://127.0.0.1:{}", listener.advertised));
+        protocols.push_str(&format!(",PROXY{n}:PLAINTEXT"));
+    }
     let mut text = format!(
-        "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         log.dirs={}\n",
+        "listeners={listens}\nadvertised.listeners={advertised}\nlistener.security.protocol.map={protocols}\n\
+         inter.broker.listener.name=PLAINTEXT\ncontroller.quorum.voters=1@127.0.0.1:{controller}\nlog.dirs={}\n",
         data.display()
     );
     text.push_str(include_str!("kafka/server.properties"));

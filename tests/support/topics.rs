@@ -177,12 +177,14 @@ fn count_partitions(client: &BaseConsumer, topic: &str) -> Result<i32, String> {
 /// Assigns all partitions of the topic from their beginnings, and gives the ends to read to.
 #[track_caller]
 fn assign_to_ends(reader: &BaseConsumer, topic: &str) -> BTreeMap<i32, i64> {
-    let partitions = count_partitions(reader, topic).unwrap_or_else(|e| panic!("reading {topic}: {e}"));
+    // A broker that has just come back answers before it leads every partition.
+    let partitions = super::eventually(ANSWER_WITHIN, topic, || count_partitions(reader, topic));
     let mut assigned = TopicPartitionList::new();
     let mut ends = BTreeMap::new();
     for partition in 0..partitions {
-        let watermarks = reader.fetch_watermarks(topic, partition, ANSWER_WITHIN);
-        let (low, high) = watermarks.unwrap_or_else(|e| panic!("the ends of {topic}/{partition}: {e}"));
+        let (low, high) = super::eventually(ANSWER_WITHIN, &format!("the ends of {topic}/{partition}"), || {
+            reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|e| e.to_string())
+        });
         if low < high {
             ends.insert(partition, high);
             assigned.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");

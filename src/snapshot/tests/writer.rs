@@ -20,6 +20,22 @@ fn what_was_written_reads_back() {
 }
 
 #[test]
+fn it_waits_for_a_commit_before_it_ends() {
+    let place = Place::new();
+    let mut writer = place.writer(3);
+    writer.begin(header(4, 5_000));
+    let few = orders(3);
+    assert!(!writer.waits_for_a_commit(4));
+    writer.feed_from(4, false, |cursor, visit| slice(&few, cursor, visit));
+    for _ in 0..3 {
+        assert!(writer.waits_for_a_commit(4), "all of it was copied");
+        assert!(!writer.feed_from(4, false, |cursor, visit| slice(&few, cursor, visit)));
+    }
+    take(&mut writer, 4, &few).unwrap();
+    assert_eq!(place.names(4).len(), 1);
+}
+
+#[test]
 fn of_a_shard_that_left_nothing_is_told() {
     let place = Place::new();
     let mut writer = place.writer(3);
