@@ -53,27 +53,36 @@ impl Encoder {
     }
 
     fn publish(&self, exception: &Exception, shard: i32) -> Vec<OutputRecord> {
+        let mut records = self.history_of(exception);
+        if let Some(OutputRecord { value, headers, .. }) = records.first().cloned() {
+            let (topic, key) = (self.config.current.clone(), Some(key(&exception.exception_id)));
+            records.push(OutputRecord { topic, partition: Some(shard), key, value, headers });
+        }
+        records
+    }
+
+    /// The records of one state for those who follow the histories: `exceptions-current` has it already.
+    pub fn history_of(&self, exception: &Exception) -> Vec<OutputRecord> {
         let subject = Bytes::from(exception.subject.key(&exception.policy.id).to_string());
         let value = Bytes::from(encode_exception(exception, self.config.format));
         let headers = cloudevents::headers(exception, &self.source, &subject, self.config.format);
-        let record = |topic: &Str, partition, key| OutputRecord {
+        let record = |topic: &Str| OutputRecord {
             topic: topic.clone(),
-            partition,
-            key: Some(key),
+            partition: None,
+            key: Some(subject.clone()),
             value: Some(value.clone()),
             headers: headers.clone(),
         };
         let history = self.history(exception.kind);
-        let mut records = vec![record(history, None, subject.clone())];
+        let mut records = vec![record(history)];
         for route in exception.earlier_routes.iter().chain([&exception.route]) {
             // Two routes may share a topic, and a route's topic may be the kind's.
             if let Some(own) = self.config.routes.get(route)
                 && records.iter().all(|r| r.topic != *own)
             {
-                records.push(record(own, None, subject.clone()));
+                records.push(record(own));
             }
         }
-        records.push(record(&self.config.current, Some(shard), key(&exception.exception_id)));
         records
     }
 

@@ -23,6 +23,9 @@ use super::source::Source;
 
 /// One call to the coordinator. It may be made again after that, so this only bounds how long a stop waits.
 const STEP: Duration = Duration::from_secs(1);
+/// A coordinator that has not decided a transaction after this long may never (Kafka 4.1.1 was seen to lose its task that
+/// aborts): the process ends, and the next one has a transactional id that nothing hangs on.
+const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 /// How often it is told that the broker is waited for.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
@@ -65,18 +68,30 @@ pub enum Outcome {
 /// What `at_least_once` does with a batch, one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
-    /// Write the records and wait until they are in the log.
-    Produce,
+    /// Write the records of `exceptions-current` and wait until they are in the log. First, so that whatever a subscriber
+    /// was told of is known after a crash; what it was not told of yet is told then.
+    ProduceCurrent,
+    /// Write the others and wait.
+    ProduceOthers,
     /// Commit the offsets.
     CommitOffsets,
 }
 
 impl Act {
     /// Records first: what is written twice is told twice, what is never written is lost.
-    pub fn at_least_once() -> [Act; 2] {
+    pub fn at_least_once() -> [Act; 3] {
         match is_off(Guard::OutputsBeforeOffsets) {
-            false => [Act::Produce, Act::CommitOffsets],
-            true => [Act::CommitOffsets, Act::Produce],
+            false => [Act::ProduceCurrent, Act::ProduceOthers, Act::CommitOffsets],
+            true => [Act::CommitOffsets, Act::ProduceCurrent, Act::ProduceOthers],
+        }
+    }
+
+    /// Whether a record of `topic` is written in this act.
+    pub fn writes(self, topic: &str, current: &str) -> bool {
+        match self {
+            Act::ProduceCurrent => topic == current,
+            Act::ProduceOthers => topic != current,
+            Act::CommitOffsets => false,
         }
     }
 }
@@ -200,7 +215,7 @@ impl Publisher {
         if let Err(error) = self.producer.begin_transaction() {
             return Err(fatal("begin a transaction", error));
         }
-        let current_next = match self.produce(&batch.records, wait) {
+        let current_next = match self.produce(batch.records.iter(), wait) {
             Ok(reports) => reports,
             Err(reason) => return self.abort(reason, wait),
         };
@@ -230,10 +245,13 @@ impl Publisher {
         let mut current_next = BTreeMap::new();
         for act in Act::at_least_once() {
             match act {
-                Act::Produce => match self.produce(&batch.records, wait) {
-                    Ok(reports) => current_next = reports,
-                    Err(reason) => return Ok(Outcome::Torn { reason }),
-                },
+                Act::ProduceCurrent | Act::ProduceOthers => {
+                    let records = batch.records.iter().filter(|record| act.writes(&record.topic, &self.current_topic));
+                    match self.produce(records, wait) {
+                        Ok(reports) => current_next.extend(reports),
+                        Err(reason) => return Ok(Outcome::Torn { reason }),
+                    }
+                }
                 Act::CommitOffsets => {
                     let next = |partition: i32| {
                         let held = batch.offsets.iter().find(|shard| shard.partition == partition);
@@ -250,9 +268,13 @@ impl Publisher {
     }
 
     /// Writes the records and waits for every report, which `BaseProducer::flush` would do in steps of 100 ms.
-    fn produce(&self, records: &[OutputRecord], wait: &mut Wait<'_>) -> Result<BTreeMap<i32, i64>, String> {
+    fn produce<'r>(
+        &self,
+        mut records: impl Iterator<Item = &'r OutputRecord>,
+        wait: &mut Wait<'_>,
+    ) -> Result<BTreeMap<i32, i64>, String> {
         self.producer.context().take();
-        let refused = records.iter().find_map(|record| self.enqueue(record).err());
+        let refused = records.find_map(|record| self.enqueue(record).err());
         self.flush(wait);
         let reports = self.producer.context().take();
         match refused.or(reports.failure) {
@@ -314,7 +336,9 @@ fn step(wait: &mut Wait<'_>, call: impl Fn() -> Result<(), KafkaError>) -> Step 
             Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
                 return Step::Abort(error.to_string());
             }
-            Err(KafkaError::Transaction(error)) if error.is_retriable() => wait.tell(),
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && wait.began.elapsed() < DECIDED_WITHIN => {
+                wait.tell();
+            }
             Err(error) => return Step::Fatal(error),
         }
     }

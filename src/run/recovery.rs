@@ -99,6 +99,8 @@ pub struct Restored {
     pub reached: Option<Timestamp>,
     /// What was published, the last state of each.
     pub published: Vec<Exception>,
+    /// What `exceptions-current` has and the histories may not have: it is not covered by a commit (`at_least_once`).
+    pub retell: Vec<Exception>,
     /// The offset after the last record of `exceptions-current` n.
     pub current_next: i64,
     /// Orders that came from the snapshot.
@@ -167,7 +169,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             let commit = committed.get(index).and_then(Option::as_ref);
             let mut place =
                 self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
-            if published.ahead.is_some() {
+            if !published.ahead.is_empty() {
                 // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
                 place.until = place.until.max(self.log.bounds(topic, job.partition)?.1);
             }
@@ -178,7 +180,8 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             began_at.push(place.began_at);
         }
         let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
-        let reached = notes.filter_map(|note| note.frontier()).max().max(published.ahead);
+        let reached =
+            notes.filter_map(|note| note.frontier()).max().max(published.ahead.iter().map(|e| e.frontier).max());
         Ok(Recovered::Anew(Box::new(Restored {
             shard,
             frontier,
@@ -188,6 +191,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             committed,
             reached,
             published: published.last,
+            retell: published.ahead,
             current_next: published.next,
             orders,
             snapshot: shelved.map(|Shelved { header, bytes }| SnapshotStatus {
@@ -270,7 +274,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
     fn published(&self, partition: i32, named: i64) -> Result<Published, RunError> {
         let outputs = &self.config.outputs;
         let mut last: BTreeMap<Vec<u8>, Exception> = BTreeMap::new();
-        let mut ahead = None;
+        let mut ahead = Vec::new();
         let target = if is_off(Guard::ReadBackToTheNamedPosition) { 0 } else { named };
         let next = self.log.read_back(&outputs.current, partition, target, &mut |entry| {
             let key = entry.key.unwrap_or_default();
@@ -282,7 +286,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             let format = entry.content_type.and_then(Format::of_content_type).unwrap_or(outputs.format);
             let exception = decode_exception(value, format).map_err(|e| e.to_string())?;
             if entry.offset >= named {
-                ahead = ahead.max(Some(exception.frontier));
+                ahead.push(exception.clone());
             }
             // As every subscriber does: a state whose frontier is lower than one that was read is an older one, repeated.
             if last.get(key).is_none_or(|held| held.frontier <= exception.frontier) {
@@ -301,8 +305,8 @@ struct Published {
     last: Vec<Exception>,
     /// Where the next record goes.
     next: i64,
-    /// The greatest frontier among what was published and not committed (`at_least_once`).
-    ahead: Option<Timestamp>,
+    /// What was published and not committed (`at_least_once`), in the order of the log.
+    ahead: Vec<Exception>,
 }
 
 /// Up to which offset of `exceptions-current` n the commits say that the shard has published.

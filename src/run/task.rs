@@ -89,6 +89,8 @@ pub struct Task {
     /// What was published of it last is in the log in part, or not; nobody knows.
     pub uncertain: bool,
     dead_letters: Vec<OutputRecord>,
+    /// States that the histories may lack.
+    retell: Vec<Exception>,
 }
 
 impl Task {
@@ -117,6 +119,7 @@ impl Task {
             high: vec![None; streams],
             commits: Commits::restored(restored.committed, restored.began_at, restored.current_next, restored.began),
             dead_letters: Vec::new(),
+            retell: restored.retell,
         }
     }
 
@@ -315,6 +318,7 @@ impl Task {
         }
         let transitions = self.shard.drain_transitions(Some(clock));
         records.extend(self.dead_letters.iter().cloned());
+        records.extend(self.retell.iter().flat_map(|exception| wire.outputs.history_of(exception)));
         for transition in &transitions {
             records.extend(wire.outputs.transition(transition, self.partition));
         }
@@ -333,7 +337,10 @@ impl Task {
 
     /// Whether every offset stands committed, and what was published with it.
     pub fn is_settled(&self) -> bool {
-        self.dead_letters.is_empty() && self.shard.is_published() && self.commits.are_at(&self.frontier)
+        self.dead_letters.is_empty()
+            && self.retell.is_empty()
+            && self.shard.is_published()
+            && self.commits.are_at(&self.frontier)
     }
 
     /// What is to be committed.
@@ -345,6 +352,7 @@ impl Task {
     pub fn committed(&mut self, offsets: &ShardOffsets, current_next: Option<i64>, monotonic: Instant) {
         self.shard.committed();
         self.dead_letters.clear();
+        self.retell.clear();
         self.commits.stand(offsets, current_next, monotonic);
     }
 
@@ -352,6 +360,7 @@ impl Task {
     pub fn written(&mut self, current_next: Option<i64>) {
         self.shard.committed();
         self.dead_letters.clear();
+        self.retell.clear();
         self.commits.written(current_next);
     }
 

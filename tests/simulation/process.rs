@@ -320,22 +320,18 @@ impl Process {
         }
         let number = around.batches.borrow_mut().begin(self.member, pending.batch.offsets.clone());
         let exactly_once = around.config.delivery == Delivery::ExactlyOnce;
-        let acts = match exactly_once {
-            true => vec![Phase::Act(Act::Produce), Phase::Act(Act::CommitOffsets), Phase::Commit],
-            false => Act::at_least_once().into_iter().map(Phase::Act).collect(),
-        };
-        let to_write = pending.batch.records.iter().cloned().collect();
         let txn = exactly_once.then(|| around.broker.borrow_mut().begin(Some(self.member)));
-        self.in_flight =
-            Some(InFlight { pending, number, txn, acts: acts.into(), current_next: BTreeMap::new(), to_write });
+        self.in_flight = Some(InFlight::new(pending, number, txn));
     }
 
     /// One step of a batch's way.
     fn publish(&mut self, rng: &mut Rng, around: &Surroundings) -> Stepped {
         let Some(mut batch) = self.in_flight.take() else { return Stepped::Fine };
         let went_well = match batch.acts.front() {
-            Some(Phase::Act(Act::Produce)) => {
-                if let Some(record) = batch.to_write.pop_front() {
+            Some(Phase::Act(act @ (Act::ProduceCurrent | Act::ProduceOthers))) => {
+                let current = &around.config.outputs.current;
+                let of_act = batch.to_write.iter().position(|record| act.writes(&record.topic, current));
+                if let Some(record) = of_act.and_then(|place| batch.to_write.remove(place)) {
                     // Now and then the broker takes a batch and its answer is lost.
                     let written = batch.write(record, around) && !rng.chance(1);
                     return self.go_on(batch, written, around);
@@ -375,9 +371,9 @@ impl Process {
                     around.broker.borrow_mut().end(txn, Fate::Aborted);
                     batch.pending.aborted(tasks, &mut self.backlogs);
                 }
-                (None, Some(Phase::Act(Act::Produce))) => {
+                (None, Some(Phase::Act(Act::ProduceCurrent | Act::ProduceOthers))) => {
                     // The same batch once more.
-                    self.in_flight = Some(InFlight { to_write: batch.pending.batch.records.clone().into(), ..batch });
+                    self.in_flight = Some(InFlight::new(batch.pending, batch.number, None));
                 }
                 _ => drop(batch.pending.written(tasks, &mut self.backlogs, &batch.current_next)),
             }
@@ -449,6 +445,20 @@ impl Process {
 }
 
 impl InFlight {
+    fn new(pending: Pending, number: usize, txn: Option<Txn>) -> Self {
+        let acts = match txn {
+            Some(_) => vec![
+                Phase::Act(Act::ProduceCurrent),
+                Phase::Act(Act::ProduceOthers),
+                Phase::Act(Act::CommitOffsets),
+                Phase::Commit,
+            ],
+            None => Act::at_least_once().into_iter().map(Phase::Act).collect(),
+        };
+        let to_write = pending.batch.records.iter().cloned().collect();
+        InFlight { pending, number, txn, acts: acts.into(), current_next: BTreeMap::new(), to_write }
+    }
+
     fn write(&mut self, output: OutputRecord, around: &Surroundings) -> bool {
         let mut broker = around.broker.borrow_mut();
         let partition = output.partition.unwrap_or(0);

@@ -87,10 +87,16 @@ impl Aftermath<'_> {
         let told = self.told(&broker);
         self.nothing_is_told_twice(&told)?;
         for Told { exception, batch } in &told {
-            self.was_true(&seen, exception, *batch)?;
+            let mut was_true = self.was_true(&seen, exception, *batch);
+            if self.around.config.delivery == Delivery::AtLeastOnce {
+                // It may be told once more by a batch that has read on.
+                was_true = was_true.or_else(|wrong| self.was_once_true(&seen, exception, *batch).ok_or(wrong));
+            }
+            was_true?;
         }
         for (partition, seen) in &seen {
             self.stands(&broker, *partition, seen)?;
+            self.histories_end_alike(&told, &self.current(&broker, *partition))?;
         }
         Ok(told.len())
     }
@@ -184,6 +190,14 @@ impl Aftermath<'_> {
         Ok(())
     }
 
+    fn was_once_true(&self, seen: &BTreeMap<i32, Vec<Seen>>, e: &Exception, last: usize) -> Option<()> {
+        let partition = partition_of(e, self.shop.partitions);
+        let carried = |batch: &usize| {
+            self.around.batches.borrow().begun[*batch].offsets.iter().any(|offsets| offsets.partition == partition)
+        };
+        (0..last).filter(carried).find_map(|batch| self.was_true(seen, e, batch).ok())
+    }
+
     /// At the frontier that a state states, by what its batch had read, it was so.
     fn was_true(&self, seen: &BTreeMap<i32, Vec<Seen>>, e: &Exception, batch: usize) -> Result<(), String> {
         let (order, partition) = (order_of(e), partition_of(e, self.shop.partitions));
@@ -236,6 +250,25 @@ impl Aftermath<'_> {
         }
         match current.values().find(|e| stands_as_breach(e)) {
             Some(e) => Err(format!("at the end: of no cycle at all: {}", words(e))),
+            None => Ok(()),
+        }
+    }
+
+    /// Who follows the histories knows at the end what `exceptions-current` says.
+    fn histories_end_alike(&self, told: &[Told], current: &BTreeMap<Str, Exception>) -> Result<(), String> {
+        let mut last: BTreeMap<&Str, &Exception> = BTreeMap::new();
+        for Told { exception: e, .. } in told {
+            if last.get(&e.exception_id).is_none_or(|held| held.frontier <= e.frontier) {
+                last.insert(&e.exception_id, e);
+            }
+        }
+        let differs = |(id, e): &(&Str, &Exception)| last.get(id).is_none_or(|l| l.status != e.status);
+        match current.iter().find(differs) {
+            Some((id, e)) => Err(format!(
+                "the history ends with {}, exceptions-current with {}",
+                last.get(id).map_or("nothing".to_owned(), |e| words(e)),
+                words(e)
+            )),
             None => Ok(()),
         }
     }
