@@ -86,6 +86,13 @@ impl Partition {
     }
 }
 
+/// Offsets that a transaction's marker decides.
+#[derive(Debug)]
+struct Pending {
+    txn: Txn,
+    commits: Vec<(String, i32, Commit)>,
+}
+
 #[derive(Clone, Debug)]
 struct Commit {
     offset: i64,
@@ -99,7 +106,7 @@ pub struct Broker {
     txns: BTreeMap<Txn, Transaction>,
     next_txn: Txn,
     commits: BTreeMap<(String, i32), Commit>,
-    pending: Vec<(Txn, Vec<(String, i32, Commit)>)>,
+    pending: Vec<Pending>,
     pub generation: u64,
     pub members: BTreeSet<Member>,
     /// Whose commits were refused, in words, for those who look into a run.
@@ -199,12 +206,11 @@ impl Broker {
                 log.undecided.remove(&txn);
             }
             Place::Offsets => {
-                let (ours, others) = std::mem::take(&mut self.pending).into_iter().partition(|(of, _)| *of == txn);
+                let (ours, others): (Vec<Pending>, _) =
+                    std::mem::take(&mut self.pending).into_iter().partition(|pending| pending.txn == txn);
                 self.pending = others;
-                let ours: Vec<(Txn, Vec<(String, i32, Commit)>)> = ours;
-                for (topic, partition, commit) in ours.into_iter().flat_map(|(_, all)| all).filter(|_| committed) {
-                    self.commits.insert((topic, partition), commit);
-                }
+                let stand = ours.into_iter().flat_map(|pending| pending.commits).filter(|_| committed);
+                self.commits.extend(stand.map(|(topic, partition, commit)| ((topic, partition), commit)));
             }
         }
     }
@@ -234,7 +240,7 @@ impl Broker {
                     return false;
                 };
                 held.unmarked.insert(Place::Offsets);
-                self.pending.push((txn, all));
+                self.pending.push(Pending { txn, commits: all });
             }
         }
         true
@@ -290,7 +296,7 @@ impl Broker {
 impl Log for RefCell<Broker> {
     fn commits(&self, topics: &[Str], partition: i32) -> Result<Vec<Option<Committed>>, RunError> {
         let broker = self.borrow();
-        let undecided = broker.pending.iter().flat_map(|(_, all)| all).any(|(_, of, _)| *of == partition);
+        let undecided = broker.pending.iter().flat_map(|pending| &pending.commits).any(|(_, of, _)| *of == partition);
         if undecided {
             return Err(waits("the group's offsets", partition));
         }
