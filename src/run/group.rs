@@ -178,26 +178,36 @@ impl Shards {
             .map(move |stream| InputPartition { stream: StreamId(stream), partition })
     }
 
-    /// Takes a shard that was read back under the policy document of that version, unless it went meanwhile.
-    pub fn restored(&mut self, partition: i32, epoch: u64, recovered: Recovered, policies: &str, health: &Health) {
-        let Some(Slot::Restoring { epoch: wanted, kept }) = self.slots.get_mut(&partition) else { return };
+    /// Takes a shard that was read back under the policy document of that version, unless it went meanwhile. True where it
+    /// is another state than the one that was here: what was begun of that one, such as a snapshot, is worth nothing.
+    #[must_use]
+    pub fn restored(
+        &mut self,
+        partition: i32,
+        epoch: u64,
+        recovered: Recovered,
+        policies: &str,
+        health: &Health,
+    ) -> bool {
+        let Some(Slot::Restoring { epoch: wanted, kept }) = self.slots.get_mut(&partition) else { return false };
         if *wanted != epoch {
-            return;
+            return false;
         }
-        let task = match (recovered, kept.take()) {
+        let (task, is_another) = match (recovered, kept.take()) {
             (Recovered::StillOurs, Some(mut task)) => {
                 task.unpark();
-                task
+                (task, false)
             }
             (Recovered::Anew(restored), _) => {
                 emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
                 health.update_shard(partition, |status| status.snapshot = restored.snapshot);
-                Box::new(Task::restored(*restored, policies))
+                (Box::new(Task::restored(*restored, policies)), true)
             }
             // It does not come for a shard without a state in memory.
-            (Recovered::StillOurs, None) => return,
+            (Recovered::StillOurs, None) => return false,
         };
         self.slots.insert(partition, Slot::Held(task));
+        is_another
     }
 }
 

@@ -151,7 +151,11 @@ impl Service {
                 }
             }
             restore::Outcome::Shard(recovered) => {
-                self.shards.restored(partition, epoch, recovered, &self.config.policies.version, &self.health);
+                let is_another =
+                    self.shards.restored(partition, epoch, recovered, &self.config.policies.version, &self.health);
+                if is_another {
+                    self.snapshots.went(partition);
+                }
             }
             restore::Outcome::Failed(source) => return Err(RunError::Restore { shard: partition, source }),
         }

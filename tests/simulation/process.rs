@@ -97,6 +97,8 @@ pub struct Process {
     pub inbox: VecDeque<(u64, GroupChange)>,
     /// How far its wall clock is from the world's.
     pub wall_offset: i64,
+    /// Until then.
+    pub wall_until: i64,
     shards: Shards,
     backlogs: Backlogs,
     wire: Wire,
@@ -120,6 +122,7 @@ impl Process {
             generation: 0,
             inbox: VecDeque::new(),
             wall_offset: 0,
+            wall_until: 0,
             shards: Shards::new(streams.len()),
             backlogs: Backlogs::new(
                 Arc::clone(&config.policies),
@@ -155,7 +158,8 @@ impl Process {
 
     fn reading(&mut self, around: &Surroundings) -> Reading {
         let now = around.broker.borrow().now;
-        self.clock.read(Timestamp::from_millis(now + self.wall_offset), Millis::new(now))
+        let offset = if now < self.wall_until { self.wall_offset } else { 0 };
+        self.clock.read(Timestamp::from_millis(now + offset), Millis::new(now))
     }
 
     fn monotonic(around: &Surroundings) -> Instant {
@@ -237,7 +241,9 @@ impl Process {
                 let (partition, epoch) = (job.partition, job.epoch);
                 self.jobs.pop_front();
                 let version = &around.config.policies.version;
-                self.shards.restored(partition, epoch, recovered, version, &self.health);
+                if self.shards.restored(partition, epoch, recovered, version, &self.health) {
+                    self.taking.remove(&partition);
+                }
             }
         }
         for task in self.shards.tasks_mut().filter(|task| !task.started && !task.is_parked()) {

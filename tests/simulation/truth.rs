@@ -64,8 +64,6 @@ pub struct Aftermath<'a> {
     pub rules: &'a Rules,
     /// Where each shard's frontier stands.
     pub frontiers: &'a BTreeMap<i32, Timestamp>,
-    /// Wall clocks jumped: what a clock said need not be what the world's time was.
-    pub clocks_jumped: bool,
 }
 
 impl Aftermath<'_> {
@@ -81,9 +79,7 @@ impl Aftermath<'_> {
             self.tell_of(&broker, &order);
         }
         self.frontiers_only_rise()?;
-        if !self.clocks_jumped {
-            self.frontiers_were_earned(&seen)?;
-        }
+        self.frontiers_were_earned(&seen)?;
         let told = self.told(&broker);
         self.nothing_is_told_twice(&told)?;
         for Told { exception, batch } in &told {

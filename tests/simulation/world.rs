@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::config::{Config, Delivery};
 use crate::domain::{StreamId, Timestamp};
+use crate::engine::clock::CLOCK_HOLD;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
 use crate::policy::Settings;
@@ -135,7 +136,6 @@ struct World {
     next_member: Member,
     outcome: Outcome,
     clocks_jump: bool,
-    clocks_jumped: bool,
 }
 
 /// Runs a scenario to its end and holds what it left behind against the truth.
@@ -183,7 +183,6 @@ impl World {
             next_member: 1,
             outcome: Outcome::default(),
             clocks_jump,
-            clocks_jumped: false,
         }
     }
 
@@ -293,11 +292,13 @@ impl World {
     }
 
     fn jump_a_clock(&mut self) {
+        let now = self.now();
         let members: Vec<Member> = self.processes.keys().copied().collect();
         let process = self.rng.pick(&members).and_then(|member| self.processes.get_mut(member));
         if let Some(process) = process {
-            process.wall_offset = [0, -60 * MINUTE, 60 * MINUTE][self.rng.below(3)];
-            self.clocks_jumped = true;
+            process.wall_offset = [-60 * MINUTE, 60 * MINUTE][self.rng.below(2)];
+            // It is put right before the process would believe it.
+            process.wall_until = now + self.rng.between(0, CLOCK_HOLD.get() - MINUTE);
         }
     }
 
@@ -379,7 +380,7 @@ impl World {
         let frontiers: BTreeMap<i32, Timestamp> =
             self.processes.values().flat_map(|process| process.frontiers()).collect();
         let (around, shop, rules) = (&self.around, &self.shop, &rules());
-        let aftermath = Aftermath { around, shop, rules, frontiers: &frontiers, clocks_jumped: self.clocks_jumped };
+        let aftermath = Aftermath { around, shop, rules, frontiers: &frontiers };
         self.outcome.states = aftermath.check()?;
         self.outcome.batches = self.around.batches.borrow().len();
         Ok(())
