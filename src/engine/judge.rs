@@ -8,6 +8,7 @@ use crate::policy::view::OrderView;
 use crate::policy::{Policies, Settings};
 
 use super::backlog::Partials;
+use super::history::Since;
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::outbox::Outbox;
@@ -41,6 +42,7 @@ pub(super) struct Judge<'a> {
     pub slot: u32,
     /// The order's, see [`Order::birth`].
     pub birth: u64,
+    pub since: &'a Since,
     pub moved: Move,
     pub sink: Option<Sink<'a>>,
     /// What to tell of where the order stands; `None` where its facts are as they were, or are not all known yet.
@@ -50,12 +52,15 @@ pub(super) struct Judge<'a> {
 impl Judge<'_> {
     /// Judges every policy on the order, in file order.
     pub fn order(mut self, order: &mut Order) -> Verdict {
-        let Order { id, events, published, ended, stays, .. } = order;
+        let Order { id, events, published, ended, stays, settled, .. } = order;
         let view = OrderView::new(id, events);
         let mut closing = Closing::of(&view);
         let mut next_due = None;
         let policies = self.policies;
         for (i, sla) in policies.slas.iter().enumerate() {
+            if settled.contains(&CaseKey::Sla(i as u16)) {
+                continue;
+            }
             let case = sla.case(&view);
             self.count_end(i as u16, sla, case.as_ref(), ended);
             let subject = Subject { key: CaseKey::Sla(i as u16), ladder: self.sla_ladder(sla), label: sla_label(sla) };
@@ -64,13 +69,17 @@ impl Judge<'_> {
         }
         for (i, check) in policies.checks.iter().enumerate() {
             for (r, reason) in check.kind.reasons().iter().enumerate() {
-                let cases = check.cases(&view, reason);
                 let key = CaseKey::Check(i as u16, r as u8);
+                if settled.contains(&key) {
+                    continue;
+                }
+                let cases = check.cases(&view, reason);
                 let subject = Subject { key, ladder: self.check_ladder(check), label: check_label(check, reason) };
                 let due = self.cases(&subject, &view, &cases, published, &mut closing);
                 next_due = earliest(next_due, due);
             }
         }
+        self.end_removed(published);
         if let Some(queues) = &mut self.queues {
             stays.resize_with(policies.backlogs.len(), Vec::new);
             for (i, (backlog, stay)) in policies.backlogs.iter().zip(stays).enumerate() {
@@ -174,7 +183,9 @@ impl Judge<'_> {
         published: &mut Vec<Published>,
     ) {
         let Some(sink) = &mut self.sink else { return };
-        let overdue = step.due.is_some_and(|due| due < self.settings.publish_after);
+        let grace = subject.ladder.grace;
+        let is_overdue = |due| due < self.settings.publish_after || self.since.is_before(subject.key, due, grace);
+        let overdue = step.due.is_some_and(is_overdue);
         if step.status == Status::AtRisk && overdue && !published.iter().any(|p| p.key == subject.key && !p.silent) {
             return;
         }
@@ -197,6 +208,23 @@ impl Judge<'_> {
             sink.counters.kept_back += u64::from(step.status == Status::Opened);
         } else {
             sink.outbox.publish(self.slot, self.birth, subject.key, before, exception);
+        }
+    }
+
+    /// What stands of a policy that the document in force does not have ends as if there had been no cycle.
+    fn end_removed(&mut self, published: &mut [Published]) {
+        let Some(sink) = &mut self.sink else { return };
+        let is_removed = |p: &&mut Published| matches!(p.key, CaseKey::Unknown(_)) && !p.last.status.has_ended();
+        for told in published.iter_mut().filter(is_removed) {
+            let before = told.clone();
+            let last = &mut told.last;
+            last.status = if last.breached_at.is_some() { Status::Retracted } else { Status::Cancelled };
+            last.sequence = last.sequence.saturating_add(1);
+            last.frontier = last.frontier.max(self.moved.to);
+            last.detected_at = last.frontier;
+            last.policy.version = self.policies.version.clone();
+            (last.ended_at, last.closed_by) = (None, None);
+            sink.outbox.publish(self.slot, self.birth, before.key, Some(before.clone()), last.clone());
         }
     }
 
@@ -260,17 +288,17 @@ fn check_label<'a>(check: &'a CheckPolicy, reason: &'a str) -> Label<'a> {
     }
 }
 
-/// Which case of the document in force a published exception belongs to.
-pub(super) fn key_of(policies: &Policies, exception: &Exception) -> CaseKey {
+/// Which case of the document in force a published exception belongs to; `None` where it has none.
+pub(super) fn key_of(policies: &Policies, exception: &Exception) -> Option<CaseKey> {
     let id = &exception.policy.id;
     let sla = policies.slas.iter().position(|sla| sla.id == *id);
     if let Some(i) = sla.filter(|_| exception.kind == Kind::Sla) {
-        return CaseKey::Sla(i as u16);
+        return Some(CaseKey::Sla(i as u16));
     }
     let check = policies.checks.iter().enumerate().find(|(_, check)| check.id == *id);
     let reason = exception.check.as_ref().map(|figures| figures.reason.as_str());
     let found = check.and_then(|(i, check)| Some((i, check.kind.reasons().iter().position(|r| Some(*r) == reason)?)));
-    found.map_or(CaseKey::Unknown, |(i, r)| CaseKey::Check(i as u16, r as u8))
+    found.map(|(i, r)| CaseKey::Check(i as u16, r as u8))
 }
 
 /// The earlier of two instants that may not be.

@@ -13,10 +13,12 @@
 //! | what a published exception says                | `render`    |
 //! | what an aborted transaction takes back         | `outbox`    |
 //! | what a restart takes back                      | `restore`   |
+//! | what an edit of the policies changes           | `history`   |
 
 pub mod backlog;
 pub mod clock;
 pub mod frontier;
+mod history;
 mod judge;
 mod lifecycle;
 mod order;
@@ -31,6 +33,7 @@ mod turn;
 pub use backlog::{BacklogSum, Partial, Partials};
 pub use clock::Clock;
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
+pub use history::{Era, History};
 pub use order::{MAX_EVENTS, MAX_LINES};
 pub use restore::{RestoredOrder, StoredOrder};
 pub use shard::{Applied, CycleEnded, Rejected, Shard, ShardCounters, Transition};

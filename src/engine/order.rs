@@ -23,8 +23,8 @@ pub enum CaseKey {
     Sla(u16),
     /// The check at this place, and the place of its reason.
     Check(u16, u8),
-    /// A policy that the document in force does not have.
-    Unknown,
+    /// A policy that the document in force does not have; the number tells several of an order apart.
+    Unknown(u16),
 }
 
 /// One exception of the published set.
@@ -66,6 +66,8 @@ pub struct Order {
     pub stays: Vec<Vec<Membership>>,
     /// When it next wants to be asked: fires when the frontier is past this.
     pub timer: Option<Timestamp>,
+    /// What is not judged, for it was over when the policies changed.
+    pub settled: Vec<CaseKey>,
     /// When it closed, in record time.
     pub closed_at: Option<Timestamp>,
     /// Facts changed since it was last judged.

@@ -6,6 +6,7 @@ use crate::guard::{Guard, is_off};
 use hashbrown::HashSet;
 
 use super::backlog::Partials;
+use super::history::History;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::shard::{Shard, Slot};
@@ -108,6 +109,8 @@ impl Shard {
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Open(order)) => {
                 order.published.retain(|p| p.last.exception_id != exception.exception_id);
+                let unknown = CaseKey::Unknown(u16::try_from(order.published.len()).unwrap_or(u16::MAX));
+                let key = key.unwrap_or(unknown);
                 order.published.push(Published { key, last: exception, silent: false, frozen: Frozen::No });
                 self.touch(slot);
             }
@@ -142,6 +145,12 @@ impl Shard {
         self.queues = queues;
     }
 
+    /// The documents that the shard was judged by, the one in force last. Only while muted.
+    pub fn set_history(&mut self, history: History) {
+        self.since = history.since();
+        self.history = history;
+    }
+
     /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
     pub fn unmute(&mut self) {
         self.muted = false;
@@ -150,6 +159,7 @@ impl Shard {
             self.freeze(slot);
             self.touch(slot);
         }
+        self.history = History::default();
         // The past is told when the backlogs' sum asks for it.
         self.queues.skip_to(self.frontier);
         self.restoring = true;
@@ -161,10 +171,11 @@ impl Shard {
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
     fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let Order { events, published, .. } = &mut **order;
+        let Order { id, events, published, settled, .. } = &mut **order;
+        *settled = self.history.settled(id, events);
         for published in published {
             published.frozen = match published.key {
-                CaseKey::Unknown => Frozen::Past,
+                CaseKey::Unknown(_) => Frozen::Past,
                 _ if Order::knows_trigger(events, &published.last, &self.settings.streams) => Frozen::No,
                 _ => Frozen::Past,
             };

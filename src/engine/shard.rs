@@ -10,6 +10,7 @@ use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
 use super::backlog::{Partial, Partials};
+use super::history::{History, Since};
 use super::judge::earliest;
 use super::lifecycle;
 use super::order::{Changed, Order, Published};
@@ -136,6 +137,9 @@ pub struct Shard {
     pub(super) partition: i32,
     pub(super) policies: Arc<Policies>,
     pub(super) settings: Arc<Settings>,
+    /// The documents before, until the restore is over.
+    pub(super) history: History,
+    pub(super) since: Since,
     pub(super) slots: Vec<Slot>,
     pub(super) free: Vec<u32>,
     pub(super) index: HashMap<Str, u32, RandomState>,
@@ -165,6 +169,8 @@ impl Shard {
             partition,
             policies,
             settings,
+            history: History::default(),
+            since: Since::default(),
             slots: Vec::new(),
             free: Vec::new(),
             index: HashMap::default(),
@@ -224,6 +230,7 @@ impl Shard {
             Ok((applied, Changed(changed))) => {
                 // A repeat adds nothing, so a flood of them costs no judging.
                 if changed {
+                    order.settled.clear();
                     self.touch(slot);
                 }
                 Ok(applied)

@@ -81,8 +81,8 @@ impl Shard {
     fn look(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let moved = Move { from: self.frontier, to: self.frontier };
-        let (policies, settings, birth) = (&self.policies, &self.settings, order.birth);
-        let judge = Judge { policies, settings, slot, birth, moved, sink: None, queues: None };
+        let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
+        let judge = Judge { policies, settings, slot, birth, since, moved, sink: None, queues: None };
         let closed_at = judge.order(order).closed_at;
         self.close(slot, closed_at);
     }
@@ -105,8 +105,8 @@ impl Shard {
             cycles_ended: (!self.restoring).then_some(&mut self.cycles_ended),
         });
         let queues = (order.dirty && !self.muted).then_some(&mut self.queues);
-        let judge =
-            Judge { policies: &self.policies, settings: &self.settings, slot, birth: order.birth, moved, sink, queues };
+        let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
+        let judge = Judge { policies, settings, slot, birth, since, moved, sink, queues };
         order.dirty = false;
         let verdict = judge.order(order);
         self.close(slot, verdict.closed_at);

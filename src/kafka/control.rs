@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::OutputRecord;
 use crate::config::{Config, KafkaConfig};
 use crate::domain::{Str, Timestamp};
 
@@ -61,16 +63,35 @@ fn first_start(reader: &Reader, topic: &Str) -> Result<Option<Timestamp>, KafkaF
     Ok(held.map(|held| held.at))
 }
 
-fn write(kafka: &KafkaConfig, topic: &str, key: &str, value: &str) -> Result<(), KafkaFailure> {
+fn write(kafka: &KafkaConfig, topic: &Str, key: &str, value: &str) -> Result<(), KafkaFailure> {
+    let record = OutputRecord {
+        topic: topic.clone(),
+        partition: Some(0),
+        key: Some(Bytes::copy_from_slice(key.as_bytes())),
+        value: Some(Bytes::copy_from_slice(value.as_bytes())),
+        headers: Vec::new(),
+    };
+    write_all(kafka, &[record])
+}
+
+/// Writes records to the control topic, in no transaction, and waits until they are in the log.
+///
+/// # Errors
+/// The topic cannot be written.
+pub fn write_all(kafka: &KafkaConfig, records: &[OutputRecord]) -> Result<(), KafkaFailure> {
     let producer: BaseProducer<Logged> =
         client::producer(kafka, None, Sizes { message_max: 1 << 20, batch_max: 1 << 16 })
             .create_with_context(Logged)
             .map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
-    let failed = |source| KafkaFailure::Unanswered {
+    let failed = |topic: &str, source| KafkaFailure::Unanswered {
         question: format!("writing to {topic}"),
         brokers: kafka.brokers.clone(),
         source,
     };
-    producer.send(BaseRecord::to(topic).partition(0).key(key).payload(value)).map_err(|(e, _)| failed(e))?;
-    producer.flush(READ_WITHIN).map_err(failed)
+    for OutputRecord { topic, partition, key, value, .. } in records {
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        (record.partition, record.key, record.payload) = (*partition, key.as_deref(), value.as_deref());
+        producer.send(record).map_err(|(e, _)| failed(topic, e))?;
+    }
+    producer.flush(READ_WITHIN).map_err(|e| failed("the control topic", e))
 }

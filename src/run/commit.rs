@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::domain::{Exception, Str, Timestamp};
+use crate::domain::{Exception, Timestamp};
 use crate::engine::Transition;
 use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::publisher::Batch;
@@ -32,15 +32,13 @@ struct Drained {
 
 /// When it is, and why a commit may be wanted although nothing is to be published.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
+pub struct Moment {
     /// Our clock.
     pub clock: Timestamp,
     /// The same, for what is measured and not told.
     pub monotonic: Instant,
     /// Every offset that moved is committed.
     pub force: bool,
-    /// The version of the policy document in force.
-    pub policies: &'a Str,
 }
 
 impl Pending {
@@ -50,7 +48,7 @@ impl Pending {
         owner_is_live: bool,
         backlogs: &mut Backlogs,
         wire: &Wire,
-        moment: Moment<'_>,
+        moment: Moment,
         wants_commit: &dyn Fn(&Task) -> bool,
     ) -> Self {
         let mut pending = Pending::default();
@@ -66,7 +64,7 @@ impl Pending {
             let force = moment.force || of_backlogs.any || wants_commit(task);
             let carries = of_backlogs.any && task.partition == backlogs::OWNER;
             if carries || records.len() > before || task.wants_commit(force, moment.monotonic) {
-                let offsets = task.offsets(moment.policies);
+                let offsets = task.offsets();
                 pending.batch.offsets.push(offsets.clone());
                 pending.shards.insert(task.partition, Drained { offsets, transitions });
             }

@@ -178,17 +178,10 @@ impl Shards {
             .map(move |stream| InputPartition { stream: StreamId(stream), partition })
     }
 
-    /// Takes a shard that was read back under the policy document of that version, unless it went meanwhile. True where it
+    /// Takes a shard that was read back, unless it went meanwhile. True where it
     /// is another state than the one that was here: what was begun of that one, such as a snapshot, is worth nothing.
     #[must_use]
-    pub fn restored(
-        &mut self,
-        partition: i32,
-        epoch: u64,
-        recovered: Recovered,
-        policies: &str,
-        health: &Health,
-    ) -> bool {
+    pub fn restored(&mut self, partition: i32, epoch: u64, recovered: Recovered, health: &Health) -> bool {
         let Some(Slot::Restoring { epoch: wanted, kept }) = self.slots.get_mut(&partition) else { return false };
         if *wanted != epoch {
             return false;
@@ -201,7 +194,7 @@ impl Shards {
             (Recovered::Anew(restored), _) => {
                 emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
                 health.update_shard(partition, |status| status.snapshot = restored.snapshot);
-                (Box::new(Task::restored(*restored, policies)), true)
+                (Box::new(Task::restored(*restored)), true)
             }
             // It does not come for a shard without a state in memory.
             (Recovered::StillOurs, None) => return false,

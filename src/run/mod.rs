@@ -23,6 +23,7 @@
 pub mod backlogs;
 pub mod commit;
 pub mod commits;
+pub mod documents;
 pub mod group;
 pub mod lanes;
 pub mod pace;
@@ -70,6 +71,9 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The policy document in force for the group.
+    #[error("the group's policy document cannot be used: {0}; a newer orderwatch may have put it in force")]
+    Policies(String),
     /// Metrics or logs.
     #[error("{0}")]
     Telemetry(String),

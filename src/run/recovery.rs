@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::codec::{Format, decode_exception};
+use crate::codec::{Format, OutputRecord, decode_exception};
 use crate::config::{Config, StartFrom};
 use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
 use crate::engine::backlog::MemoryRecord;
@@ -15,12 +15,13 @@ use crate::engine::{EffectiveTime, Frontier, RestoredOrder, Shard};
 use crate::guard::{Guard, is_off};
 use crate::kafka::current::{Entry, Visit};
 use crate::kafka::offsets::Committed;
-use crate::policy::Settings;
+use crate::policy::{Policies, Settings};
 use crate::snapshot::SnapshotHeader;
 use crate::telemetry::SnapshotStatus;
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
+use super::documents::{Documents, Judged};
 
 /// The topics and the group's commits.
 pub trait Log {
@@ -101,6 +102,10 @@ pub struct Restored {
     pub published: Vec<Exception>,
     /// What `exceptions-current` has and the histories may not have: it is not covered by a commit (`at_least_once`).
     pub retell: Vec<Exception>,
+    /// The document that it is judged by.
+    pub policies: Arc<Policies>,
+    /// What the control topic is to be told of it, with the first commit.
+    pub decree: Vec<OutputRecord>,
     /// The offset after the last record of `exceptions-current` n.
     pub current_next: i64,
     /// Orders that came from the snapshot.
@@ -112,10 +117,10 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// The committed frontier, where the commit was made under another policy document than `policies`.
-    pub fn in_force_from(&self, policies: &str) -> Option<Timestamp> {
+    /// The committed frontier, where the commit was made under another policy document.
+    pub fn in_force_from(&self) -> Option<Timestamp> {
         let mut notes = self.committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
-        self.reached.filter(|_| notes.any(|note| note.policies != policies))
+        self.reached.filter(|_| notes.any(|note| note.policies != self.policies.version))
     }
 }
 
@@ -155,8 +160,10 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         if job.known.as_ref().is_some_and(|known| *known == committed) && committed.iter().any(Option::is_some) {
             return Ok(Recovered::StillOurs);
         }
-        let mut shard = Shard::new(job.partition, Arc::clone(&self.config.policies), Arc::clone(self.settings));
+        let judged = self.judged(job.partition, &topics, &committed)?;
+        let mut shard = Shard::new(job.partition, Arc::clone(&judged.policies), Arc::clone(self.settings));
         shard.mute();
+        shard.set_history(judged.history);
         let mut orders = 0;
         let shelved = self.shelf.newest(job.partition, &mut |order| {
             orders += u64::from(matches!(order, RestoredOrder::Open(_)));
@@ -192,6 +199,8 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             reached,
             published: published.last,
             retell: published.ahead,
+            policies: judged.policies,
+            decree: judged.decree,
             current_next: published.next,
             orders,
             snapshot: shelved.map(|Shelved { header, bytes }| SnapshotStatus {
@@ -201,6 +210,22 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             }),
             began,
         })))
+    }
+
+    /// By which document the shard is judged from its commits on.
+    fn judged(&self, partition: i32, topics: &[Str], committed: &[Option<Committed>]) -> Result<Judged, RunError> {
+        let control = &self.config.outputs.control;
+        let mut documents = Documents::default();
+        self.log.read_back(control, 0, 0, &mut |entry| {
+            documents.take(&entry);
+            Ok(())
+        })?;
+        let frontiers = committed.iter().flatten().filter_map(|commit| commit.note.as_ref()?.frontier());
+        let position =
+            |(topic, commit): (&Str, &Option<Committed>)| (topic.clone(), commit.as_ref().map_or(0, |c| c.offset));
+        let positions: Vec<_> = topics.iter().zip(committed).map(position).collect();
+        let own = &self.config.policies;
+        documents.judged(own, control, partition, frontiers.max(), &positions).map_err(RunError::Policies)
     }
 
     /// What the backlogs' sum wrote to the control topic, and what it published.

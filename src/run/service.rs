@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::config::Config;
 use crate::domain::{Exception, Millis, Status, Timestamp};
 use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
@@ -41,7 +40,6 @@ const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 /// A running service.
 #[derive(Debug)]
 pub struct Service {
-    pub(super) config: Arc<Config>,
     pub(super) clock: SystemClock,
     pub(super) source: Source,
     pub(super) ends: EndOffsets,
@@ -151,8 +149,7 @@ impl Service {
                 }
             }
             restore::Outcome::Shard(recovered) => {
-                let is_another =
-                    self.shards.restored(partition, epoch, recovered, &self.config.policies.version, &self.health);
+                let is_another = self.shards.restored(partition, epoch, recovered, &self.health);
                 if is_another {
                     self.snapshots.went(partition);
                 }
@@ -235,7 +232,7 @@ impl Service {
 
     fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
         let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
-        let moment = Moment { clock, monotonic: Instant::now(), force, policies: &self.config.policies.version };
+        let moment = Moment { clock, monotonic: Instant::now(), force };
         let pending =
             Pending::gather(self.shards.tasks_mut(), owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
                 self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)

@@ -13,18 +13,21 @@ use crate::domain::{Str, Timestamp};
 use crate::http::Server;
 use crate::kafka::client::Sizes;
 use crate::kafka::clock::{EndOffsets, SystemClock};
+use crate::kafka::current::Reader;
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::Source;
 use crate::kafka::{control, topics, topology};
-use crate::policy::Settings;
+use crate::policy::{Policies, Settings};
 use crate::snapshot::{SnapshotStore, SnapshotWriter};
-use crate::telemetry::events::{PoliciesInForce, Started};
+use crate::telemetry::events::{PoliciesInForce, PoliciesRefused, Started};
 use crate::telemetry::{Health, Meters, emit, install_metrics};
 
 use super::RunError;
 use super::backlogs::Backlogs;
+use super::documents::{Choice, Documents, put_in_force};
 use super::group::Shards;
 use super::pace::Pace;
+use super::recovery::Log as _;
 use super::report::Reporter;
 use super::restore::{Means, Restorer};
 use super::service::{Service, beats};
@@ -55,12 +58,12 @@ pub fn run(config: Config) -> Result<(), RunError> {
 pub fn run_until(config: Config, stop: &AtomicBool) -> Result<(), RunError> {
     let failed = |source| RunError::System { what: "the runtime cannot start".to_owned(), source };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    let result = start(Arc::new(config), runtime.handle()).and_then(|service| service.run(stop));
+    let result = start(config, runtime.handle()).and_then(|service| service.run(stop));
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
 }
 
-fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
+fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let streams: Vec<Str> = config.streams.iter().map(|stream| stream.topic.clone()).collect();
     let health = Arc::new(Health::new(config.kafka.group_id.clone()));
     let metrics = install_metrics(Arc::clone(&health)).map_err(|e| RunError::Telemetry(e.to_string()))?;
@@ -70,8 +73,6 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
     };
     let kafka = &config.kafka;
     emit(Started { group_id: &kafka.group_id, brokers: &kafka.brokers, topics: &streams, delivery });
-    emit(PoliciesInForce { policies: &config.policies });
-    health.set_policies(config.policies.version.clone(), config.policies.revision);
     let http = runtime.block_on(Server::start(&config.http.listen, Arc::clone(&health), metrics))?;
 
     let store = SnapshotStore::open(&config.snapshots.url)?;
@@ -79,6 +80,9 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
     let shards = topology::count_shards(kafka, &streams)?;
     runtime.block_on(topics::ensure_outputs(&config, shards))?;
     let cluster_id = topology::cluster_id(kafka)?;
+    let policies = policies_in_force(&config, &health)?;
+    let config = Arc::new(Config { policies, ..config });
+    let kafka = &config.kafka;
 
     let clock = SystemClock::start();
     let started = clock.now();
@@ -123,8 +127,32 @@ fn start(config: Arc<Config>, runtime: &Handle) -> Result<Service, RunError> {
         torn: None,
         // Last: the group is joined when everything else stands.
         source: Source::subscribe(kafka, &streams)?,
-        config,
     })
+}
+
+/// The document that the group goes by: ours, or one of a higher revision that is in force.
+fn policies_in_force(config: &Config, health: &Health) -> Result<Arc<Policies>, RunError> {
+    let (own, control) = (&config.policies, &config.outputs.control);
+    let mut documents = Documents::default();
+    Reader::start(&config.kafka)?.read_back(control, 0, 0, &mut |entry| {
+        documents.take(&entry);
+        Ok(())
+    })?;
+    let policies = match documents.choose(own).map_err(RunError::Policies)? {
+        Choice::InForce => Arc::clone(own),
+        Choice::Ours => {
+            control::write_all(&config.kafka, &put_in_force(control, own))?;
+            Arc::clone(own)
+        }
+        Choice::Theirs(theirs, why) => {
+            emit(PoliciesRefused { version: &own.version, in_force: &theirs.version, reason: &why });
+            health.set_note("policies", Some(format!("the policy file of this process is not used: {why}")));
+            theirs
+        }
+    };
+    emit(PoliciesInForce { policies: &policies });
+    health.set_policies(policies.version.clone(), policies.revision);
+    Ok(policies)
 }
 
 /// What the engine judges by; `publish_after` is the group's first start where the configuration names no time.

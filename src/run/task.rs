@@ -72,6 +72,8 @@ pub struct Task {
     pub lanes: Lanes,
     /// What it is doing.
     pub phase: Phase,
+    /// The version of the policy document that it is judged by.
+    pub policies: Str,
     /// Whether its partitions were let go; until then `from` says from where.
     pub started: bool,
     /// The high watermark of each input, as it was told last.
@@ -89,20 +91,24 @@ pub struct Task {
     /// What was published of it last is in the log in part, or not; nobody knows.
     pub uncertain: bool,
     dead_letters: Vec<OutputRecord>,
+    /// What the control topic is to be told of its policy document.
+    decree: Vec<OutputRecord>,
     /// States that the histories may lack.
     retell: Vec<Exception>,
 }
 
 impl Task {
-    /// A shard as the restore gives it, under the policy document of that version.
-    pub fn restored(restored: Restored, policies: &str) -> Self {
+    /// A shard as the restore gives it.
+    pub fn restored(restored: Restored) -> Self {
         let streams = restored.from.len();
         Task {
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
             news: true,
             restored_in: None,
-            in_force_from: restored.in_force_from(policies),
+            in_force_from: restored.in_force_from(),
+            policies: restored.policies.version.clone(),
+            decree: restored.decree,
             shard: restored.shard,
             frontier: restored.frontier,
             lanes: Lanes::new(streams),
@@ -317,7 +323,7 @@ impl Task {
             return Vec::new();
         }
         let transitions = self.shard.drain_transitions(Some(clock));
-        records.extend(self.dead_letters.iter().cloned());
+        records.extend(self.decree.iter().chain(&self.dead_letters).cloned());
         records.extend(self.retell.iter().flat_map(|exception| wire.outputs.history_of(exception)));
         for transition in &transitions {
             records.extend(wire.outputs.transition(transition, self.partition));
@@ -344,8 +350,8 @@ impl Task {
     }
 
     /// What is to be committed.
-    pub fn offsets(&self, policies: &Str) -> ShardOffsets {
-        self.commits.offsets(self.partition, &self.frontier, policies)
+    pub fn offsets(&self) -> ShardOffsets {
+        self.commits.offsets(self.partition, &self.frontier, &self.policies)
     }
 
     /// The batch with these offsets stands.
@@ -353,6 +359,7 @@ impl Task {
         self.shard.committed();
         self.dead_letters.clear();
         self.retell.clear();
+        self.decree.clear();
         self.commits.stand(offsets, current_next, monotonic);
     }
 
@@ -361,6 +368,7 @@ impl Task {
         self.shard.committed();
         self.dead_letters.clear();
         self.retell.clear();
+        self.decree.clear();
         self.commits.written(current_next);
     }
 

@@ -240,8 +240,7 @@ impl Process {
             if let Ok(recovered) = recovery.shard(job, Self::monotonic(around)) {
                 let (partition, epoch) = (job.partition, job.epoch);
                 self.jobs.pop_front();
-                let version = &around.config.policies.version;
-                if self.shards.restored(partition, epoch, recovered, version, &self.health) {
+                if self.shards.restored(partition, epoch, recovered, &self.health) {
                     self.taking.remove(&partition);
                 }
             }
@@ -314,8 +313,7 @@ impl Process {
             task.advance(monotonic);
         }
         let wants_snapshot = rng.chance(10) || !self.taking.is_empty();
-        let policies = &around.config.policies.version;
-        let moment = Moment { clock, monotonic, force: wants_snapshot, policies };
+        let moment = Moment { clock, monotonic, force: wants_snapshot };
         let tasks = self.shards.tasks_mut();
         let pending = Pending::gather(tasks, false, &mut self.backlogs, &self.wire, moment, &|_| false);
         if pending.is_empty() {

@@ -2,6 +2,7 @@
 
 mod backlogs;
 mod checks;
+mod edits;
 mod properties;
 mod recovery;
 mod sla;

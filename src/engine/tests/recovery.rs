@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::story::*;
-use crate::engine::{RestoredOrder, Shard, StoredOrder};
+use crate::engine::{History, RestoredOrder, Shard, StoredOrder};
+use crate::policy::Policies;
 
 fn policy() -> crate::policy::Policies {
     policies(vec![sla("order.placed", "payment.captured", 60)], vec![])
@@ -9,8 +10,14 @@ fn policy() -> crate::policy::Policies {
 
 /// A copy of the story's shard by way of a snapshot, and of what it published by way of `exceptions-current`.
 fn restarted(s: &Story, frontier: i64) -> Story {
-    let mut shard = Shard::new(0, Arc::new(policy()), Arc::new(settings()));
+    restarted_under(s, frontier, policy(), History::default())
+}
+
+/// The same with another policy document, and the ones before it.
+pub fn restarted_under(s: &Story, frontier: i64, policies: Policies, history: History) -> Story {
+    let mut shard = Shard::new(0, Arc::new(policies), Arc::new(settings()));
     shard.mute();
+    shard.set_history(history);
     let mut cursor = Some(0);
     while let Some(from) = cursor {
         let mut taken = Vec::new();
@@ -35,7 +42,7 @@ fn restarted(s: &Story, frontier: i64) -> Story {
     latest.into_iter().for_each(|e| shard.restore_published(e));
     shard.unmute();
     let mut story = Story::new(policy());
-    story.shard = shard;
+    (story.shard, story.offset) = (shard, s.offset);
     story.listen();
     story
 }

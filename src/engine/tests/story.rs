@@ -120,7 +120,7 @@ pub struct Story {
     pub shard: Shard,
     pub published: Vec<Exception>,
     pub tombstones: usize,
-    offset: i64,
+    pub offset: i64,
 }
 
 impl Story {
