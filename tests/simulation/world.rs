@@ -295,7 +295,7 @@ impl World {
         let now = self.now();
         let members: Vec<Member> = self.processes.keys().copied().collect();
         let process = self.rng.pick(&members).and_then(|member| self.processes.get_mut(member));
-        if let Some(process) = process {
+        if let Some(process) = process.filter(|process| process.wall_until == 0) {
             process.wall_offset = [-60 * MINUTE, 60 * MINUTE][self.rng.below(2)];
             // It is put right before the process would believe it.
             process.wall_until = now + self.rng.between(0, CLOCK_HOLD.get() - MINUTE);
