@@ -3,6 +3,7 @@
 use crate::domain::{Event, Exception, Str, Subject, Timestamp};
 use crate::guard::{Guard, is_off};
 
+use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
 use super::backlog::Partials;
@@ -44,22 +45,81 @@ pub enum RestoredOrder {
     },
 }
 
+/// What left memory while the shard is being copied: without it, a replay from the copy's offsets would take what is told of
+/// such an order for the beginning of another.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
+    ids: HashSet<Str, RandomState>,
+    orders: Vec<RestoredOrder>,
+}
+
+/// Cursors from here on go over what left memory.
+const REMOVED: usize = usize::MAX / 2;
+
 impl Shard {
-    /// Visits up to `limit` slots from `cursor` on and returns the next cursor, `None` at the end. Orders that change
-    /// between two calls may be seen in either state: facts are idempotent, so the replay that follows mends it.
+    /// A copy of the shard begins: until [`Shard::end_copy`], what leaves memory is kept for it.
+    pub fn begin_copy(&mut self) {
+        self.removed = Some(Removed::default());
+    }
+
+    /// The copy is whole, or given up.
+    pub fn end_copy(&mut self) {
+        self.removed = None;
+    }
+
+    /// Visits up to `limit` orders from `cursor` on and returns the next cursor, `None` at the end. Orders that change
+    /// between two calls may be seen in either state: facts are idempotent, so the replay that follows mends it. What left
+    /// memory since [`Shard::begin_copy`] is seen as it left, whatever has the same id now: the replay removes it again.
     pub fn visit_orders(&self, cursor: usize, limit: usize, visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
+        if let Some(cursor) = cursor.checked_sub(REMOVED) {
+            return self.visit_removed(cursor, limit, visit);
+        }
         let end = self.slots.len().min(cursor.saturating_add(limit));
         for slot in self.slots.get(cursor..end).unwrap_or_default() {
             match slot {
-                Slot::Open(order) if !order.events.is_empty() => {
+                Slot::Open(order) if !order.events.is_empty() && !self.has_removed(&order.id) => {
                     visit(StoredOrder::Open { order_id: &order.id, events: &order.events });
                 }
                 Slot::Closed(_) if is_off(Guard::SnapshotKeepsTombstones) => {}
-                Slot::Closed(t) => visit(StoredOrder::Tombstone { order_id: &t.id, closed_at: t.closed_at }),
+                Slot::Closed(t) if !self.has_removed(&t.id) => {
+                    visit(StoredOrder::Tombstone { order_id: &t.id, closed_at: t.closed_at });
+                }
                 _ => {}
             }
         }
-        (end < self.slots.len()).then_some(end)
+        let has_more = end < self.slots.len();
+        let then = self.removed.as_ref().filter(|removed| !removed.orders.is_empty()).map(|_| REMOVED);
+        if has_more { Some(end) } else { then }
+    }
+
+    fn visit_removed(&self, cursor: usize, limit: usize, visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
+        let orders = self.removed.as_ref().map(|removed| removed.orders.as_slice()).unwrap_or_default();
+        let end = orders.len().min(cursor.saturating_add(limit));
+        for order in orders.get(cursor..end).unwrap_or_default() {
+            match order {
+                RestoredOrder::Open(events) => {
+                    let order_id = events.first().map_or("", |event| event.order_id.as_str());
+                    visit(StoredOrder::Open { order_id, events });
+                }
+                RestoredOrder::Tombstone { .. } if is_off(Guard::SnapshotKeepsTombstones) => {}
+                RestoredOrder::Tombstone { order_id, closed_at } => {
+                    visit(StoredOrder::Tombstone { order_id, closed_at: *closed_at });
+                }
+            }
+        }
+        (end < orders.len()).then_some(REMOVED + end)
+    }
+
+    fn has_removed(&self, id: &str) -> bool {
+        self.removed.as_ref().is_some_and(|removed| removed.ids.contains(id))
+    }
+
+    /// An order leaves memory for good while the shard may be being copied. Of several with one id the first counts.
+    pub(super) fn keep_for_copy(&mut self, id: &Str, order: impl FnOnce() -> RestoredOrder) {
+        if let Some(removed) = self.removed.as_mut().filter(|removed| !removed.ids.contains(id)) {
+            removed.ids.insert(id.clone());
+            removed.orders.push(order());
+        }
     }
 
     /// Takes back an order that a snapshot holds. Only while muted. Events that a shard could not take (a snapshot made

@@ -15,6 +15,7 @@ use super::judge::earliest;
 use super::lifecycle;
 use super::order::{Changed, Order, Published};
 use super::outbox::Outbox;
+use super::restore::Removed;
 use super::timers::Timers;
 
 /// What became of an event that was applied.
@@ -158,6 +159,8 @@ pub struct Shard {
     pub(super) muted: bool,
     /// Ids that left memory for good while muted: what was published of them is tombstoned.
     pub(super) forgotten: HashSet<Str, RandomState>,
+    /// What left memory while a copy is being taken.
+    pub(super) removed: Option<Removed>,
     pub(super) restoring: bool,
 }
 
@@ -186,6 +189,7 @@ impl Shard {
             born: 0,
             muted: false,
             forgotten: HashSet::default(),
+            removed: None,
             restoring: false,
         }
     }

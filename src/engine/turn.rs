@@ -6,6 +6,7 @@ use super::judge::{Judge, Sink, earliest};
 use super::lifecycle;
 use super::order::Order;
 use super::reconcile::Move;
+use super::restore::RestoredOrder;
 use super::shard::{Shard, Slot, Tombstone};
 
 impl Shard {
@@ -159,6 +160,7 @@ impl Shard {
             self.outbox.tombstone(published.last.exception_id.clone(), self.frontier);
         }
         let (id, closed_at) = (order.id.clone(), order.closed_at);
+        let events = self.removed.as_ref().map(|_| order.events.clone()).unwrap_or_default();
         if closed_at.is_none() {
             self.counters.evicted += 1;
             if self.muted {
@@ -167,7 +169,10 @@ impl Shard {
         }
         self.release(slot);
         if let Some(closed_at) = closed_at {
-            self.remember(id, closed_at);
+            self.remember(id.clone(), closed_at);
+        }
+        if !events.is_empty() && !self.index.contains_key(&id) {
+            self.keep_for_copy(&id, || RestoredOrder::Open(events));
         }
     }
 
@@ -184,6 +189,8 @@ impl Shard {
             Slot::Closed(tombstone) => {
                 self.index.remove(tombstone.id.as_str());
                 self.timers.set(slot, Some(tombstone.timer), None);
+                let Tombstone { id, closed_at, .. } = &tombstone;
+                self.keep_for_copy(id, || RestoredOrder::Tombstone { order_id: id.clone(), closed_at: *closed_at });
                 if self.muted {
                     self.forgotten.insert(tombstone.id);
                 }

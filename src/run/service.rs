@@ -241,7 +241,7 @@ impl Service {
             self.publish(pending)?;
         }
         let now = self.clock.now();
-        for task in self.shards.tasks().filter(|task| task.is_settled()) {
+        for task in self.shards.tasks_mut().filter(|task| task.is_settled()) {
             if self.snapshots.is_due(task) {
                 self.snapshots.begin(task, now);
             }
@@ -331,7 +331,7 @@ impl Service {
     }
 
     fn keep_house(&mut self) {
-        self.feeding = self.snapshots.turn(self.shards.tasks(), &self.health);
+        self.feeding = self.snapshots.turn(self.shards.tasks_mut(), &self.health);
         if self.housekeeping.is_due() {
             for task in self.shards.tasks_mut() {
                 self.reporter.report(task, &self.wire, &self.health);
@@ -354,7 +354,8 @@ impl Service {
         let clock = self.clock.now();
         self.commit(clock, true)?;
         let health = Arc::clone(&self.health);
-        let clean = self.snapshots.finish(self.shards.tasks(), clock, began + LAST_SNAPSHOTS, || health.beat());
+        let mut tasks: Vec<&mut Task> = self.shards.tasks_mut().collect();
+        let clean = self.snapshots.finish(&mut tasks, clock, began + LAST_SNAPSHOTS, || health.beat());
         self.health.set_joined(false);
         // Dropping the consumer leaves the group, so that the others need not wait for its session to end.
         drop(self.source);

@@ -74,17 +74,24 @@ impl Snapshots {
     }
 
     /// Begins one. Every offset of the task stands committed.
-    pub fn begin(&mut self, task: &Task, clock: Timestamp) {
+    pub fn begin(&mut self, task: &mut Task, clock: Timestamp) {
         let header = header(task, &self.config, &self.cluster_id, &self.policies, clock);
         if self.writer.begin(header) {
+            task.shard.begin_copy();
             self.taken.insert(task.partition, Taken { begun: Instant::now(), positions: positions(task) });
         }
     }
 
     /// Hands over a slice of each shard that is being written, and notes what has ended. True where something was handed
     /// over: more may follow at once.
-    pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>, health: &Health) -> bool {
-        let fed = tasks.fold(false, |fed, task| self.writer.feed(&task.shard, task.is_settled()) | fed);
+    pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a mut Task>, health: &Health) -> bool {
+        let mut fed = false;
+        for task in tasks {
+            fed |= self.writer.feed(&task.shard, task.is_settled());
+            if !self.writer.is_copying(task.partition) {
+                task.shard.end_copy();
+            }
+        }
         self.note(health);
         fed
     }
@@ -102,22 +109,17 @@ impl Snapshots {
     }
 
     /// Writes out every shard that has moved since its last snapshot, until `deadline`. True where all of it was done.
-    pub fn finish<'a>(
-        &mut self,
-        tasks: impl Iterator<Item = &'a Task> + Clone,
-        clock: Timestamp,
-        deadline: Instant,
-        turn: impl FnMut(),
-    ) -> bool {
-        for task in tasks.clone().filter(|task| task.is_live() && task.is_settled()) {
+    pub fn finish(&mut self, tasks: &mut [&mut Task], clock: Timestamp, deadline: Instant, turn: impl FnMut()) -> bool {
+        for task in tasks.iter_mut().filter(|task| task.is_live() && task.is_settled()) {
             let unchanged = self.taken.get(&task.partition).is_some_and(|taken| taken.positions == positions(task));
             if !unchanged && !self.writer.is_under_way(task.partition) {
                 self.begin(task, clock);
             }
         }
-        let outcomes = self.writer.finish(tasks.clone().map(|task| (&task.shard, task.is_settled())), deadline, turn);
+        let shards = tasks.iter().map(|task| (&task.shard, task.is_settled()));
+        let outcomes = self.writer.finish(shards, deadline, turn);
         let failed = outcomes.iter().any(|outcome| outcome.result.is_err());
-        !failed && tasks.into_iter().all(|task| !self.writer.is_under_way(task.partition))
+        !failed && tasks.iter().all(|task| !self.writer.is_under_way(task.partition))
     }
 }
 

@@ -98,6 +98,11 @@ impl SnapshotWriter {
         self.feed_from(shard.partition(), may_end, |cursor, visit| shard.visit_orders(cursor, SLICE, visit))
     }
 
+    /// True while the shard is being copied.
+    pub fn is_copying(&self, shard: i32) -> bool {
+        self.under_way.get(&shard).is_some_and(|under_way| under_way.feed.is_some())
+    }
+
     /// True where all of the shard was copied and its snapshot waits for a commit.
     pub fn waits_for_a_commit(&self, shard: i32) -> bool {
         self.under_way.get(&shard).and_then(|under_way| under_way.feed.as_ref()).is_some_and(Feed::is_at_its_end)

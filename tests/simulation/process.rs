@@ -391,13 +391,13 @@ impl Process {
     }
 
     fn begin_snapshots(&mut self, clock: Timestamp, around: &Surroundings) {
-        for task in self.shards.tasks().filter(|task| task.is_live() && task.is_settled()) {
-            let document = PolicyDocument::default();
-            self.taking.entry(task.partition).or_insert_with(|| Taking {
-                header: header(task, &around.config, "sim", &document, clock),
-                cursor: 0,
-                orders: Vec::new(),
-            });
+        for task in self.shards.tasks_mut().filter(|task| task.is_live() && task.is_settled()) {
+            if self.taking.contains_key(&task.partition) {
+                continue;
+            }
+            let header = header(task, &around.config, "sim", &PolicyDocument::default(), clock);
+            task.shard.begin_copy();
+            self.taking.insert(task.partition, Taking { header, cursor: 0, orders: Vec::new() });
         }
     }
 
@@ -410,7 +410,10 @@ impl Process {
         if taking.cursor == usize::MAX {
             // Copied; it is whole once the group has committed all that was read meanwhile.
             match task.is_settled() {
-                true => around.shelf.put(Snapshot { header: taking.header, orders: taking.orders }),
+                true => {
+                    task.shard.end_copy();
+                    around.shelf.put(Snapshot { header: taking.header, orders: taking.orders });
+                }
                 false => drop(self.taking.insert(*partition, taking)),
             }
             return;
