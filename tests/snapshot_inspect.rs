@@ -43,6 +43,7 @@ fn header(shard: i32) -> SnapshotHeader {
             effective_max: Some(Timestamp::from_millis(0)),
         }],
         frontier: None,
+        complete_since: Some(Timestamp::from_millis(1_763_719_100_000)),
         policies: PolicyDocument { text: "slas: []\n".into(), version: "0123456789ab".into(), revision: Some(3) },
         taken_at: Timestamp::from_millis(1_763_719_200_000),
         written_by: SnapshotHeader::VERSION.into(),
@@ -91,6 +92,7 @@ fn says_what_is_there_as_text_and_as_json() {
         "0 of group shop on cluster c-1",
         "2025-11-21T10:00:00.000Z by orderwatch ",
         "0123456789ab (revision 3)",
+        "whole from 2025-11-21T09:58:20.000Z",
         "0 orders with 0 events, and 5 closed ones by name",
         "orders from offset 42, read up to 1970-01-01T00:00:00.000Z",
     ] {
@@ -102,6 +104,7 @@ fn says_what_is_there_as_text_and_as_json() {
     let objects: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(objects.iter().map(|o| o["shard"].as_i64().unwrap()).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(objects[1]["remembered"], 5);
+    assert_eq!(objects[1]["complete_since"], "2025-11-21T09:58:20.000Z");
     assert_eq!(objects[1]["policies"]["text"], "slas: []\n");
 
     let file = files(&place.join("shop/00001")).remove(0);

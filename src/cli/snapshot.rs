@@ -94,7 +94,7 @@ impl Report {
         json!({
             "location": self.location, "bytes": self.name.bytes, "shard": header.shard,
             "group_id": header.group_id, "cluster_id": header.cluster_id, "taken_at": header.taken_at,
-            "frontier": header.frontier, "written_by": header.written_by,
+            "frontier": header.frontier, "complete_since": header.complete_since, "written_by": header.written_by,
             "policies": {
                 "version": header.policies.version, "revision": header.policies.revision, "text": header.policies.text,
             },
@@ -120,6 +120,7 @@ impl fmt::Display for Report {
         line("shard", format!("{} of group {}{cluster}", h.shard, h.group_id))?;
         line("taken at", format!("{} by orderwatch {}", h.taken_at, h.written_by))?;
         line("frontier", h.frontier.map_or_else(|| "none yet".to_owned(), |t| t.to_string()))?;
+        h.complete_since.map_or(Ok(()), |since| line("whole from", since.to_string()))?;
         let revision = h.policies.revision.map_or_else(String::new, |r| format!(" (revision {r})"));
         line("policies", format!("{}{revision}", h.policies.version))?;
         let SnapshotTotals { orders, tombstones, events } = totals;

@@ -12,6 +12,7 @@ use super::history::Since;
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::outbox::Outbox;
+use super::past::Past;
 use super::reconcile::{Ladder, Move, Step};
 use super::render::{Label, Renderer};
 use super::shard::{CycleEnded, ShardCounters};
@@ -39,6 +40,7 @@ pub(super) struct Verdict {
 pub(super) struct Judge<'a> {
     pub policies: &'a Policies,
     pub settings: &'a Settings,
+    pub past: Past,
     pub slot: u32,
     /// The order's, see [`Order::birth`].
     pub birth: u64,
@@ -83,7 +85,7 @@ impl Judge<'_> {
         if let Some(queues) = &mut self.queues {
             stays.resize_with(policies.backlogs.len(), Vec::new);
             for (i, (backlog, stay)) in policies.backlogs.iter().zip(stays).enumerate() {
-                let now = backlog.memberships(&view);
+                let now = self.past.provable(backlog.memberships(&view));
                 queues.replace(i, stay, &now);
                 *stay = now;
             }
@@ -109,12 +111,11 @@ impl Judge<'_> {
         let due = cases.iter().take_while(|case| case.is_breached(moved.to, grace)).count();
         if self.sink.is_some() {
             let told = published.iter().find(|p| p.key == subject.key);
-            match told.map_or(Frozen::No, |told| told.frozen) {
-                Frozen::No => {}
-                Frozen::Past => {
-                    self.end_past(subject, view, published, moved);
-                    return None;
-                }
+            let is_past =
+                |told: &Published| told.frozen == Frozen::Past || self.told_is_unproven(subject, view, cases, told);
+            if told.is_some_and(is_past) {
+                self.end_past(subject, view, cases, published, moved);
+                return None;
             }
             let breached = told.filter(|p| p.last.breached_at.is_some());
             let told_of = |case: &Case<'_>| breached.is_some_and(|p| p.last.deadline == case.deadline);
@@ -132,11 +133,43 @@ impl Judge<'_> {
         pending.filter_map(|case| subject.ladder.next_due(case, moved.to)).min()
     }
 
+    /// Whether a case that began then may be none by events that were removed before they could be read here.
+    fn is_unproven(&self, subject: &Subject<'_>, view: &OrderView<'_>, began: Timestamp) -> bool {
+        let check = match subject.key {
+            CaseKey::Check(place, _) => self.policies.checks.get(usize::from(place)),
+            _ => None,
+        };
+        self.past.may_lack(view, began, check.map(|check| &check.kind))
+    }
+
+    /// Whether what was told once can be judged no more: the facts may lack what it rests on, or what ended it.
+    fn told_is_unproven(
+        &self,
+        subject: &Subject<'_>,
+        view: &OrderView<'_>,
+        cases: &[Case<'_>],
+        told: &Published,
+    ) -> bool {
+        let mut began = told.last.started_at.into_iter().chain(cases.iter().map(|case| case.started_at));
+        !told.silent && began.any(|began| self.is_unproven(subject, view, began))
+    }
+
     /// What rests on a past that was not read is never retracted, and an event ends it.
-    fn end_past(&mut self, subject: &Subject<'_>, view: &OrderView<'_>, published: &mut Vec<Published>, moved: Move) {
+    fn end_past(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OrderView<'_>,
+        cases: &[Case<'_>],
+        published: &mut Vec<Published>,
+        moved: Move,
+    ) {
         let Some(told) = published.iter().find(|p| p.key == subject.key && !p.last.status.has_ended()) else { return };
-        let CaseKey::Sla(place) = subject.key else { return };
-        let Some(end) = self.policies.slas.get(usize::from(place)).and_then(|sla| sla.end(view, None)) else { return };
+        let end = match subject.key {
+            CaseKey::Sla(place) => self.policies.slas.get(usize::from(place)).and_then(|sla| sla.end(view, None)),
+            // Where its own finding is still known, an event may end it too.
+            _ => cases.iter().filter(|case| told.last.started_at == Some(case.started_at)).find_map(|case| case.end),
+        };
+        let Some(end) = end else { return };
         let status = match (end.kind, told.last.breached_at) {
             (EndKind::Cancelled, _) => Status::Cancelled,
             (EndKind::Done, Some(_)) => Status::Resolved,
@@ -182,10 +215,11 @@ impl Judge<'_> {
         step: &Step,
         published: &mut Vec<Published>,
     ) {
-        let Some(sink) = &mut self.sink else { return };
+        let unproven = case.is_some_and(|case| self.is_unproven(subject, view, case.started_at));
         let grace = subject.ladder.grace;
         let is_overdue = |due| due < self.settings.publish_after || self.since.is_before(subject.key, due, grace);
-        let overdue = step.due.is_some_and(is_overdue);
+        let overdue = unproven || step.due.is_some_and(is_overdue);
+        let Some(sink) = &mut self.sink else { return };
         if step.status == Status::AtRisk && overdue && !published.iter().any(|p| p.key == subject.key && !p.silent) {
             return;
         }
@@ -205,7 +239,8 @@ impl Judge<'_> {
             None => published.push(entry),
         }
         if silent {
-            sink.counters.kept_back += u64::from(step.status == Status::Opened);
+            let counted = if unproven { &mut sink.counters.unproven } else { &mut sink.counters.kept_back };
+            *counted += u64::from(step.status == Status::Opened);
         } else {
             sink.outbox.publish(self.slot, self.birth, subject.key, before, exception);
         }
@@ -232,7 +267,8 @@ impl Judge<'_> {
     fn count_end(&mut self, place: u16, sla: &Sla, case: Option<&Case<'_>>, ended: &mut Vec<u16>) {
         let Some((case, end)) = case.and_then(|case| Some((case, case.end?))) else { return };
         let Some(sink) = &mut self.sink else { return };
-        if ended.contains(&place) {
+        // How long a cycle took whose first stop may not be there is not known.
+        if ended.contains(&place) || case.started_at < self.past.complete_since {
             return;
         }
         ended.push(place);

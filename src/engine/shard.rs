@@ -15,6 +15,7 @@ use super::judge::earliest;
 use super::lifecycle;
 use super::order::{Changed, Order, Published};
 use super::outbox::Outbox;
+use super::past::Past;
 use super::restore::Removed;
 use super::timers::Timers;
 
@@ -100,6 +101,8 @@ pub struct ShardCounters {
     pub evicted: u64,
     /// Exceptions that were due before `publish_after`.
     pub kept_back: u64,
+    /// Exceptions that began before `complete_since`: what would show that they are none may not be there any more.
+    pub unproven: u64,
 }
 
 /// An SLA cycle that ended, for the `orderwatch_cycle_seconds` histogram.
@@ -162,12 +165,14 @@ pub struct Shard {
     /// What left memory while a copy is being taken.
     pub(super) removed: Option<Removed>,
     pub(super) restoring: bool,
+    pub(super) past: Past,
 }
 
 impl Shard {
     /// An empty shard.
     pub fn new(partition: i32, policies: Arc<Policies>, settings: Arc<Settings>) -> Self {
         let queues = Partials::new(&policies, &settings);
+        let past = Past { complete_since: Timestamp::MIN, retain_closed: settings.retain_closed };
         Shard {
             partition,
             policies,
@@ -191,7 +196,18 @@ impl Shard {
             forgotten: HashSet::default(),
             removed: None,
             restoring: false,
+            past,
         }
+    }
+
+    /// Says from when on every record can be read. Before the first order comes.
+    pub fn set_complete_since(&mut self, since: Option<Timestamp>) {
+        self.past.complete_since = since.unwrap_or(Timestamp::MIN);
+    }
+
+    /// From when on every record could be read; `None` where the logs were read from their beginning.
+    pub fn complete_since(&self) -> Option<Timestamp> {
+        Some(self.past.complete_since).filter(|since| *since > Timestamp::MIN)
     }
 
     /// Partition n of every input topic.

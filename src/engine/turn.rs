@@ -83,7 +83,7 @@ impl Shard {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let moved = Move { from: self.frontier, to: self.frontier };
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
-        let judge = Judge { policies, settings, slot, birth, since, moved, sink: None, queues: None };
+        let judge = Judge { policies, settings, slot, birth, past: self.past, since, moved, sink: None, queues: None };
         let closed_at = judge.order(order).closed_at;
         self.close(slot, closed_at);
     }
@@ -107,7 +107,7 @@ impl Shard {
         });
         let queues = (order.dirty && !self.muted).then_some(&mut self.queues);
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
-        let judge = Judge { policies, settings, slot, birth, since, moved, sink, queues };
+        let judge = Judge { policies, settings, slot, birth, past: self.past, since, moved, sink, queues };
         order.dirty = false;
         let verdict = judge.order(order);
         self.close(slot, verdict.closed_at);

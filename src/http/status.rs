@@ -45,6 +45,7 @@ struct ShardBody {
     orders_open: u64,
     exceptions_open: u64,
     snapshot_at: Option<Timestamp>,
+    incomplete: Option<IncompleteBody>,
     inputs: Vec<InputBody>,
 }
 
@@ -59,6 +60,12 @@ struct RestoreBody {
     step: &'static str,
     done: u64,
     total: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct IncompleteBody {
+    before: Timestamp,
+    note: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +115,7 @@ impl ShardBody {
             orders_open: status.orders_open,
             exceptions_open: status.open.iter().filter(|o| o.status.is_open()).map(|o| o.count).sum(),
             snapshot_at: status.snapshot.map(|s| s.taken_at),
+            incomplete: status.incomplete.map(|i| IncompleteBody { before: i.before, note: i.note }),
             inputs: status.inputs.into_iter().map(InputBody::from).collect(),
         }
     }

@@ -148,6 +148,45 @@ impl Reader {
         Ok(position)
     }
 
+    /// The record time of the first committed record at or past `from`; `None` where there is none yet, or it has none.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn first_record_time(&self, topic: &str, partition: i32, from: i64) -> Result<Option<i64>, KafkaFailure> {
+        let failed = |source| self.unanswered(format!("the first record of {topic}/{partition}"), source);
+        let (_, stable) = self.watermarks(topic, partition)?;
+        let mut assigned = TopicPartitionList::new();
+        assigned.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+        if from < stable {
+            self.client.assign(&assigned).map_err(failed)?;
+        }
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let mut found = None;
+        while self.position(topic, partition).unwrap_or(from).max(from) < stable {
+            match self.client.poll(Duration::from_millis(20)) {
+                Some(Ok(message)) => {
+                    found = message.timestamp().to_millis();
+                    break;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => break,
+                Some(Err(error)) => client::log_error(&error, "while reading an input's first record"),
+                None if Instant::now() >= deadline => {
+                    let (topic, waited_s) = (Str::new(topic), ANSWER_WITHIN.as_secs());
+                    return Err(KafkaFailure::NotReached {
+                        topic,
+                        partition,
+                        position: from,
+                        target: stable,
+                        waited_s,
+                    });
+                }
+                None => {}
+            }
+        }
+        let _ = self.client.unassign();
+        Ok(found)
+    }
+
     fn position(&self, topic: &str, partition: i32) -> Option<i64> {
         let list = self.client.position().ok()?;
         match list.find_partition(topic, partition)?.offset() {

@@ -24,12 +24,20 @@ pub struct CommitNote {
     /// The first offset of this input that the group ever read: where a restore without a snapshot begins.
     #[serde(rename = "s")]
     pub began_at: i64,
+    /// From when on the shard could read every record, in milliseconds since the epoch; none where that is always.
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none", default)]
+    pub complete_since_ms: Option<i64>,
 }
 
 impl CommitNote {
     /// The frontier.
     pub fn frontier(&self) -> Option<Timestamp> {
         self.frontier_ms.map(Timestamp::from_millis)
+    }
+
+    /// From when on the shard could read every record.
+    pub fn complete_since(&self) -> Option<Timestamp> {
+        self.complete_since_ms.map(Timestamp::from_millis)
     }
 
     /// As it is written; a broker takes 4,096 bytes.
@@ -89,6 +97,8 @@ pub struct ShardOffsets {
     pub policies: Str,
     /// What `current_next` was before this commit.
     pub current_next: i64,
+    /// From when on the shard could read every record.
+    pub complete_since: Option<Timestamp>,
     /// The next offset of each stream, and where the group began with it.
     pub positions: Vec<(StreamId, i64, i64)>,
 }
@@ -102,6 +112,7 @@ impl ShardOffsets {
                 policies: self.policies.clone(),
                 current_next,
                 began_at: *began_at,
+                complete_since_ms: self.complete_since.map(Timestamp::as_millis),
             };
             (*stream, Committed { offset: *position, note: Some(note) })
         })
@@ -135,8 +146,11 @@ mod tests {
             policies: Str::new("0123456789ab"),
             current_next: 17,
             began_at: 3,
+            complete_since_ms: Some(1_763_719_100_000),
         };
         assert_eq!(CommitNote::decode(&note.encode()), Some(note));
+        let older = CommitNote::decode(r#"{"f":7,"p":"0123456789ab","c":17,"s":3}"#).expect("an older version's note");
+        assert_eq!((older.began_at, older.complete_since()), (3, None));
         assert_eq!(CommitNote::decode(""), None);
         assert_eq!(CommitNote::decode("reset by an operator"), None);
     }

@@ -98,6 +98,7 @@ impl Drive {
             after_close: a.after_close + b.after_close,
             evicted: a.evicted + b.evicted,
             kept_back: a.kept_back + b.kept_back,
+            unproven: a.unproven + b.unproven,
         })
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::{Str, StreamId};
+use crate::domain::{Str, StreamId, Timestamp};
 use crate::engine::Frontier;
-use crate::kafka::offsets::{Committed, ShardOffsets};
+use crate::kafka::offsets::{CommitNote, Committed, ShardOffsets};
 
 /// Offsets that moved are committed after this many records …
 const COMMIT_RECORDS: u64 = 20_000;
@@ -17,6 +17,8 @@ pub struct Commits {
     standing: Vec<Option<Committed>>,
     /// The first offset that the group ever read, by stream.
     began_at: Vec<i64>,
+    /// From when on the shard could read every record.
+    complete_since: Option<Timestamp>,
     /// The offset of `exceptions-current` n after the shard's last record there.
     current_next: i64,
     records_since: u64,
@@ -28,10 +30,11 @@ impl Commits {
     pub fn restored(
         standing: Vec<Option<Committed>>,
         began_at: Vec<i64>,
+        complete_since: Option<Timestamp>,
         current_next: i64,
         monotonic: Instant,
     ) -> Self {
-        Commits { standing, began_at, current_next, records_since: 0, last: monotonic }
+        Commits { standing, began_at, complete_since, current_next, records_since: 0, last: monotonic }
     }
 
     /// The commits that stand, by stream.
@@ -60,8 +63,13 @@ impl Commits {
         self.records_since = 0;
     }
 
-    /// Whether every position stands committed.
+    /// Whether every position stands committed, and with it from when on the records are whole: a snapshot that was
+    /// taken before would hide from the next restore that they are not.
     pub fn are_at(&self, frontier: &Frontier) -> bool {
+        let noted = |commit: &Committed| commit.note.as_ref().and_then(CommitNote::complete_since);
+        if self.standing.iter().flatten().any(|commit| noted(commit) != self.complete_since) {
+            return false;
+        }
         let committed = self.standing.iter().map(|commit| commit.as_ref().map(|commit| commit.offset));
         streams(self.standing.len()).map(|stream| frontier.position(stream)).eq(committed)
     }
@@ -83,6 +91,7 @@ impl Commits {
             frontier: frontier.reached(),
             policies: policies.clone(),
             current_next: self.current_next,
+            complete_since: self.complete_since,
             positions: positions.collect(),
         }
     }

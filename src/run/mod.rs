@@ -10,8 +10,8 @@
 //! - [`commit`]: a batch, from what is drained to what counts as published.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
-//! - [`recovery`]: what a restart makes of what it finds; [`restore`]: the thread that does it; [`snapshots`]: writing a
-//!   shard out.
+//! - [`recovery`]: what a restart makes of what it finds; [`completeness`]: how far back that reaches; [`restore`]: the
+//!   thread that does it; [`snapshots`]: writing a shard out.
 //! - [`start`]: from the configuration to a running service.
 //!
 //! `task`, `lanes`, `commits`, `commit`, `group`, `recovery` and `backlogs` do no I/O and read no clock (a monotonic time is
@@ -23,6 +23,7 @@
 pub mod backlogs;
 pub mod commit;
 pub mod commits;
+pub mod completeness;
 pub mod documents;
 pub mod group;
 pub mod lanes;

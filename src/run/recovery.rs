@@ -21,6 +21,7 @@ use crate::telemetry::SnapshotStatus;
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
+use super::completeness::{Completeness, Missing};
 use super::documents::{Documents, Judged};
 
 /// The topics and the group's commits.
@@ -42,6 +43,13 @@ pub trait Log {
     /// # Errors
     /// There is no answer.
     fn offset_at(&self, topic: &str, partition: i32, at: Timestamp) -> Result<Option<i64>, RunError>;
+
+    /// The record time of the first record at or past `offset` that can be read now; `None` where there is none, or it
+    /// has none.
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn time_at(&self, topic: &str, partition: i32, offset: i64) -> Result<Option<Timestamp>, RunError>;
 
     /// Gives every committed record from the beginning to `visit`, until both `target` and the stable end as it is now
     /// have been reached, however late a transaction's marker comes. Gives the offset after the last one.
@@ -94,6 +102,8 @@ pub struct Restored {
     pub until: Vec<i64>,
     /// The first offset that the group ever read, by stream.
     pub began_at: Vec<i64>,
+    /// From when on its facts are whole.
+    pub completeness: Completeness,
     /// The group's commits.
     pub committed: Vec<Option<Committed>>,
     /// The committed frontier.
@@ -142,6 +152,8 @@ pub struct Recovery<'a, L, S> {
     pub settings: &'a Arc<Settings>,
     /// The process's start.
     pub started: Timestamp,
+    /// The clock as it is now.
+    pub now: Timestamp,
     /// The topics.
     pub log: &'a L,
     /// The snapshots.
@@ -172,6 +184,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let published = self.published(job.partition, published_to(&committed))?;
         let mut frontier = Frontier::new(topics.len());
         let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
+        let mut completeness = Completeness::noted(&committed, shelved.as_ref().map(|shelved| &shelved.header));
         for (index, topic) in topics.iter().enumerate() {
             let commit = committed.get(index).and_then(Option::as_ref);
             let mut place =
@@ -180,12 +193,17 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
                 // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
                 place.until = place.until.max(self.log.bounds(topic, job.partition)?.1);
             }
+            if let Some(missing) = place.missing() {
+                let time = self.log.time_at(topic, job.partition, place.from)?;
+                completeness.lacks(topic, missing, time.unwrap_or(self.now).min(self.now));
+            }
             let stream = StreamId(u16::try_from(index).unwrap_or(u16::MAX));
             frontier.assign(stream, place.from, place.effective);
             from.push(place.from);
             until.push(place.until);
             began_at.push(place.began_at);
         }
+        shard.set_complete_since(completeness.since);
         let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
         let reached =
             notes.filter_map(|note| note.frontier()).max().max(published.ahead.iter().map(|e| e.frontier).max());
@@ -195,6 +213,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             from,
             until,
             began_at,
+            completeness,
             committed,
             reached,
             published: published.last,
@@ -267,21 +286,24 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let noted = commit.and_then(|commit| commit.note.as_ref()).map(|note| note.began_at);
         // A commit beyond the end is of a topic that was made anew: what there is, is read.
         let committed = commit.map(|commit| commit.offset.min(end));
-        let place = match (held.map(|input| input.next_offset), committed) {
-            (Some(held), Some(committed)) => {
-                Place { from: held, until: committed.max(held), began_at: noted.unwrap_or(first), effective }
-            }
-            (Some(held), None) => Place { from: held, until: held, began_at: first, effective },
+        let known = commit.is_some() || held.is_some();
+        let place = |needed: i64, until: i64, began_at: i64| {
+            // What retention has removed meanwhile cannot be read: the shard begins anew with what is left.
+            let began_at = if needed < first { first } else { began_at };
+            Place { from: needed.max(first), until, began_at, effective, needed, known }
+        };
+        Ok(match (held.map(|input| input.next_offset), committed) {
+            (Some(held), Some(committed)) => place(held, committed.max(held), noted.unwrap_or(first)),
+            (Some(held), None) => place(held, held, first),
             (None, Some(committed)) => {
-                let from = noted.unwrap_or(first).max(first).min(committed.max(first));
-                Place { from, until: committed, began_at: from, effective }
+                let needed = noted.unwrap_or(0).min(committed.max(first));
+                place(needed, committed, needed)
             }
             (None, None) => {
                 let from = self.first_offset(topic, partition, first, end)?;
-                Place { from, until: from, began_at: from, effective }
+                Place { needed: 0, ..place(from, from, from) }
             }
-        };
-        Ok(Place { from: place.from.max(first), ..place })
+        })
     }
 
     /// Where a group without offsets begins.
@@ -346,4 +368,15 @@ struct Place {
     until: i64,
     began_at: i64,
     effective: EffectiveTime,
+    /// Where it would begin, had nothing been removed and nothing been left out.
+    needed: i64,
+    /// Whether the group has read this input before.
+    known: bool,
+}
+
+impl Place {
+    /// The records that it needs and cannot have.
+    fn missing(&self) -> Option<Missing> {
+        (self.needed < self.from).then_some(Missing { needed: self.needed, first: self.from, lost: self.known })
+    }
 }

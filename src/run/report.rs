@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::domain::{Exception, Kind, Millis, Str, Timestamp};
 use crate::engine::HeldCause;
 use crate::policy::{Policies, Settings};
-use crate::telemetry::events::{CycleEnded, FrontierHeld, FrontierMoves, KeptBack, OrdersEvicted};
+use crate::telemetry::events::{CycleEnded, FrontierHeld, FrontierMoves, KeptBack, OrdersEvicted, UnprovenKeptBack};
 use crate::telemetry::{Health, Held, InputStatus, OpenCount, RestoreStatus, ShardState, emit};
 
 use super::service::{delay, is_opening};
@@ -136,6 +136,13 @@ impl Reporter {
         if now.kept_back > before.kept_back && task.frontier.held().is_none() {
             emit(KeptBack { shard, count: now.kept_back - before.kept_back });
             task.reported.kept_back = now.kept_back;
+        }
+        if let Some(complete_since) = task.shard.complete_since()
+            && now.unproven > before.unproven
+            && task.frontier.held().is_none()
+        {
+            emit(UnprovenKeptBack { shard, count: now.unproven - before.unproven, complete_since });
+            task.reported.unproven = now.unproven;
         }
         for cycle in task.shard.drain_cycles_ended() {
             emit(CycleEnded { meters: &wire.meters, cycle: &cycle });

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::domain::{Str, Timestamp};
 use crate::engine::RestoredOrder;
 use crate::kafka::client::TRANSACTION_TIMEOUT_MS;
+use crate::kafka::clock::SystemClock;
 use crate::kafka::current::{Reader, Visit};
 use crate::kafka::offsets::Committed;
 use crate::policy::Settings;
@@ -71,6 +72,8 @@ pub struct Means {
     pub runtime: Handle,
     /// The process's start.
     pub started: Timestamp,
+    /// The service's.
+    pub clock: SystemClock,
 }
 
 impl Restorer {
@@ -147,6 +150,7 @@ impl Means {
             config: &self.config,
             settings: &self.settings,
             started: self.started,
+            now: self.clock.now(),
             log: reader,
             shelf: self,
         };
@@ -183,6 +187,10 @@ impl Log for Reader {
 
     fn offset_at(&self, topic: &str, partition: i32, at: Timestamp) -> Result<Option<i64>, RunError> {
         Ok(Reader::offset_at(self, topic, partition, at.as_millis())?)
+    }
+
+    fn time_at(&self, topic: &str, partition: i32, offset: i64) -> Result<Option<Timestamp>, RunError> {
+        Ok(self.first_record_time(topic, partition, offset)?.map(Timestamp::from_millis))
     }
 
     fn read_back(&self, topic: &str, partition: i32, target: i64, visit: &mut Visit<'_>) -> Result<i64, RunError> {

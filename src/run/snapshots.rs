@@ -142,6 +142,7 @@ pub fn header(
         group_id: config.kafka.group_id.clone(),
         inputs: inputs.collect(),
         frontier: task.frontier.reached(),
+        complete_since: task.shard.complete_since(),
         policies: policies.clone(),
         taken_at: clock,
         written_by: SnapshotHeader::VERSION.to_owned(),

@@ -94,6 +94,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         cluster_id: cluster_id.clone(),
         runtime: runtime.clone(),
         started,
+        clock: clock.clone(),
     };
     let writer = SnapshotWriter::new(store, config.snapshots.keep, runtime.clone());
     let (seek, housekeeping) = beats();

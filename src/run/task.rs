@@ -123,7 +123,13 @@ impl Task {
             started: false,
             uncertain: false,
             high: vec![None; streams],
-            commits: Commits::restored(restored.committed, restored.began_at, restored.current_next, restored.began),
+            commits: Commits::restored(
+                restored.committed,
+                restored.began_at,
+                restored.completeness.since,
+                restored.current_next,
+                restored.began,
+            ),
             dead_letters: Vec::new(),
             retell: restored.retell,
         }

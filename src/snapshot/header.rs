@@ -15,6 +15,8 @@ pub struct SnapshotHeader {
     pub inputs: Vec<SnapshotInput>,
     /// The shard's frontier; `None` before it judged for the first time.
     pub frontier: Option<Timestamp>,
+    /// From when on the shard could read every record; `None` where that is always.
+    pub complete_since: Option<Timestamp>,
     /// The document in force.
     pub policies: PolicyDocument,
     /// Our clock when the snapshot was begun.

@@ -178,6 +178,7 @@ impl From<&SnapshotHeader> for messages::SnapshotHeader {
             group_id: h.group_id.to_string(),
             inputs: inputs.collect(),
             frontier_ms: h.frontier.map(Timestamp::as_millis),
+            complete_since_ms: h.complete_since.map(Timestamp::as_millis),
             policies: Some(messages::SnapshotPolicies {
                 text: h.policies.text.clone(),
                 version: h.policies.version.to_string(),
@@ -203,6 +204,7 @@ impl From<messages::SnapshotHeader> for SnapshotHeader {
             group_id: m.group_id.into(),
             inputs: inputs.collect(),
             frontier: m.frontier_ms.map(Timestamp::from_millis),
+            complete_since: m.complete_since_ms.map(Timestamp::from_millis),
             policies: PolicyDocument {
                 text: policies.text,
                 version: policies.version.into(),

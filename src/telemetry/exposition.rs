@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::health::{Health, ShardState, ShardStatus, State};
+use super::health::{Health, Incomplete, ShardState, ShardStatus, State};
 use super::names::{self, find};
 use crate::domain::{Millis, Timestamp};
 use crate::engine::HeldCause;
@@ -71,6 +71,10 @@ fn write_frontiers(out: &mut String, state: &State, now: Timestamp) {
             inputs.extend(input.lag_records.map(|lag| (labels, lag as f64)));
         }
     }
+    let since = |incomplete: &Incomplete| incomplete.before.as_millis() as f64 / 1_000.0;
+    let whole =
+        state.shards.iter().filter_map(|(shard, s)| Some((vec![shard.to_string()], since(s.incomplete.as_ref()?))));
+    write_gauge(out, names::COMPLETE_SINCE, whole.collect());
     write_gauge(out, names::FRONTIER_LAG_SECONDS, lags);
     write_gauge(out, names::FRONTIER_HELD, held);
     write_gauge(out, names::INPUT_LAG_RECORDS, inputs);
@@ -143,6 +147,7 @@ mod tests {
                 s.open = vec![open(count)];
                 s.orders_open = 10;
                 s.frontier = Some(Timestamp::from_millis(1_000));
+                s.incomplete = Some(Incomplete { before: Timestamp::from_millis(2_500), note: String::new() });
                 s.held = Some(Held { cause: crate::engine::HeldCause::Behind, note: String::new() });
                 s.inputs = vec![InputStatus { topic: "orders".into(), lag_records: Some(7) }];
             });
@@ -152,6 +157,7 @@ mod tests {
         assert!(both.contains(&format!("orderwatch_exceptions_open{labels} 5\n")), "{both}");
         assert!(both.contains("orderwatch_orders_open 20\n"), "{both}");
         assert!(both.contains("orderwatch_frontier_lag_seconds{shard=\"1\"} 2.5\n"), "{both}");
+        assert!(both.contains("orderwatch_complete_since_timestamp_seconds{shard=\"0\"} 2.5\n"), "{both}");
         assert!(both.contains("orderwatch_frontier_held{shard=\"1\",cause=\"behind\"} 1\n"), "{both}");
         assert!(both.contains("orderwatch_frontier_held{shard=\"1\",cause=\"clock_hold\"} 0\n"), "{both}");
         assert!(both.contains("orderwatch_input_lag_records{topic=\"orders\",partition=\"1\"} 7\n"), "{both}");

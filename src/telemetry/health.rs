@@ -65,6 +65,17 @@ pub struct ShardStatus {
     pub restore: Option<RestoreStatus>,
     /// How long the last restore took.
     pub restore_took: Option<Duration>,
+    /// What its facts may lack.
+    pub incomplete: Option<Incomplete>,
+}
+
+/// A shard whose facts are not whole before an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incomplete {
+    /// The instant.
+    pub before: Timestamp,
+    /// Why, and what follows, in words.
+    pub note: String,
 }
 
 /// Why a frontier stands still.

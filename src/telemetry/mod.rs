@@ -21,7 +21,8 @@ pub mod names;
 pub mod recorder;
 
 pub use health::{
-    BacklogStatus, Health, Held, InputStatus, OpenCount, RestoreStatus, ShardState, ShardStatus, SnapshotStatus,
+    BacklogStatus, Health, Held, Incomplete, InputStatus, OpenCount, RestoreStatus, ShardState, ShardStatus,
+    SnapshotStatus,
 };
 pub use logging::{LogFormat, init_logging};
 pub use meters::Meters;

@@ -130,6 +130,12 @@ metrics_table! {
         "Orders that were silent for max_open and left memory.";
     KEPT_BACK = "orderwatch_kept_back_total", Counter, Count, [],
         "Exceptions that were due before publish_after and were not published.";
+    UNPROVEN = "orderwatch_unproven_total", Counter, Count, [],
+        "Exceptions that began before complete_since and were not published: what would disprove them may be removed.";
+    COMPLETE_SINCE = "orderwatch_complete_since_timestamp_seconds", Gauge, Seconds, ["shard"],
+        "Unix time from which on the shard could read every record of its inputs; absent where that is always.";
+    INPUT_RECORDS_LOST = "orderwatch_input_records_lost_total", Counter, Count, ["topic"],
+        "Input offsets that a restore needed and retention had removed.";
     TRANSACTIONS_ABORTED = "orderwatch_transactions_aborted_total", Counter, Count, [],
         "Output transactions that were aborted and made again.";
     KAFKA_ERRORS = "orderwatch_kafka_errors_total", Counter, Count, ["code"],

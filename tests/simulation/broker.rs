@@ -319,6 +319,12 @@ impl Log for RefCell<Broker> {
         Ok(broker.log(topic, partition).entries.iter().find(late).map(|entry| entry.offset))
     }
 
+    fn time_at(&self, topic: &str, partition: i32, offset: i64) -> Result<Option<Timestamp>, RunError> {
+        let broker = self.borrow();
+        let (first, _) = broker.fetch(topic, partition, offset, 1);
+        Ok(first.first().and_then(|entry| Some(Timestamp::from_millis(entry.record.as_ref()?.time))))
+    }
+
     fn read_back(&self, topic: &str, partition: i32, target: i64, visit: &mut Visit<'_>) -> Result<i64, RunError> {
         let broker = self.borrow();
         if broker.log(topic, partition).stable() < target {

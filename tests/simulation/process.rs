@@ -233,6 +233,7 @@ impl Process {
                 config: &around.config,
                 settings: &around.settings,
                 started: Timestamp::from_millis(around.began),
+                now: Timestamp::from_millis(around.broker.borrow().now),
                 log: &around.broker,
                 shelf: &around.shelf,
             };

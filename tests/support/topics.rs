@@ -89,6 +89,18 @@ impl Broker {
         }
     }
 
+    /// Removes what lies before an offset, as retention does.
+    #[track_caller]
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(topic, partition, Offset::Offset(before)).expect("an offset");
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let removed = runtime.block_on(admin.delete_records(&offsets, &options)).expect("the broker removes records");
+        removed.elements().iter().for_each(|of| of.error().expect("records to remove"));
+    }
+
     /// The number of partitions of a topic, or why it cannot be told (as for a topic that is not there).
     pub fn partitions(&self, topic: &str) -> Result<i32, String> {
         count_partitions(&self.plain_client(), topic)

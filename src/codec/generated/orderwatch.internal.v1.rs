@@ -26,6 +26,9 @@ pub struct SnapshotHeader {
     /// The version of orderwatch that wrote it.
     #[prost(string, tag = "8")]
     pub written_by: ::prost::alloc::string::String,
+    /// From when on the shard could read every record, in milliseconds since the epoch; absent where that is always.
+    #[prost(int64, optional, tag = "9")]
+    pub complete_since_ms: ::core::option::Option<i64>,
 }
 /// Where one input stood when the snapshot was begun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -2,6 +2,7 @@
 
 mod backlogs;
 mod checks;
+mod complete_since;
 mod edits;
 mod properties;
 mod recovery;

@@ -1,13 +1,13 @@
 //! Reconciliation checks: records of one order that disagree. A file each; this one lists them.
 //!
 //! To add a check: a file with its rule in words at the top, a variant of [`CheckKind`], and a line in each of its
-//! three matches below.
+//! four matches below.
 
 mod amount_mismatch;
 mod settle;
 mod shipped_before_payment;
 
-use crate::domain::{Milestone, Millis, Str};
+use crate::domain::{Milestone, Millis, Standard, Str, Timestamp};
 
 use super::case::Case;
 use super::view::OrderView;
@@ -59,6 +59,26 @@ impl CheckKind {
             CheckKind::AmountMismatch { .. } => amount_mismatch::REASONS,
             CheckKind::ShippedBeforePayment => shipped_before_payment::REASONS,
         }
+    }
+
+    /// Whether a finding since `began` may rest on earlier events that nobody can read any more, where the records are
+    /// whole from `whole_since` on. From `retain_closed` after that on no order reaches back so far.
+    pub fn may_lack_its_past(
+        &self,
+        view: &OrderView<'_>,
+        began: Timestamp,
+        whole_since: Timestamp,
+        retain_closed: Millis,
+    ) -> bool {
+        began < whole_since + retain_closed
+            && match self {
+                // No money moves before its order is placed.
+                CheckKind::AmountMismatch { .. } => {
+                    view.first(&Standard::OrderPlaced.into()).is_none_or(|placed| placed.at < whole_since)
+                }
+                // A payment may well come before its order.
+                CheckKind::ShippedBeforePayment => true,
+            }
     }
 }
 

@@ -34,6 +34,7 @@ fn header(shard: i32, taken_at: i64) -> SnapshotHeader {
             })
             .collect(),
         frontier: Some(Timestamp::from_millis(1_000)),
+        complete_since: Some(Timestamp::from_millis(900)),
         policies: PolicyDocument { text: "slas: []\n".into(), version: "abc".into(), revision: Some(7) },
         taken_at: Timestamp::from_millis(taken_at),
         written_by: SnapshotHeader::VERSION.into(),

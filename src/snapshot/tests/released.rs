@@ -25,6 +25,7 @@ fn released_header() -> SnapshotHeader {
             input("fulfillments", 0, None),
         ],
         frontier: Some(Timestamp::from_millis(1_763_719_200_000)),
+        complete_since: None,
         policies: PolicyDocument {
             text: "revision: 7\nslas: []\n".into(),
             version: "0123456789ab".into(),

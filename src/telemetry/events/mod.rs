@@ -1,6 +1,7 @@
 //! Everything that happens and is worth hearing of, a file for each part of the house. To add one: a struct with what is
 //! known, `impl InternalEvent` with exactly one log line, and its metrics from [`super::names`].
 
+mod completeness;
 mod frontier;
 mod group;
 mod input;
@@ -10,6 +11,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
 pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
     BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,

@@ -80,6 +80,13 @@ fn each_event_is_one_line_and_its_metrics() {
     check(ShardsAssigned { shards: &[0, 1] }, &["orderwatch_rebalances_total 1"]);
     check(ShardsRevoked { shards: &[0], lost: true }, &["orderwatch_rebalances_total 0"]);
     check(KeptBack { shard: 0, count: 7 }, &["orderwatch_kept_back_total 7"]);
+    let since = Timestamp::from_millis(1_763_719_200_000);
+    check(UnprovenKeptBack { shard: 0, count: 5, complete_since: since }, &["orderwatch_unproven_total 5"]);
+    check(InputBeginsLate { shard: 0, topic: "orders", offset: 3, since }, &["orderwatch_unproven_total 0"]);
+    check(
+        InputRecordsLost { shard: 0, topic: "orders", needed: 3, offset: 10, since },
+        &["orderwatch_input_records_lost_total{topic=\"orders\"} 7"],
+    );
     check(OrdersEvicted { shard: 0, count: 3 }, &["orderwatch_orders_evicted_total 3"]);
     check(TransactionAborted { reason: "fenced" }, &["orderwatch_transactions_aborted_total 1"]);
     check(SnapshotFailed { shard: 0, error: "full" }, &["orderwatch_snapshot_failures_total 1"]);
