@@ -123,8 +123,9 @@ fn what_retention_cut_is_counted_and_later_orders_breach_and_a_lost_past_is_said
 
 /// `lost` pays in time, and `open` never; what comes before the offset that this gives will be removed.
 fn tell_of_what_will_be_lost(shop: &Shop, placed: i64) -> i64 {
-    tell(shop, &[("lost", "order.placed", placed), ("open", "order.placed", placed)]);
+    // The payment first: the inputs are read as they come, and its order is long due.
     tell(shop, &[("lost", "payment.captured", placed + MINUTE)]);
+    tell(shop, &[("lost", "order.placed", placed), ("open", "order.placed", placed)]);
     let payments = end(shop, "payments");
     tell(shop, &[("new", "payment.captured", placed + 2 * HOUR)]);
     payments
