@@ -270,6 +270,13 @@ impl Broker {
         entry.record.is_some() && entry.txn.is_none_or(|txn| self.fate(txn) == Fate::Committed)
     }
 
+    /// Retention: what lies before `offset` cannot be read any more. The truth still knows it.
+    pub fn cut(&mut self, topic: &str, partition: i32, offset: i64) {
+        if let Some(log) = self.logs.get_mut(&(topic.to_owned(), partition)) {
+            log.first = log.first.max(offset);
+        }
+    }
+
     /// Removes records that a later one of the same key has replaced.
     pub fn compact(&mut self, topic: &str, partition: i32) {
         let stable = self.log(topic, partition).stable();

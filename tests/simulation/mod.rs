@@ -50,6 +50,7 @@ fn all_clean(delivery: Delivery) {
                 sum.steps += outcome.steps;
                 sum.crashes += outcome.crashes;
                 sum.rebalances += outcome.rebalances;
+                sum.cuts += outcome.cuts;
                 sum.states += outcome.states;
                 sum.batches += outcome.batches;
             }

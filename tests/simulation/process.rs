@@ -435,6 +435,11 @@ impl Process {
         self.in_flight.is_some()
     }
 
+    /// Where it reads an input, if it does.
+    pub fn position(&self, input: InputPartition) -> Option<i64> {
+        self.positions.get(&input).copied()
+    }
+
     /// The frontiers of its live shards.
     pub fn frontiers(&self) -> BTreeMap<i32, Timestamp> {
         let live = self.shards.tasks().filter(|task| task.is_live());

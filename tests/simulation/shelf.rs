@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use crate::domain::Str;
 use crate::engine::RestoredOrder;
 use crate::run::RunError;
 use crate::run::recovery::{self, Shelved};
@@ -22,10 +23,18 @@ pub struct Snapshot {
 pub struct Shelf {
     held: RefCell<BTreeMap<i32, Vec<Snapshot>>>,
     lags: Cell<bool>,
+    /// Shards whose inputs were cut on the word of what is held here: up to where.
+    cut: RefCell<BTreeMap<i32, BTreeMap<Str, i64>>>,
 }
 
 impl Shelf {
     pub fn put(&self, snapshot: Snapshot) {
+        let cut = self.cut.borrow();
+        let floor = |topic| cut.get(&snapshot.header.shard).and_then(|of_shard| of_shard.get(topic)).copied();
+        // It took so long that retention has overtaken it; the oracle is not told of what would be lost.
+        if snapshot.header.inputs.iter().any(|input| floor(&input.topic) > Some(input.next_offset)) {
+            return;
+        }
         let mut held = self.held.borrow_mut();
         let of_shard = held.entry(snapshot.header.shard).or_default();
         of_shard.push(snapshot);
@@ -39,9 +48,28 @@ impl Shelf {
         self.lags.set(lags);
     }
 
-    /// The place is lost.
+    /// By topic, up to where all that may be taken back of a shard reaches; none where too few are held for that.
+    pub fn covers(&self, shard: i32) -> BTreeMap<Str, i64> {
+        let held = self.held.borrow();
+        let mut covered: BTreeMap<Str, i64> = BTreeMap::new();
+        let Some(of_shard) = held.get(&shard).filter(|of_shard| of_shard.len() == KEEP) else { return covered };
+        for input in of_shard.iter().flat_map(|snapshot| &snapshot.header.inputs) {
+            let least = covered.entry(input.topic.clone()).or_insert(input.next_offset);
+            *least = input.next_offset.min(*least);
+        }
+        covered
+    }
+
+    /// The inputs of a shard were cut so far.
+    pub fn was_cut(&self, shard: i32, covered: BTreeMap<Str, i64>) {
+        self.cut.borrow_mut().insert(shard, covered);
+    }
+
+    /// The place is lost, unless inputs were cut: then the oracle would have to forget too.
     pub fn clear(&self) {
-        self.held.borrow_mut().clear();
+        if self.cut.borrow().is_empty() {
+            self.held.borrow_mut().clear();
+        }
     }
 }
 

@@ -122,6 +122,7 @@ pub struct Outcome {
     pub steps: usize,
     pub crashes: usize,
     pub rebalances: usize,
+    pub cuts: usize,
     pub states: usize,
     pub batches: usize,
 }
@@ -225,7 +226,8 @@ impl World {
             5 => self.compact(),
             6 if self.rng.chance(20) => self.around.shelf.clear(),
             7 if self.clocks_jump => self.jump_a_clock(),
-            8..60 => self.around.broker.borrow_mut().deliver_a_marker(&mut self.rng),
+            8 => self.cut(),
+            9..60 => self.around.broker.borrow_mut().deliver_a_marker(&mut self.rng),
             _ => self.step_a_process(),
         }
         if self.processes.is_empty() && self.rng.chance(5) {
@@ -307,6 +309,26 @@ impl World {
         for partition in 0..self.shop.partitions {
             broker.compact(&self.around.config.outputs.current, partition);
         }
+    }
+
+    /// Retention takes the beginning of a shard's inputs: never what a restore or a reader still needs, for the oracle
+    /// forgets nothing.
+    fn cut(&mut self) {
+        let shard = self.rng.below(self.shop.partitions as usize) as i32;
+        let covered = self.around.shelf.covers(shard);
+        let is_read = |stream, to: i64| {
+            let input = InputPartition { stream: StreamId(stream), partition: shard };
+            self.processes.values().filter_map(|process| process.position(input)).all(|position| position >= to)
+        };
+        let of = |topic: &str| covered.get(topic).copied();
+        if !(0u16..).zip(TOPICS).all(|(stream, topic)| of(topic).is_some_and(|to| is_read(stream, to))) {
+            return;
+        }
+        let mut broker = self.around.broker.borrow_mut();
+        TOPICS.iter().for_each(|topic| broker.cut(topic, shard, of(topic).unwrap_or(0)));
+        drop(broker);
+        self.outcome.cuts += 1;
+        self.around.shelf.was_cut(shard, covered);
     }
 
     /// The coordinator gives the shards to those who are awake: ranges of them, as the range assignor does.
