@@ -5,11 +5,13 @@
 //! `ORDERWATCH_SIM_RUNS=n` runs so many.
 //!
 //! - `world`: who does what when; `shop`: the events; `broker`: Kafka; `process`: orderwatch; `shelf`: its snapshots
+//! - `retention`: restores of inputs whose beginning is gone, one by one
 //! - `truth`: what must hold afterwards; `oracle`: what stands, as a plain function of all the records
 
 mod broker;
 mod oracle;
 mod process;
+mod retention;
 mod rng;
 mod shelf;
 mod shop;

@@ -98,7 +98,7 @@ fn rules() -> Rules {
     Rules { slas, checks, retain_closed: 4 * MINUTE, remember_closed: 3 * MINUTE, max_open: 12 * MINUTE }
 }
 
-fn config() -> &'static Config {
+pub fn config() -> &'static Config {
     static CONFIG_READ: OnceLock<Config> = OnceLock::new();
     CONFIG_READ.get_or_init(|| {
         let folder = tempfile::TempDir::new().expect("a folder");
