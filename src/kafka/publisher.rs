@@ -101,6 +101,7 @@ pub struct Publisher {
     producer: BaseProducer<Deliveries>,
     delivery: Delivery,
     current_topic: String,
+    too_large: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -114,6 +115,8 @@ impl std::fmt::Debug for Publisher {
 struct Reports {
     current_next: BTreeMap<i32, i64>,
     failure: Option<String>,
+    /// The topic of a record that was refused for its size, or for that of its batch.
+    too_large: Option<String>,
 }
 
 /// Collects delivery reports; a record's opaque is 1 where it is one of `exceptions-current`.
@@ -153,6 +156,9 @@ impl ProducerContext for Deliveries {
             }
             Ok(_) => {}
             Err((error, message)) => {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+                    reports.too_large.get_or_insert(message.topic().to_owned());
+                }
                 let at = format!("{}/{}", message.topic(), message.partition());
                 reports.failure.get_or_insert(format!("a record of {at} was not delivered: {error}"));
             }
@@ -186,7 +192,7 @@ impl Publisher {
                 source,
             })?;
         }
-        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned() })
+        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned(), too_large: Mutex::default() })
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
@@ -277,10 +283,21 @@ impl Publisher {
         let refused = records.find_map(|record| self.enqueue(record).err());
         self.flush(wait);
         let reports = self.producer.context().take();
+        self.note_too_large(reports.too_large);
         match refused.or(reports.failure) {
             None => Ok(reports.current_next),
             Some(reason) => Err(reason),
         }
+    }
+
+    fn note_too_large(&self, topic: Option<String>) {
+        let mut held = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.take().or(topic);
+    }
+
+    /// The topic of a record that was refused for its size since the last call.
+    pub fn take_too_large(&self) -> Option<String> {
+        self.too_large.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn enqueue(&self, output: &OutputRecord) -> Result<(), String> {
@@ -300,7 +317,11 @@ impl Publisher {
                 Ok(()) => return Ok(()),
                 // The queue's bound; serving reports makes room.
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
-                Err((error, _)) => return Err(format!("a record for {} was not taken: {error}", output.topic)),
+                Err((error, _)) => {
+                    let too_large = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+                    self.note_too_large(too_large.then(|| output.topic.to_string()));
+                    return Err(format!("a record for {} was not taken: {error}", output.topic));
+                }
             };
             self.producer.poll(Duration::from_millis(1));
         }

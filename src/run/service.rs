@@ -1,7 +1,6 @@
 //! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -21,11 +20,14 @@ use crate::telemetry::{Health, emit};
 use super::RunError;
 use super::backlogs::{self, Backlogs};
 use super::commit::{Moment, Pending};
+use super::fit::Fit;
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
 use super::report::Reporter;
 use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
+use super::start;
+use super::stop::Stop;
 use super::task::{Task, Wire};
 
 /// Records taken from the consumer in one turn.
@@ -44,6 +46,9 @@ pub struct Service {
     pub(super) source: Source,
     pub(super) ends: EndOffsets,
     pub(super) publisher: Publisher,
+    /// The largest batch that it produces.
+    pub(super) batch_max: usize,
+    pub(super) fit: Fit,
     pub(super) restorer: Restorer,
     pub(super) snapshots: Snapshots,
     pub(super) wire: Wire,
@@ -70,11 +75,11 @@ impl Service {
     ///
     /// # Errors
     /// It cannot go on; a restart goes on from what was committed.
-    pub fn run(mut self, stop: &AtomicBool) -> Result<(), RunError> {
-        while !stop.load(Ordering::Relaxed) {
+    pub fn run(mut self, stop: &Stop) -> Result<(), RunError> {
+        while !stop.is_asked() {
             self.turn()?;
         }
-        self.leave()
+        self.leave(stop.is_for_good())
     }
 
     fn turn(&mut self) -> Result<(), RunError> {
@@ -83,7 +88,7 @@ impl Service {
         let clock = self.clock.now();
         self.poll(self.pace.patience(pressure, clock, self.ends.waiting()))?;
         self.follow_the_group()?;
-        self.take_answer();
+        self.take_answer()?;
         self.work()?;
         self.ask();
         self.keep_house();
@@ -160,8 +165,11 @@ impl Service {
     }
 
     /// What the ends of the inputs say about the frontiers.
-    fn take_answer(&mut self) {
-        let Some(Answer { asked, ends }) = self.ends.answer() else { return };
+    fn take_answer(&mut self) -> Result<(), RunError> {
+        let Some(Answer { asked, ends, split }) = self.ends.answer() else { return Ok(()) };
+        if let Some(split) = split {
+            return Err(split.into());
+        }
         self.watch_clock(asked);
         match ends {
             Ok(ends) => {
@@ -182,6 +190,7 @@ impl Service {
                 self.shards.tasks_mut().for_each(|task| task.frontier.unreachable());
             }
         }
+        Ok(())
     }
 
     /// Transaction markers at an input's end bring no record: the consumer's position tells of them.
@@ -210,8 +219,9 @@ impl Service {
             return Ok(());
         }
         self.retry_at = None;
+        self.fit.turn(&self.health, Instant::now());
         if let Some(torn) = self.torn.take() {
-            self.publish(torn)?;
+            self.publish(torn, true)?;
             if self.torn.is_some() {
                 return Ok(());
             }
@@ -233,12 +243,14 @@ impl Service {
     fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
         let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
         let moment = Moment { clock, monotonic: Instant::now(), force };
-        let pending =
-            Pending::gather(self.shards.tasks_mut(), owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
-                self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)
-            });
+        let fit = &self.fit;
+        let tasks = self.shards.tasks_mut().filter(|task| !fit.holds(Some(task.partition)));
+        let owner_is_live = owner_is_live && !fit.holds(None);
+        let pending = Pending::gather(tasks, owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
+            self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)
+        });
         if !pending.is_empty() {
-            self.publish(pending)?;
+            self.publish(pending, false)?;
         }
         let now = self.clock.now();
         for task in self.shards.tasks().filter(|task| task.is_settled()) {
@@ -249,7 +261,16 @@ impl Service {
         Ok(())
     }
 
-    fn publish(&mut self, pending: Pending) -> Result<(), RunError> {
+    /// Writes a batch. `torn`: some of it is in the log already.
+    fn publish(&mut self, mut pending: Pending, torn: bool) -> Result<(), RunError> {
+        if !self.fit.pass(&mut pending, &self.health, Instant::now()) {
+            self.retry_at = Some(Instant::now() + AFTER_ABORT);
+            match torn {
+                true => self.torn = Some(pending),
+                false => pending.aborted(self.shards.tasks_mut(), &mut self.backlogs),
+            }
+            return Ok(());
+        }
         let (began, records) = (Instant::now(), pending.batch.records.len());
         let (health, shards, reporter) = (&self.health, &mut self.shards, &mut self.reporter);
         let mut waiting = |waited: Duration| {
@@ -289,6 +310,18 @@ impl Service {
                 pending.aborted(self.shards.tasks_mut(), &mut self.backlogs);
                 self.retry_at = Some(Instant::now() + AFTER_ABORT);
             }
+        }
+        self.follow_sizes()
+    }
+
+    /// The broker refused a record for its size: batches become smaller, and exceptions are cut to what their topic takes.
+    fn follow_sizes(&mut self) -> Result<(), RunError> {
+        let Some(topic) = self.publisher.take_too_large() else { return Ok(()) };
+        self.fit.refused(&topic);
+        let batch_max = self.fit.batch_max(self.batch_max);
+        if batch_max < self.batch_max {
+            self.batch_max = batch_max;
+            self.publisher = start::publisher(&self.config, batch_max)?;
         }
         Ok(())
     }
@@ -345,10 +378,10 @@ impl Service {
         }
     }
 
-    /// Drains, commits, writes out and leaves the group.
-    fn leave(mut self) -> Result<(), RunError> {
+    /// Drains, commits, writes out and leaves the group. `for_good`: a static member gives up its place too.
+    fn leave(mut self, for_good: bool) -> Result<(), RunError> {
         let began = Instant::now();
-        emit(Stopping { reason: "a signal" });
+        emit(Stopping { reason: "a signal", keeps_place: self.source.is_static() && !for_good });
         self.retry_at = None;
         self.work()?;
         let clock = self.clock.now();
@@ -356,8 +389,7 @@ impl Service {
         let health = Arc::clone(&self.health);
         let clean = self.snapshots.finish(self.shards.tasks(), clock, began + LAST_SNAPSHOTS, || health.beat());
         self.health.set_joined(false);
-        // Dropping the consumer leaves the group, so that the others need not wait for its session to end.
-        drop(self.source);
+        self.source.leave(for_good);
         self.runtime.block_on(self.http.stop());
         emit(Stopped { took: began.elapsed(), clean });
         Ok(())

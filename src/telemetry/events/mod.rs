@@ -13,10 +13,12 @@ mod tests;
 pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
     BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
-    ShardsAssigned, ShardsRevoked, TopicCreated,
+    ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
 };
 pub use input::{BatchApplied, DeadLettered, EventConflicted, KeptBack, OrdersEvicted, StreamCounts};
-pub use output::{BatchCommitted, CycleEnded, ExceptionPublished, TransactionAborted};
+pub use output::{
+    BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, RecordTooLarge, TopicTakesLess, TransactionAborted,
+};
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{
     SnapshotFailed, SnapshotLoaded, SnapshotPruneFailed, SnapshotSkipped, SnapshotStreamDropped, SnapshotWritten,

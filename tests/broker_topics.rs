@@ -1,0 +1,103 @@
+//! Topics that change under a running orderwatch, against a real broker: too small, split, gone, made anew.
+
+mod shop;
+mod support;
+
+use std::time::Duration;
+
+use shop::{HOUR, MINUTE, Options, PATIENCE, Shop, assert_published_once, fates, now_ms, told, wait_for_truth};
+use support::{Broker, Message, eventually};
+
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
+
+/// An order long overdue, with an attribute of so many bytes.
+fn large(shop: &Shop, order: &str, kind: &str, bytes: usize) -> Message {
+    let at = now_ms() - 12 * HOUR;
+    let topic = if kind.starts_with("payment") { "payments" } else { "orders" };
+    let value = format!(
+        r#"{{"event_id":"{order}-{kind}","order_id":"{order}","type":"{kind}","event_time":{at},"source":"test","attributes":{{"note":"{}"}}}}"#,
+        "x".repeat(bytes)
+    );
+    Message::to(&shop.topic(topic)).key(order).value(value).at(at)
+}
+
+/// The value of `attributes.orderwatch_cut` and the length of `attributes.note` of an order's opening in a topic.
+#[track_caller]
+fn opening(shop: &Shop, topic: &str, order: &str) -> (bool, usize) {
+    eventually(PATIENCE, &format!("the opening of {order} in {topic}"), || {
+        let records = shop.broker().read_committed(&shop.topic(topic));
+        let mut of_order = records.iter().map(support::Record::json).filter(|e| e["order_id"] == order);
+        let exception = of_order.next().ok_or("none yet")?;
+        let attributes = &exception["attributes"];
+        Ok((attributes["orderwatch_cut"] == true, attributes["note"].as_str().map_or(0, str::len)))
+    })
+}
+
+#[test]
+fn what_is_too_large_for_its_topic_is_cut_and_holds_nobody_else() {
+    let broker = Broker::shared();
+    let more = "routes: {}\n".to_owned();
+    let shop = Shop::new(broker, 2, &Options { more, ..Options::default() });
+    let text = shop.workdir.read("orderwatch.yaml");
+    shop.workdir.write(
+        "orderwatch.yaml",
+        text.replace("routes: {}", &format!("routes: {{ops: {{topic: {}}}}}", shop.topic("ops"))),
+    );
+    let producer = broker.producer();
+    let mut process = shop.start();
+    producer.send(large(&shop, "whole", "order.placed", 4_000));
+    assert_eq!(opening(&shop, "sla", "whole"), (false, 4_000));
+
+    // The topic takes less from now on; many small ones come with a large one, in one batch.
+    broker.configure_topic(&shop.topic("sla"), &[("max.message.bytes", "3000")]);
+    let small = (0..200).map(|n| large(&shop, &format!("small-{n}"), "order.placed", 10));
+    producer.send_all(small.chain([large(&shop, "large", "order.placed", 4_000)]));
+    assert_eq!(opening(&shop, "sla", "large"), (true, 0));
+    assert_eq!(opening(&shop, "current", "large"), (false, 4_000), "what fits is whole");
+    for n in 0..200 {
+        assert_eq!(opening(&shop, "sla", &format!("small-{n}")), (false, 10));
+    }
+    assert!(process.stderr().contains("the topic refused what was too large for it"), "{}", process.stderr());
+    assert_eq!(process.metric("orderwatch_exceptions_cut_total", &[]), 1.0);
+
+    // What cannot be cut holds its shard, and no other.
+    broker.configure_topic(&shop.topic("ops"), &[("max.message.bytes", "700")]);
+    let (held, _) = producer.send(large(&shop, "held", "payment.captured", 10));
+    process.wait_metric("orderwatch_records_too_large_total", &[], PATIENCE, |n| n >= 1.0);
+    let names = (0..).map(|n| format!("other-{n}"));
+    let mut sent = names.map(|name| (producer.send(large(&shop, &name, "order.placed", 10)).0, name));
+    let (_, other) = sent.find(|(shard, _)| *shard != held).expect("a key of the other shard");
+    assert_eq!(opening(&shop, "sla", &other), (false, 10));
+    let note = process.get("/readyz").body;
+    assert!(note.contains(&format!("is too large for {}: raise its max.message.bytes", shop.topic("ops"))), "{note}");
+    assert!(shop.broker().read_committed(&shop.topic("ops")).is_empty());
+    assert_eq!(shop.standing().keys().filter(|(order, _)| order == "held").count(), 0);
+
+    broker.configure_topic(&shop.topic("ops"), &[("max.message.bytes", "1000000")]);
+    assert_eq!(opening(&shop, "ops", "held"), (false, 10));
+    assert!(!process.get("/readyz").body.contains("is too large"));
+    assert_published_once(&shop);
+    assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
+}
+
+#[test]
+fn partitions_that_are_added_end_it_with_a_clear_word() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 2, &Options::default());
+    let fates = fates(100, now_ms() - 12 * HOUR, MINUTE);
+    broker.producer().send_all(told(&fates).iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    let mut process = shop.start();
+    wait_for_truth(&shop, &fates);
+    for topic in ["orders", "payments", "fulfillments"] {
+        broker.add_partitions(&shop.topic(topic), 3);
+    }
+    assert_eq!(process.wait_exit(PATIENCE).code(), Some(1));
+    let said = process.stderr();
+    let words = "the input topics had 2 partitions each when this process started and now have others";
+    assert!(said.contains(words) && said.contains("keys have moved") && said.contains("RUNBOOK"), "{said}");
+    // Started again it says that its own topic does not match, and begins nothing.
+    let again = shop.workdir.run(&["run", "--config", "orderwatch.yaml"], PATIENCE);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(again.stderr.contains("has 2 partitions and needs 3"), "{}", again.stderr);
+    assert_published_once(&shop);
+}
