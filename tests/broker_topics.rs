@@ -6,22 +6,24 @@ mod support;
 use std::time::Duration;
 
 use shop::{HOUR, MINUTE, Options, PATIENCE, Shop, assert_published_once, fates, now_ms, told, wait_for_truth};
-use support::{Broker, Message, eventually};
+use support::{Broker, Message, Process, eventually};
 
 const LEAVES_WITHIN: Duration = Duration::from_secs(10);
 
-/// An order long overdue, with an attribute of so many bytes.
+/// An order long overdue, with attributes of so many bytes in all.
 fn large(shop: &Shop, order: &str, kind: &str, bytes: usize) -> Message {
     let at = now_ms() - 12 * HOUR;
+    let notes =
+        (0..bytes.div_ceil(1_000)).map(|n| (format!("note-{n}"), "x".repeat(1_000.min(bytes - n * 1_000)).into()));
+    let notes = serde_json::Value::Object(notes.collect());
     let topic = if kind.starts_with("payment") { "payments" } else { "orders" };
     let value = format!(
-        r#"{{"event_id":"{order}-{kind}","order_id":"{order}","type":"{kind}","event_time":{at},"source":"test","attributes":{{"note":"{}"}}}}"#,
-        "x".repeat(bytes)
+        r#"{{"event_id":"{order}-{kind}","order_id":"{order}","type":"{kind}","event_time":{at},"source":"test","attributes":{notes}}}"#
     );
     Message::to(&shop.topic(topic)).key(order).value(value).at(at)
 }
 
-/// The value of `attributes.orderwatch_cut` and the length of `attributes.note` of an order's opening in a topic.
+/// The value of `attributes.orderwatch_cut` and the length of the other attributes of an order's opening in a topic.
 #[track_caller]
 fn opening(shop: &Shop, topic: &str, order: &str) -> (bool, usize) {
     eventually(PATIENCE, &format!("the opening of {order} in {topic}"), || {
@@ -29,7 +31,9 @@ fn opening(shop: &Shop, topic: &str, order: &str) -> (bool, usize) {
         let mut of_order = records.iter().map(support::Record::json).filter(|e| e["order_id"] == order);
         let exception = of_order.next().ok_or("none yet")?;
         let attributes = &exception["attributes"];
-        Ok((attributes["orderwatch_cut"] == true, attributes["note"].as_str().map_or(0, str::len)))
+        let notes = attributes.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("note-"));
+        let bytes = notes.map(|(_, note)| note.as_str().map_or(0, str::len)).sum();
+        Ok((attributes["orderwatch_cut"] == true, bytes))
     })
 }
 
@@ -100,4 +104,111 @@ fn partitions_that_are_added_end_it_with_a_clear_word() {
     assert_eq!(again.status.code(), Some(1));
     assert!(again.stderr.contains("has 2 partitions and needs 3"), "{}", again.stderr);
     assert_published_once(&shop);
+}
+
+/// The statuses that the history says of an order.
+fn statuses(shop: &Shop, order: &str) -> Vec<String> {
+    let of_order = shop.history().into_iter().filter(|record| record.key() == order);
+    of_order.map(|record| record.json()["status"].as_str().expect("a status").to_owned()).collect()
+}
+
+#[track_caller]
+fn wait_statuses(shop: &Shop, process: &Process, order: &str, expected: &[&str]) {
+    eventually(PATIENCE, &format!("what is said of {order}"), || {
+        let now = statuses(shop, order);
+        if now == expected { Ok(()) } else { Err(format!("{now:?}, not {expected:?}; {}", process.stderr())) }
+    });
+}
+
+#[test]
+fn an_input_that_is_made_anew_is_read_from_its_beginning() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 1, &Options::default());
+    let producer = broker.producer();
+    let mut process = shop.start();
+    producer.send_all((0..50).map(|n| shop.event(&format!("noise-{n}"), "payment.authorized", now_ms())));
+    let placed = now_ms() - 12 * HOUR;
+    producer.send_all(["o-1", "o-2"].map(|order| shop.event(order, "order.placed", placed)));
+    wait_statuses(&shop, &process, "o-2", &["opened"]);
+    process.wait_snapshots(1.0, PATIENCE);
+
+    // Its offsets begin again, below what was read.
+    let payments = shop.topic("payments");
+    broker.delete_topic(&payments);
+    broker.create_topics(&[&payments], 1, &[]);
+    producer.send(shop.event("o-1", "payment.captured", now_ms()));
+    wait_statuses(&shop, &process, "o-1", &["opened", "resolved"]);
+    assert!(process.stderr().contains("was made anew"), "{}", process.stderr());
+    producer.send(shop.event("new", "order.placed", now_ms()));
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 5.0);
+    assert!(statuses(&shop, "new").is_empty());
+
+    // A restart finds it as it is.
+    process.kill();
+    let mut process = shop.start();
+    producer.send(shop.event("o-2", "payment.captured", now_ms()));
+    wait_statuses(&shop, &process, "o-2", &["opened", "resolved"]);
+    assert_published_once(&shop);
+    assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
+}
+
+#[test]
+fn a_group_whose_offsets_are_gone_goes_on_from_its_snapshots() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 2, &Options::default());
+    let fates = fates(100, now_ms() - 12 * HOUR, MINUTE);
+    let told = told(&fates);
+    let (earlier, later) = told.split_at(told.len() / 2);
+    let send = |events: &[(String, &'static str, i64)]| {
+        broker.producer().send_all(events.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
+    };
+    send(earlier);
+    let mut process = shop.start();
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 5.0);
+    assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
+    let before = shop.history().len();
+    assert!(before > 0);
+
+    broker.delete_group(&shop.name);
+    let mut process = shop.start();
+    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 5.0);
+    assert_eq!(shop.history().len(), before, "nothing is told again");
+    send(later);
+    wait_for_truth(&shop, &fates);
+    assert_published_once(&shop);
+    assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
+}
+
+#[test]
+fn an_output_that_is_gone_is_said_and_written_to_when_it_is_back() {
+    let broker = Broker::shared();
+    let shop = Shop::new(broker, 1, &Options::default());
+    let producer = broker.producer();
+    let mut process = shop.start();
+    let placed = now_ms() - 12 * HOUR;
+    producer.send(shop.event("o-1", "order.placed", placed));
+    wait_statuses(&shop, &process, "o-1", &["opened"]);
+
+    for (n, gone) in ["sla", "current"].into_iter().enumerate() {
+        let topic = shop.topic(gone);
+        broker.delete_topic(&topic);
+        let order = format!("while-gone-{n}");
+        producer.send(shop.event(&order, "order.placed", placed));
+        eventually(PATIENCE, "a clear word", || {
+            let word = format!("the output topic {topic} is gone: make it again");
+            let said =
+                process.get("/readyz").body.contains(&word) && process.stderr().contains("an output topic is gone");
+            if said { Ok(()) } else { Err(process.stderr()) }
+        });
+        let settings: &[(&str, &str)] = if gone == "current" { &[("cleanup.policy", "compact")] } else { &[] };
+        broker.create_topics(&[&topic], 1, settings);
+        wait_statuses(&shop, &process, &order, &["opened"]);
+        assert!(!process.get("/readyz").body.contains("is gone"));
+    }
+    // What was published is known to the process; the next one finds less than the commits say, and does not wait for it.
+    process.kill();
+    let mut process = shop.start();
+    producer.send(shop.event("while-gone-1", "payment.captured", now_ms()));
+    wait_statuses(&shop, &process, "while-gone-1", &["opened", "resolved"]);
+    assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
 }

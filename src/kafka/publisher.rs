@@ -65,6 +65,27 @@ pub enum Outcome {
     },
 }
 
+/// Why a topic does not take what it is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A record, or its batch, is too large for this topic.
+    TooLarge(String),
+    /// This topic is not there.
+    Gone(String),
+}
+
+impl Refusal {
+    fn of(error: &KafkaError, topic: &str) -> Option<Self> {
+        match error.rdkafka_error_code()? {
+            RDKafkaErrorCode::MessageSizeTooLarge => Some(Refusal::TooLarge(topic.to_owned())),
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopicOrPartition => Some(Refusal::Gone(topic.to_owned())),
+            _ => None,
+        }
+    }
+}
+
 /// What `at_least_once` does with a batch, one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
@@ -101,7 +122,7 @@ pub struct Publisher {
     producer: BaseProducer<Deliveries>,
     delivery: Delivery,
     current_topic: String,
-    too_large: Mutex<Option<String>>,
+    refusal: Mutex<Option<Refusal>>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -115,8 +136,7 @@ impl std::fmt::Debug for Publisher {
 struct Reports {
     current_next: BTreeMap<i32, i64>,
     failure: Option<String>,
-    /// The topic of a record that was refused for its size, or for that of its batch.
-    too_large: Option<String>,
+    refusal: Option<Refusal>,
 }
 
 /// Collects delivery reports; a record's opaque is 1 where it is one of `exceptions-current`.
@@ -156,9 +176,7 @@ impl ProducerContext for Deliveries {
             }
             Ok(_) => {}
             Err((error, message)) => {
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
-                    reports.too_large.get_or_insert(message.topic().to_owned());
-                }
+                reports.refusal = reports.refusal.take().or_else(|| Refusal::of(error, message.topic()));
                 let at = format!("{}/{}", message.topic(), message.partition());
                 reports.failure.get_or_insert(format!("a record of {at} was not delivered: {error}"));
             }
@@ -192,7 +210,7 @@ impl Publisher {
                 source,
             })?;
         }
-        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned(), too_large: Mutex::default() })
+        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned(), refusal: Mutex::default() })
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
@@ -283,21 +301,21 @@ impl Publisher {
         let refused = records.find_map(|record| self.enqueue(record).err());
         self.flush(wait);
         let reports = self.producer.context().take();
-        self.note_too_large(reports.too_large);
+        self.note_refusal(reports.refusal);
         match refused.or(reports.failure) {
             None => Ok(reports.current_next),
             Some(reason) => Err(reason),
         }
     }
 
-    fn note_too_large(&self, topic: Option<String>) {
-        let mut held = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = held.take().or(topic);
+    fn note_refusal(&self, refusal: Option<Refusal>) {
+        let mut held = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.take().or(refusal);
     }
 
-    /// The topic of a record that was refused for its size since the last call.
-    pub fn take_too_large(&self) -> Option<String> {
-        self.too_large.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What a topic refused since the last call.
+    pub fn take_refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn enqueue(&self, output: &OutputRecord) -> Result<(), String> {
@@ -318,8 +336,7 @@ impl Publisher {
                 // The queue's bound; serving reports makes room.
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
                 Err((error, _)) => {
-                    let too_large = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
-                    self.note_too_large(too_large.then(|| output.topic.to_string()));
+                    self.note_refusal(Refusal::of(&error, &output.topic));
                     return Err(format!("a record for {} was not taken: {error}", output.topic));
                 }
             };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codec::{Format, OutputRecord, decode_exception};
-use crate::config::{Config, StartFrom};
+use crate::config::{Config, Delivery, StartFrom};
 use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
 use crate::engine::backlog::MemoryRecord;
 use crate::engine::{EffectiveTime, Frontier, RestoredOrder, Shard};
@@ -17,7 +17,8 @@ use crate::kafka::current::{Entry, Visit};
 use crate::kafka::offsets::Committed;
 use crate::policy::{Policies, Settings};
 use crate::snapshot::SnapshotHeader;
-use crate::telemetry::SnapshotStatus;
+use crate::telemetry::events::InputMadeAnew;
+use crate::telemetry::{SnapshotStatus, emit};
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
@@ -172,10 +173,14 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let published = self.published(job.partition, published_to(&committed))?;
         let mut frontier = Frontier::new(topics.len());
         let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
+        let mut standing = committed.clone();
         for (index, topic) in topics.iter().enumerate() {
             let commit = committed.get(index).and_then(Option::as_ref);
             let mut place =
                 self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
+            if let (true, Some(slot)) = (place.anew, standing.get_mut(index)) {
+                *slot = None;
+            }
             if !published.ahead.is_empty() {
                 // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
                 place.until = place.until.max(self.log.bounds(topic, job.partition)?.1);
@@ -195,10 +200,11 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             from,
             until,
             began_at,
-            committed,
+            committed: standing,
             reached,
             published: published.last,
-            retell: published.ahead,
+            // In a transaction they were written with everything else; only the group's offsets are gone.
+            retell: if self.config.delivery == Delivery::AtLeastOnce { published.ahead } else { Vec::new() },
             policies: judged.policies,
             decree: judged.decree,
             current_next: published.next,
@@ -265,20 +271,29 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let held = header.and_then(|header| header.inputs.iter().find(|input| input.topic == *topic));
         let effective = EffectiveTime::restored(held.and_then(|input| input.effective_max));
         let noted = commit.and_then(|commit| commit.note.as_ref()).map(|note| note.began_at);
-        // A commit beyond the end is of a topic that was made anew: what there is, is read.
-        let committed = commit.map(|commit| commit.offset.min(end));
+        let committed = commit.map(|commit| commit.offset);
+        let expected = held.map(|input| input.next_offset).max(committed);
+        if let Some(expected) = expected.filter(|expected| *expected > end) {
+            // It was made anew, and what there is, is new.
+            emit(InputMadeAnew { topic, partition, expected, end });
+            return Ok(Place { from: first, until: first, began_at: first, effective, anew: true });
+        }
         let place = match (held.map(|input| input.next_offset), committed) {
-            (Some(held), Some(committed)) => {
-                Place { from: held, until: committed.max(held), began_at: noted.unwrap_or(first), effective }
-            }
-            (Some(held), None) => Place { from: held, until: held, began_at: first, effective },
+            (Some(held), Some(committed)) => Place {
+                from: held,
+                until: committed.max(held),
+                began_at: noted.unwrap_or(first),
+                effective,
+                anew: false,
+            },
+            (Some(held), None) => Place { from: held, until: held, began_at: first, effective, anew: false },
             (None, Some(committed)) => {
                 let from = noted.unwrap_or(first).max(first).min(committed.max(first));
-                Place { from, until: committed, began_at: from, effective }
+                Place { from, until: committed, began_at: from, effective, anew: false }
             }
             (None, None) => {
                 let from = self.first_offset(topic, partition, first, end)?;
-                Place { from, until: from, began_at: from, effective }
+                Place { from, until: from, began_at: from, effective, anew: false }
             }
         };
         Ok(Place { from: place.from.max(first), ..place })
@@ -346,4 +361,6 @@ struct Place {
     until: i64,
     began_at: i64,
     effective: EffectiveTime,
+    /// The topic was made anew since the commit, and nothing of the commit stands.
+    anew: bool,
 }

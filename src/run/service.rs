@@ -1,5 +1,6 @@
 //! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::Server;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
-use crate::kafka::publisher::{Outcome, Publisher};
+use crate::kafka::publisher::{Outcome, Publisher, Refusal};
 use crate::kafka::source::{Polled, Source};
 use crate::telemetry::events::{
     BacklogMemoryLost, BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
@@ -34,6 +35,8 @@ use super::task::{Task, Wire};
 const POLL_RECORDS: usize = 4_096;
 /// After an abort, the difference is made again after this long.
 const AFTER_ABORT: Duration = Duration::from_millis(50);
+/// The same where a topic is gone: somebody has to make it.
+const AFTER_GONE: Duration = Duration::from_secs(1);
 /// A commit that waits longer than this waits for a broker that is away.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 /// Snapshots at the end of a run may take so long.
@@ -174,14 +177,23 @@ impl Service {
         match ends {
             Ok(ends) => {
                 self.pass_markers();
+                let mut made_anew = BTreeSet::new();
                 for (input, ends) in ends {
                     let Some(task) = self.shards.task_mut(input.partition).filter(|task| task.started) else {
                         continue;
                     };
+                    if task.frontier.position(input.stream).is_some_and(|position| position > ends.high) {
+                        made_anew.insert(input.partition);
+                        continue;
+                    }
                     task.frontier.ends(input.stream, ends, asked.evidence());
                     if let Some(high) = task.high.get_mut(usize::from(input.stream.0)) {
                         *high = Some(ends.high);
                     }
+                }
+                // What is in the log in part is written whole first.
+                if self.torn.is_none() {
+                    made_anew.into_iter().for_each(|partition| self.read_back(partition));
                 }
             }
             Err(error) => {
@@ -289,6 +301,7 @@ impl Service {
                 for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
                     self.say(&exception, now);
                 }
+                self.fit.taken(&self.health);
                 emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
             }
             Outcome::Written { current_next, reason } => {
@@ -311,19 +324,37 @@ impl Service {
                 self.retry_at = Some(Instant::now() + AFTER_ABORT);
             }
         }
-        self.follow_sizes()
+        self.follow_refusals()
     }
 
-    /// The broker refused a record for its size: batches become smaller, and exceptions are cut to what their topic takes.
-    fn follow_sizes(&mut self) -> Result<(), RunError> {
-        let Some(topic) = self.publisher.take_too_large() else { return Ok(()) };
-        self.fit.refused(&topic);
-        let batch_max = self.fit.batch_max(self.batch_max);
-        if batch_max < self.batch_max {
-            self.batch_max = batch_max;
-            self.publisher = start::publisher(&self.config, batch_max)?;
+    /// What a topic refused: batches become smaller and exceptions are cut, or a topic is gone and waited for.
+    fn follow_refusals(&mut self) -> Result<(), RunError> {
+        match self.publisher.take_refusal() {
+            None => {}
+            Some(Refusal::Gone(topic)) => {
+                self.fit.gone(&topic, &self.health);
+                self.retry_at = Some(Instant::now() + AFTER_GONE);
+            }
+            Some(Refusal::TooLarge(topic)) => {
+                self.fit.refused(&topic);
+                let batch_max = self.fit.batch_max(self.batch_max);
+                if batch_max < self.batch_max {
+                    self.batch_max = batch_max;
+                    self.publisher = start::publisher(&self.config, batch_max)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// An input ends below what was read of it: its shard is read back, and with it the input from its beginning.
+    fn read_back(&mut self, partition: i32) {
+        let inputs = self.shards.task_mut(partition).map(|task| task.positions()).unwrap_or_default();
+        self.source.pause(&inputs.into_iter().map(|(input, _)| input).collect::<Vec<_>>());
+        self.snapshots.went(partition);
+        if let Some(job) = self.shards.read_back(partition, &self.health) {
+            self.restorer.ask(Job::Shard(job));
+        }
     }
 
     fn say(&self, exception: &Exception, now: Timestamp) {

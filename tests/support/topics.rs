@@ -111,6 +111,15 @@ impl Broker {
         }
     }
 
+    /// Deletes a group with its offsets; nobody is in it.
+    #[track_caller]
+    pub fn delete_group(&self, group: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        for result in answered(admin.delete_groups(&[group], &AdminOptions::new())) {
+            result.unwrap_or_else(|(_, code)| panic!("group {group} is not deleted: {code}"));
+        }
+    }
+
     /// Deletes a topic and waits until nobody knows it.
     #[track_caller]
     pub fn delete_topic(&self, topic: &str) {

@@ -15,9 +15,10 @@ pub use group::{
     BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
     ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
 };
-pub use input::{BatchApplied, DeadLettered, EventConflicted, KeptBack, OrdersEvicted, StreamCounts};
+pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{
-    BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, RecordTooLarge, TopicTakesLess, TransactionAborted,
+    BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, OutputGone, OutputMadeAnew, RecordTooLarge,
+    TopicTakesLess, TransactionAborted,
 };
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{

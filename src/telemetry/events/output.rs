@@ -131,6 +131,45 @@ impl InternalEvent for RecordTooLarge<'_> {
     }
 }
 
+/// An output topic does not exist any more. Emit it once, when that sets in.
+#[derive(Debug)]
+pub struct OutputGone<'a> {
+    /// What is to be done.
+    pub note: &'a str,
+}
+
+impl InternalEvent for OutputGone<'_> {
+    fn emit(self) {
+        error!("an output topic is gone and nothing is published until it is back: {}", self.note);
+    }
+}
+
+/// Less of `exceptions-current` is there than the group's commits say.
+#[derive(Debug)]
+pub struct OutputMadeAnew<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// Up to where the commits say that it was written.
+    pub expected: i64,
+    /// Where it ends.
+    pub end: i64,
+}
+
+impl InternalEvent for OutputMadeAnew<'_> {
+    fn emit(self) {
+        let OutputMadeAnew { topic, partition, expected, end } = self;
+        error!(
+            topic,
+            partition,
+            expected,
+            end,
+            "the topic was made anew and what it held is lost: what holds is published again, with the ids that it had"
+        );
+    }
+}
+
 /// The broker refused a record or a batch for its size.
 #[derive(Debug)]
 pub struct TopicTakesLess<'a> {
