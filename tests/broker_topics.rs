@@ -137,17 +137,21 @@ fn an_input_that_is_made_anew_is_read_from_its_beginning() {
     broker.delete_topic(&payments);
     broker.create_topics(&[&payments], 1, &[]);
     producer.send(shop.event("o-1", "payment.captured", now_ms()));
+    assert_eq!(process.wait_exit(PATIENCE).code(), Some(1));
+    assert!(process.stderr().contains("was deleted and made anew: it ends at offset 1"), "{}", process.stderr());
+    assert_eq!(statuses(&shop, "o-1"), ["opened"]);
+
+    // The next one reads it from its beginning, and those after it go on.
+    let mut process = shop.start();
     wait_statuses(&shop, &process, "o-1", &["opened", "resolved"]);
-    assert!(process.stderr().contains("was made anew"), "{}", process.stderr());
     producer.send(shop.event("new", "order.placed", now_ms()));
     process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 5.0);
-    assert!(statuses(&shop, "new").is_empty());
-
-    // A restart finds it as it is.
     process.kill();
     let mut process = shop.start();
     producer.send(shop.event("o-2", "payment.captured", now_ms()));
     wait_statuses(&shop, &process, "o-2", &["opened", "resolved"]);
+    assert!(statuses(&shop, "new").is_empty());
+    assert_eq!(process.stderr().matches("was made anew").count(), 0, "its commits are of the new topic by now");
     assert_published_once(&shop);
     assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
 }
@@ -180,7 +184,7 @@ fn a_group_whose_offsets_are_gone_goes_on_from_its_snapshots() {
 }
 
 #[test]
-fn an_output_that_is_gone_is_said_and_written_to_when_it_is_back() {
+fn an_output_that_is_gone_ends_it_with_a_clear_word_and_a_start_makes_it_again() {
     let broker = Broker::shared();
     let shop = Shop::new(broker, 1, &Options::default());
     let producer = broker.producer();
@@ -188,27 +192,19 @@ fn an_output_that_is_gone_is_said_and_written_to_when_it_is_back() {
     let placed = now_ms() - 12 * HOUR;
     producer.send(shop.event("o-1", "order.placed", placed));
     wait_statuses(&shop, &process, "o-1", &["opened"]);
-
-    for (n, gone) in ["sla", "current"].into_iter().enumerate() {
-        let topic = shop.topic(gone);
-        broker.delete_topic(&topic);
-        let order = format!("while-gone-{n}");
+    for gone in ["sla", "current"] {
+        broker.delete_topic(&shop.topic(gone));
+        let order = format!("without-{gone}");
         producer.send(shop.event(&order, "order.placed", placed));
-        eventually(PATIENCE, "a clear word", || {
-            let word = format!("the output topic {topic} is gone: make it again");
-            let said =
-                process.get("/readyz").body.contains(&word) && process.stderr().contains("an output topic is gone");
-            if said { Ok(()) } else { Err(process.stderr()) }
-        });
-        let settings: &[(&str, &str)] = if gone == "current" { &[("cleanup.policy", "compact")] } else { &[] };
-        broker.create_topics(&[&topic], 1, settings);
+        assert_eq!(process.wait_exit(PATIENCE).code(), Some(1), "{}", process.stderr());
+        let word = format!("the output topic {} is gone: start orderwatch again", shop.topic(gone));
+        assert!(process.stderr().contains(&word), "{}", process.stderr());
+        process = shop.start();
         wait_statuses(&shop, &process, &order, &["opened"]);
-        assert!(!process.get("/readyz").body.contains("is gone"));
     }
-    // What was published is known to the process; the next one finds less than the commits say, and does not wait for it.
-    process.kill();
-    let mut process = shop.start();
-    producer.send(shop.event("while-gone-1", "payment.captured", now_ms()));
-    wait_statuses(&shop, &process, "while-gone-1", &["opened", "resolved"]);
+    // It found less than the group's commits say, and did not wait for it.
+    assert!(process.stderr().contains("the topic was made anew and what it held is lost"), "{}", process.stderr());
+    producer.send(shop.event("without-current", "payment.captured", now_ms()));
+    wait_statuses(&shop, &process, "without-current", &["opened", "resolved"]);
     assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
 }

@@ -56,6 +56,19 @@ pub enum KafkaFailure {
         /// `orders 6, payments 4`
         counts: String,
     },
+    /// An input ends below what was read of it.
+    #[error(
+        "the input {topic}/{partition} was deleted and made anew: it ends at offset {end}, below what was read of it; start \
+         orderwatch again and it is read from its beginning"
+    )]
+    MadeAnew {
+        /// The topic.
+        topic: Str,
+        /// Its partition.
+        partition: i32,
+        /// Where it ends.
+        end: i64,
+    },
     /// An output topic is missing and may not be made.
     #[error("the output topic {topic} does not exist: create it{needs}, or set outputs.create_topics: true")]
     MissingOutput {
@@ -63,6 +76,15 @@ pub enum KafkaFailure {
         topic: Str,
         /// What it must be like, such as ` with 4 partitions and cleanup.policy=compact`.
         needs: String,
+    },
+    /// An output topic went while this process ran.
+    #[error(
+        "the output topic {topic} is gone: start orderwatch again, which makes it with outputs.create_topics: true and says \
+         what it must be like without"
+    )]
+    OutputGone {
+        /// The topic.
+        topic: Str,
     },
     /// An output topic could not be made.
     #[error("the output topic {topic} could not be created: {reason}")]

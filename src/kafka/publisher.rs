@@ -70,17 +70,18 @@ pub enum Outcome {
 pub enum Refusal {
     /// A record, or its batch, is too large for this topic.
     TooLarge(String),
-    /// This topic is not there.
-    Gone(String),
+    /// A record did not get there, for the topic may be gone.
+    Undelivered,
 }
 
 impl Refusal {
     fn of(error: &KafkaError, topic: &str) -> Option<Self> {
         match error.rdkafka_error_code()? {
             RDKafkaErrorCode::MessageSizeTooLarge => Some(Refusal::TooLarge(topic.to_owned())),
-            RDKafkaErrorCode::UnknownTopic
+            RDKafkaErrorCode::MessageTimedOut
+            | RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::UnknownPartition
-            | RDKafkaErrorCode::UnknownTopicOrPartition => Some(Refusal::Gone(topic.to_owned())),
+            | RDKafkaErrorCode::UnknownTopicOrPartition => Some(Refusal::Undelivered),
             _ => None,
         }
     }

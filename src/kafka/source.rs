@@ -282,7 +282,8 @@ impl Source {
         &self.streams
     }
 
-    fn topic(&self, input: InputPartition) -> &str {
+    /// The topic of an input.
+    pub fn topic(&self, input: InputPartition) -> &str {
         self.streams.get(usize::from(input.stream.0)).map_or("", Str::as_str)
     }
 

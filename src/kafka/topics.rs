@@ -19,6 +19,8 @@ use super::error::KafkaFailure;
 use super::topology::{ANSWER_WITHIN, partitions};
 
 const MADE_WITHIN: Duration = Duration::from_secs(30);
+/// A cluster that comes up has all of its brokers after so long.
+const BROKERS_COME_WITHIN: Duration = Duration::from_secs(5);
 /// A broker that cannot describe its topics (librdkafka's in-process one) does not answer at all: a start waits no longer.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -57,6 +59,13 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
         }
     }
     Ok(())
+}
+
+/// An output topic that is not there any more.
+pub fn gone(config: &Config) -> Option<Str> {
+    let client: BaseConsumer<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
+    let is_gone = |wanted: &Wanted| matches!(partitions(&client, &config.kafka, &wanted.topic, TOLD_WITHIN), Ok(None));
+    wanted(config, 1).into_iter().find(is_gone).map(|wanted| wanted.topic)
 }
 
 /// The longest record that each topic of ours takes, in bytes; where the broker does not say, it is not there.
@@ -112,12 +121,17 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
         topic = topic.set(key, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(MADE_WITHIN)).request_timeout(Some(MADE_WITHIN));
-    let made = admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
-    for result in made {
-        match result {
+    let deadline = Instant::now() + BROKERS_COME_WITHIN;
+    loop {
+        let made = admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
+        match made.into_iter().find_map(Result::err) {
             // Another process of the group was quicker.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(failed(code.to_string())),
+            None | Some((_, RDKafkaErrorCode::TopicAlreadyExists)) => break,
+            // Too few brokers are up: so it is for a moment when a cluster comes up.
+            Some((_, RDKafkaErrorCode::InvalidReplicationFactor)) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Some((_, code)) => return Err(failed(code.to_string())),
         }
     }
     emit(TopicCreated { topic: &wanted.topic, partitions });

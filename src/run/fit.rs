@@ -13,7 +13,7 @@ use crate::codec::bounds::{Bounds, cut, exception_of};
 use crate::config::Config;
 use crate::domain::Str;
 use crate::kafka::topics;
-use crate::telemetry::events::{ExceptionCut, OutputGone, RecordTooLarge, TopicTakesLess};
+use crate::telemetry::events::{ExceptionCut, RecordTooLarge, TopicTakesLess};
 use crate::telemetry::{Health, emit};
 
 use super::commit::Pending;
@@ -36,15 +36,18 @@ pub struct Fit {
     /// `None`: a record of the backlogs' sum.
     held: BTreeSet<Option<i32>>,
     again_at: Option<Instant>,
-    /// An output topic is gone, and it was said.
-    is_gone: bool,
 }
 
 impl Fit {
     /// Asks the broker.
     pub fn start(config: Arc<Config>, runtime: Handle) -> Self {
         let bounds = Bounds::new(runtime.block_on(topics::record_bytes(&config)));
-        Fit { config, runtime, bounds, held: BTreeSet::new(), again_at: None, is_gone: false }
+        Fit { config, runtime, bounds, held: BTreeSet::new(), again_at: None }
+    }
+
+    /// What it goes by.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What a topic takes.
@@ -99,23 +102,6 @@ impl Fit {
         self.bounds.set(Str::new(topic), max_bytes);
         emit(TopicTakesLess { topic, max_bytes });
         self.again_at = Some(Instant::now() + CUT_FOR);
-    }
-
-    /// A topic is not there: it is said once, until a batch is taken.
-    pub fn gone(&mut self, topic: &str, health: &Health) {
-        if !std::mem::replace(&mut self.is_gone, true) {
-            let note =
-                format!("the output topic {topic} is gone: make it again, or restart with outputs.create_topics: true");
-            emit(OutputGone { note: &note });
-            health.set_note("outputs", Some(note));
-        }
-    }
-
-    /// A batch was taken.
-    pub fn taken(&mut self, health: &Health) {
-        if std::mem::take(&mut self.is_gone) {
-            health.set_note("outputs", None);
-        }
     }
 
     /// Asks again where it is time, and lets what waited try again.

@@ -147,17 +147,6 @@ impl Shards {
         health.set_note("spare", spare.then(|| SPARE.to_owned()));
     }
 
-    /// A shard that is here is read back, whatever it knows; what it knew is in its snapshot, or in the inputs.
-    pub fn read_back(&mut self, partition: i32, health: &Health) -> Option<ShardJob> {
-        if !matches!(self.slots.get(&partition), Some(Slot::Held(task)) if task.started) {
-            return None;
-        }
-        self.epoch += 1;
-        self.slots.insert(partition, Slot::Restoring { epoch: self.epoch, kept: None });
-        health.update_shard(partition, |status| status.state = ShardState::Restoring);
-        Some(ShardJob { partition, epoch: self.epoch, known: None })
-    }
-
     fn revoke(&mut self, inputs: &[InputPartition], lost: bool, health: &Health, monotonic: Instant) {
         self.assigned.retain(|input| !inputs.contains(input));
         let went: BTreeSet<i32> = inputs.iter().map(|input| input.partition).collect();

@@ -97,6 +97,8 @@ pub struct Restored {
     pub began_at: Vec<i64>,
     /// The group's commits.
     pub committed: Vec<Option<Committed>>,
+    /// An input that ends below what was read of it, and where it ends.
+    pub made_anew: Option<(Str, i64)>,
     /// The committed frontier.
     pub reached: Option<Timestamp>,
     /// What was published, the last state of each.
@@ -174,12 +176,14 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let mut frontier = Frontier::new(topics.len());
         let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
         let mut standing = committed.clone();
+        let mut made_anew = None;
         for (index, topic) in topics.iter().enumerate() {
             let commit = committed.get(index).and_then(Option::as_ref);
             let mut place =
                 self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
-            if let (true, Some(slot)) = (place.anew, standing.get_mut(index)) {
+            if let (Some(end), Some(slot)) = (place.anew, standing.get_mut(index)) {
                 *slot = None;
+                made_anew = Some((topic.clone(), end));
             }
             if !published.ahead.is_empty() {
                 // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
@@ -201,6 +205,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             until,
             began_at,
             committed: standing,
+            made_anew,
             reached,
             published: published.last,
             // In a transaction they were written with everything else; only the group's offsets are gone.
@@ -272,28 +277,30 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let effective = EffectiveTime::restored(held.and_then(|input| input.effective_max));
         let noted = commit.and_then(|commit| commit.note.as_ref()).map(|note| note.began_at);
         let committed = commit.map(|commit| commit.offset);
-        let expected = held.map(|input| input.next_offset).max(committed);
+        let expected = committed.or(held.map(|input| input.next_offset));
         if let Some(expected) = expected.filter(|expected| *expected > end) {
             // It was made anew, and what there is, is new.
             emit(InputMadeAnew { topic, partition, expected, end });
-            return Ok(Place { from: first, until: first, began_at: first, effective, anew: true });
+            return Ok(Place { from: first, until: first, began_at: first, effective, anew: Some(end) });
         }
-        let place = match (held.map(|input| input.next_offset), committed) {
+        // A snapshot from before that knows nothing of where the new one begins.
+        let next = held.map(|input| if input.next_offset > end { first } else { input.next_offset });
+        let place = match (next, committed) {
             (Some(held), Some(committed)) => Place {
                 from: held,
                 until: committed.max(held),
                 began_at: noted.unwrap_or(first),
                 effective,
-                anew: false,
+                anew: None,
             },
-            (Some(held), None) => Place { from: held, until: held, began_at: first, effective, anew: false },
+            (Some(held), None) => Place { from: held, until: held, began_at: first, effective, anew: None },
             (None, Some(committed)) => {
                 let from = noted.unwrap_or(first).max(first).min(committed.max(first));
-                Place { from, until: committed, began_at: from, effective, anew: false }
+                Place { from, until: committed, began_at: from, effective, anew: None }
             }
             (None, None) => {
                 let from = self.first_offset(topic, partition, first, end)?;
-                Place { from, until: from, began_at: from, effective, anew: false }
+                Place { from, until: from, began_at: from, effective, anew: None }
             }
         };
         Ok(Place { from: place.from.max(first), ..place })
@@ -361,6 +368,6 @@ struct Place {
     until: i64,
     began_at: i64,
     effective: EffectiveTime,
-    /// The topic was made anew since the commit, and nothing of the commit stands.
-    anew: bool,
+    /// The topic was made anew since the commit, which is worth nothing, and ends there.
+    anew: Option<i64>,
 }

@@ -1,6 +1,5 @@
 //! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,11 @@ use crate::domain::{Exception, Millis, Status, Timestamp};
 use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::Server;
+use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
 use crate::kafka::publisher::{Outcome, Publisher, Refusal};
 use crate::kafka::source::{Polled, Source};
+use crate::kafka::topics;
 use crate::telemetry::events::{
     BacklogMemoryLost, BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
 };
@@ -24,6 +25,7 @@ use super::commit::{Moment, Pending};
 use super::fit::Fit;
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
+use super::recovery::Recovered;
 use super::report::Reporter;
 use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
@@ -35,8 +37,6 @@ use super::task::{Task, Wire};
 const POLL_RECORDS: usize = 4_096;
 /// After an abort, the difference is made again after this long.
 const AFTER_ABORT: Duration = Duration::from_millis(50);
-/// The same where a topic is gone: somebody has to make it.
-const AFTER_GONE: Duration = Duration::from_secs(1);
 /// A commit that waits longer than this waits for a broker that is away.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 /// Snapshots at the end of a run may take so long.
@@ -66,6 +66,8 @@ pub struct Service {
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
     pub(super) more_work: bool,
+    /// A shard was read here since the start.
+    pub(super) has_read: bool,
     /// A snapshot takes slices as fast as they are given.
     pub(super) feeding: bool,
     pub(super) retry_at: Option<Instant>,
@@ -143,6 +145,7 @@ impl Service {
         for task in self.shards.tasks_mut().filter(|task| !task.started && !task.is_parked()) {
             task.started = self.source.start(&task.positions())?;
             if task.started {
+                self.has_read = true;
                 self.snapshots.came(task);
             }
         }
@@ -157,6 +160,12 @@ impl Service {
                 }
             }
             restore::Outcome::Shard(recovered) => {
+                // Clients that knew the old topic may never fetch from the new one.
+                if let Recovered::Anew(restored) = &recovered
+                    && let Some((topic, end)) = restored.made_anew.clone().filter(|_| self.has_read)
+                {
+                    return Err(KafkaFailure::MadeAnew { topic, partition, end }.into());
+                }
                 let is_another = self.shards.restored(partition, epoch, recovered, &self.health);
                 if is_another {
                     self.snapshots.went(partition);
@@ -177,23 +186,18 @@ impl Service {
         match ends {
             Ok(ends) => {
                 self.pass_markers();
-                let mut made_anew = BTreeSet::new();
                 for (input, ends) in ends {
                     let Some(task) = self.shards.task_mut(input.partition).filter(|task| task.started) else {
                         continue;
                     };
                     if task.frontier.position(input.stream).is_some_and(|position| position > ends.high) {
-                        made_anew.insert(input.partition);
-                        continue;
+                        let topic = self.source.topic(input).into();
+                        return Err(KafkaFailure::MadeAnew { topic, partition: input.partition, end: ends.high }.into());
                     }
                     task.frontier.ends(input.stream, ends, asked.evidence());
                     if let Some(high) = task.high.get_mut(usize::from(input.stream.0)) {
                         *high = Some(ends.high);
                     }
-                }
-                // What is in the log in part is written whole first.
-                if self.torn.is_none() {
-                    made_anew.into_iter().for_each(|partition| self.read_back(partition));
                 }
             }
             Err(error) => {
@@ -294,14 +298,17 @@ impl Service {
                 }
             }
         };
-        match self.publisher.publish(&self.source, &pending.batch, &mut waiting)? {
+        let published = self.publisher.publish(&self.source, &pending.batch, &mut waiting);
+        if published.is_err() {
+            self.outputs_are_there()?;
+        }
+        match published? {
             Outcome::Committed { current_next } => {
                 let now = self.clock.now();
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
                 for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
                     self.say(&exception, now);
                 }
-                self.fit.taken(&self.health);
                 emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
             }
             Outcome::Written { current_next, reason } => {
@@ -327,34 +334,26 @@ impl Service {
         self.follow_refusals()
     }
 
-    /// What a topic refused: batches become smaller and exceptions are cut, or a topic is gone and waited for.
+    /// What a topic refused: batches become smaller and exceptions are cut; or a topic is gone.
     fn follow_refusals(&mut self) -> Result<(), RunError> {
         match self.publisher.take_refusal() {
             None => {}
-            Some(Refusal::Gone(topic)) => {
-                self.fit.gone(&topic, &self.health);
-                self.retry_at = Some(Instant::now() + AFTER_GONE);
-            }
+            Some(Refusal::Undelivered) => self.outputs_are_there()?,
             Some(Refusal::TooLarge(topic)) => {
                 self.fit.refused(&topic);
                 let batch_max = self.fit.batch_max(self.batch_max);
                 if batch_max < self.batch_max {
                     self.batch_max = batch_max;
-                    self.publisher = start::publisher(&self.config, batch_max)?;
+                    self.publisher = start::publisher(self.fit.config(), batch_max)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// An input ends below what was read of it: its shard is read back, and with it the input from its beginning.
-    fn read_back(&mut self, partition: i32) {
-        let inputs = self.shards.task_mut(partition).map(|task| task.positions()).unwrap_or_default();
-        self.source.pause(&inputs.into_iter().map(|(input, _)| input).collect::<Vec<_>>());
-        self.snapshots.went(partition);
-        if let Some(job) = self.shards.read_back(partition, &self.health) {
-            self.restorer.ask(Job::Shard(job));
-        }
+    /// librdkafka gives a topic that went no chance: a start makes it again, or says what it must be like.
+    fn outputs_are_there(&self) -> Result<(), RunError> {
+        topics::gone(self.fit.config()).map_or(Ok(()), |topic| Err(KafkaFailure::OutputGone { topic }.into()))
     }
 
     fn say(&self, exception: &Exception, now: Timestamp) {

@@ -117,6 +117,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         housekeeping,
         clock_held: false,
         more_work: false,
+        has_read: false,
         feeding: false,
         retry_at: None,
         torn: None,

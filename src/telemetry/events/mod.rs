@@ -17,8 +17,8 @@ pub use group::{
 };
 pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{
-    BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, OutputGone, OutputMadeAnew, RecordTooLarge,
-    TopicTakesLess, TransactionAborted,
+    BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, OutputMadeAnew, RecordTooLarge, TopicTakesLess,
+    TransactionAborted,
 };
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{

@@ -131,19 +131,6 @@ impl InternalEvent for RecordTooLarge<'_> {
     }
 }
 
-/// An output topic does not exist any more. Emit it once, when that sets in.
-#[derive(Debug)]
-pub struct OutputGone<'a> {
-    /// What is to be done.
-    pub note: &'a str,
-}
-
-impl InternalEvent for OutputGone<'_> {
-    fn emit(self) {
-        error!("an output topic is gone and nothing is published until it is back: {}", self.note);
-    }
-}
-
 /// Less of `exceptions-current` is there than the group's commits say.
 #[derive(Debug)]
 pub struct OutputMadeAnew<'a> {
