@@ -10,7 +10,7 @@ use shop::{
     HOUR, MINUTE, Options, PATIENCE, Shop, assert_no_false_alarm, assert_published_once, fates, now_ms, told, truth,
     wait_for_truth,
 };
-use support::{Broker, Process, eventually};
+use support::{Broker, eventually};
 
 /// What SIGTERM may take.
 const LEAVES_WITHIN: Duration = Duration::from_secs(10);
@@ -86,31 +86,6 @@ fn a_backlog_is_caught_up_with_in_step_through_kills() {
     assert_published_once(&shop);
     assert_no_false_alarm(&shop, &fates);
     drop(process);
-}
-
-#[test]
-fn two_processes_share_the_shards_and_one_takes_over() {
-    let broker = Broker::shared();
-    let shop = Shop::new(broker, 4, &Options::default());
-    let other = shop.beside();
-    let fates = fates(200, now_ms() - 12 * HOUR, MINUTE);
-    let told = told(&fates);
-    let (earlier, later) = told.split_at(told.len() / 2);
-    let producer = broker.producer();
-
-    let mut first = shop.start();
-    let mut second = Process::ready(&other, &["run", "--config", "orderwatch.yaml"], PATIENCE);
-    producer.send_all(earlier.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
-    for process in [&first, &second] {
-        process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |_| true);
-    }
-    first.kill();
-    producer.send_all(later.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
-
-    wait_for_truth(&shop, &fates);
-    assert_published_once(&shop);
-    assert!(second.terminate(LEAVES_WITHIN).success(), "{}", second.stderr());
-    assert!(first.exited().is_some());
 }
 
 #[test]
@@ -242,34 +217,6 @@ fn a_backlog_opens_and_clears_over_all_shards_and_survives_a_kill() {
     let shipped = now_ms();
     producer.send_all((0..8).map(|n| shop.event(&format!("o-{n}"), "fulfillment.shipped", shipped)));
     become_(&["opened", "resolved"]);
-}
-
-#[test]
-fn the_next_group_protocol_keeps_shards_whole() {
-    let broker = Broker::shared();
-    let shop = Shop::new(broker, 4, &Options::default());
-    let text = shop.workdir.read("orderwatch.yaml");
-    let (before, rest) = text.split_once("  properties:").expect("properties");
-    let after = rest.split_once('\n').expect("more lines").1;
-    let text = format!("{before}  properties: {{group.protocol: consumer}}\n{after}");
-    shop.workdir.write("orderwatch.yaml", text);
-    let other = shop.beside();
-    let fates = fates(100, now_ms() - 12 * HOUR, MINUTE);
-    let told = told(&fates);
-    let (earlier, later) = told.split_at(told.len() / 2);
-    let producer = broker.producer();
-
-    let mut first = shop.start();
-    producer.send_all(earlier.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
-    let mut second = Process::ready(&other, &["run", "--config", "orderwatch.yaml"], PATIENCE);
-    for process in [&first, &second] {
-        process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |_| true);
-    }
-    assert!(first.terminate(LEAVES_WITHIN).success(), "{}", first.stderr());
-    producer.send_all(later.iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
-    wait_for_truth(&shop, &fates);
-    assert_published_once(&shop);
-    assert!(second.terminate(LEAVES_WITHIN).success(), "{}", second.stderr());
 }
 
 #[test]

@@ -60,25 +60,22 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let scene = Scene::set(args.http)?;
     let config = scene.config()?;
     let until = args.length.map(|length| Instant::now() + Duration::from_millis(length.get().unsigned_abs()));
-    let interrupted = Arc::new(AtomicBool::new(false));
+    let interrupted = Arc::new(run::Stop::default());
     run::stop_on_signals(&interrupted)?;
     let mut out = io::stdout().lock();
     out.write_all(opening(&scene, palette, args.length).as_bytes())?;
 
     let shop = Shop { seed: args.seed, opened_at: now(), minute: MINUTE, stoppage: Some(STOPPAGE) };
     let (done, closed) = (Done::default(), AtomicBool::new(false));
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = run::Stop::default();
     let feeder = scene.broker.feeder()?;
     let subscriber = scene.broker.subscriber(&HISTORIES, PARTITIONS)?;
     let mut watch = Watch::new(subscriber, Scraper::new(scene.http), palette);
     let (printed, served) = thread::scope(|scope| {
         let engine = scope.spawn(|| run::run_until(config, &stop));
         let shop = scope.spawn(|| live::run(&shop, &feeder, &done, &closed, now));
-        let is_over = || {
-            interrupted.load(Ordering::Relaxed)
-                || until.is_some_and(|end| Instant::now() >= end)
-                || engine.is_finished()
-        };
+        let is_over =
+            || interrupted.is_asked() || until.is_some_and(|end| Instant::now() >= end) || engine.is_finished();
         let mut printed = Ok(());
         while printed.is_ok() && !is_over() {
             printed = watch.turn(TURN, &mut out);
@@ -92,7 +89,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
             printed = watch.turn(TURN, &mut out);
         }
-        stop.store(true, Ordering::Relaxed);
+        stop.ask(false);
         (printed, engine.join())
     });
     if let Ok(served) = served {

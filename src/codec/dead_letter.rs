@@ -9,9 +9,9 @@ use super::{OutputRecord, RawRecord};
 use crate::domain::Str;
 
 /// What Kafka adds to a record beside its bytes, generously: batch and record headers, lengths.
-const OVERHEAD: usize = 128;
+pub(super) const OVERHEAD: usize = 128;
 /// The same for one header.
-const HEADER_OVERHEAD: usize = 12;
+pub(super) const HEADER_OVERHEAD: usize = 12;
 
 type Header = (Str, Option<Bytes>);
 

@@ -1,5 +1,6 @@
 //! Bytes <-> domain: JSON and Protobuf events in, exceptions out, CloudEvents headers, dead letters. Pure.
 
+pub mod bounds;
 mod cloudevents;
 pub mod dead_letter;
 pub mod encode;

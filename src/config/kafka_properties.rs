@@ -52,5 +52,21 @@ pub fn properties(r: &mut Reader<'_>, node: &Node) -> Option<BTreeMap<String, St
         }
         Some((key.name.clone(), value))
     })?;
-    Some(entries.into_iter().collect())
+    let properties: BTreeMap<String, String> = entries.into_iter().collect();
+    static_member(r, node, &properties)?;
+    Some(properties)
+}
+
+/// A static member whose process was killed is shut out by the next protocol until its session has ended.
+fn static_member(r: &mut Reader<'_>, node: &Node, properties: &BTreeMap<String, String>) -> Option<()> {
+    let next = properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+    match node.field("group.instance.id").filter(|_| next) {
+        None => Some(()),
+        Some(id) => {
+            let help = "leave group.protocol at `classic`: with `consumer` the successor of a killed member fails until its \
+                        session has ended";
+            r.error_with_help(&id.span, "a static member needs the classic group protocol", Some(help.to_owned()));
+            None
+        }
+    }
 }

@@ -84,6 +84,18 @@ pub struct KafkaConfig {
     pub properties: BTreeMap<String, String>,
 }
 
+impl KafkaConfig {
+    /// Whether the group is kept by KIP-848's protocol.
+    pub fn is_next_group_protocol(&self) -> bool {
+        self.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer")
+    }
+
+    /// Whether the group keeps this member's place while it is away.
+    pub fn is_static_member(&self) -> bool {
+        self.properties.get("group.instance.id").is_some_and(|id| !id.is_empty())
+    }
+}
+
 /// One entry of `streams:`
 #[derive(Clone, Debug)]
 pub struct StreamConfig {

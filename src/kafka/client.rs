@@ -70,8 +70,11 @@ fn is_of_the_producer(key: &str) -> bool {
 /// The group's consumer. Range assignment, so that shard n is partition n of every input.
 pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = base(kafka);
-    let next_generation = kafka.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
-    if !next_generation {
+    let next_generation = kafka.is_next_group_protocol();
+    if next_generation {
+        // By them alone a member without partitions learns that it has joined.
+        config.set("statistics.interval.ms", "1000");
+    } else {
         config.set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "1000");
     }
     // With librdkafka's default of a second between fetches, a catch-up takes twice as long.

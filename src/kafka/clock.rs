@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -17,9 +17,13 @@ use crate::engine::clock::{Clock, Reading};
 use super::InputPartition;
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
+use super::topology;
 
 /// A query that takes longer than this counts as unanswered; the next one is asked then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A producer learns of new partitions within minutes; we are quicker.
+const COUNTED_EVERY: Duration = Duration::from_millis(500);
 
 /// The process's clock. Clones share it.
 #[derive(Clone, Debug)]
@@ -78,6 +82,8 @@ pub struct Answer {
     pub asked: Reading,
     /// The ends of every input that was asked about, or why there is no answer.
     pub ends: Result<Vec<(InputPartition, Ends)>, KafkaError>,
+    /// The inputs have other numbers of partitions than at the start: keys have moved, and the ends say nothing of it.
+    pub split: Option<KafkaFailure>,
 }
 
 /// Asks one question at a time.
@@ -93,12 +99,20 @@ impl EndOffsets {
     ///
     /// # Errors
     /// The clients cannot be made.
-    pub fn start(kafka: &KafkaConfig, streams: &[Str], clock: SystemClock) -> Result<Self, KafkaFailure> {
+    pub fn start(
+        kafka: &KafkaConfig,
+        streams: &[Str],
+        shards: usize,
+        clock: SystemClock,
+    ) -> Result<Self, KafkaFailure> {
         let failed = |source| KafkaFailure::Client { purpose: "end offsets", source };
-        let asker = Asker {
+        let mut asker = Asker {
             high: client::ends(kafka, "read_uncommitted").create_with_context(Logged).map_err(failed)?,
             stable: client::ends(kafka, "read_committed").create_with_context(Logged).map_err(failed)?,
+            kafka: kafka.clone(),
             streams: streams.to_vec(),
+            shards,
+            counted: None,
             clock,
         };
         let (questions, asked) = sync_channel::<Question>(1);
@@ -107,7 +121,9 @@ impl EndOffsets {
             for question in asked {
                 let reading = asker.clock.read();
                 let ends = asker.ask(&question);
-                if answer.send(Answer { asked: reading, ends }).is_err() {
+                // After the ends: where nothing was added by now, nothing lay in a partition that was not asked.
+                let split = asker.split();
+                if answer.send(Answer { asked: reading, ends, split }).is_err() {
                     return;
                 }
             }
@@ -143,7 +159,11 @@ impl EndOffsets {
 struct Asker {
     high: BaseConsumer<Logged>,
     stable: BaseConsumer<Logged>,
+    kafka: KafkaConfig,
     streams: Vec<Str>,
+    shards: usize,
+    /// When the partitions were counted last.
+    counted: Option<Instant>,
     clock: SystemClock,
 }
 
@@ -160,6 +180,21 @@ impl Asker {
             behind.iter().position(|held| *held == input).and_then(|at| stable.get(at).copied()).unwrap_or(high)
         };
         Ok(all.iter().zip(high).map(|(input, high)| (*input, Ends { high, stable: stable_of(*input, high) })).collect())
+    }
+
+    /// The partitions, counted now and then. A topic that is not there has its own word, by the consumer.
+    fn split(&mut self) -> Option<KafkaFailure> {
+        if self.counted.is_some_and(|at| at.elapsed() < COUNTED_EVERY) {
+            return None;
+        }
+        self.counted = Some(Instant::now());
+        let count = |topic| topology::partitions(&self.high, &self.kafka, topic, ANSWER_WITHIN).ok().flatten();
+        let counts: Vec<_> = self.streams.iter().filter_map(|topic| Some((topic, count(topic)?))).collect();
+        let unlike = counts.iter().any(|(_, count)| *count != self.shards);
+        unlike.then(|| KafkaFailure::Split {
+            before: self.shards,
+            counts: counts.iter().map(|(topic, count)| format!("{topic} {count}")).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// The end of each input, in the order asked. One request a broker.

@@ -9,6 +9,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
 use crate::domain::Str;
+use crate::telemetry::emit;
+use crate::telemetry::events::OutputMadeAnew;
 
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
@@ -34,6 +36,8 @@ pub type Visit<'a> = dyn FnMut(Entry<'_>) -> Result<(), String> + 'a;
 /// Reads topics by assignment; in no group.
 pub struct Reader {
     client: BaseConsumer<Logged>,
+    /// Tells where a partition ends, open transactions counted.
+    ends: BaseConsumer<Logged>,
     brokers: String,
 }
 
@@ -49,10 +53,10 @@ impl Reader {
     /// # Errors
     /// It cannot be made.
     pub fn start(kafka: &KafkaConfig) -> Result<Self, KafkaFailure> {
-        let client = client::reader(kafka)
-            .create_with_context(Logged)
-            .map_err(|source| KafkaFailure::Client { purpose: "reading back", source })?;
-        Ok(Reader { client, brokers: kafka.brokers.clone() })
+        let failed = |source| KafkaFailure::Client { purpose: "reading back", source };
+        let client = client::reader(kafka).create_with_context(Logged).map_err(failed)?;
+        let ends = client::ends(kafka, "read_uncommitted").create_with_context(Logged).map_err(failed)?;
+        Ok(Reader { client, ends, brokers: kafka.brokers.clone() })
     }
 
     /// The group's commits of one shard, by stream. Waits for transactions that are being decided.
@@ -107,7 +111,7 @@ impl Reader {
         visit: &mut Visit<'_>,
     ) -> Result<i64, KafkaFailure> {
         let (first, stable) = self.watermarks(topic, partition)?;
-        let target = target.max(stable);
+        let target = self.attainable(topic, partition, target)?.max(stable);
         let mut position = first;
         let mut assigned = TopicPartitionList::new();
         let failed = |source| self.unanswered(format!("reading {topic}/{partition}"), source);
@@ -185,6 +189,16 @@ impl Reader {
         }
         let _ = self.client.unassign();
         Ok(found)
+    }
+
+    /// What is committed was written before: a partition that ends below it was made anew, and is all that there is.
+    fn attainable(&self, topic: &str, partition: i32, target: i64) -> Result<i64, KafkaFailure> {
+        let asked = self.ends.fetch_watermarks(topic, partition, ANSWER_WITHIN);
+        let (_, end) = asked.map_err(|source| self.unanswered(format!("the end of {topic}/{partition}"), source))?;
+        if end < target {
+            emit(OutputMadeAnew { topic, partition, expected: target, end });
+        }
+        Ok(target.min(end))
     }
 
     fn position(&self, topic: &str, partition: i32) -> Option<i64> {

@@ -44,6 +44,31 @@ pub enum KafkaFailure {
         /// `orders 4, payments 3`
         counts: String,
     },
+    /// Partitions were added while this process ran.
+    #[error(
+        "the input topics had {before} partitions each when this process started and now have others ({counts}): keys have \
+         moved, so that an order's events no longer meet; nothing is judged until the topics are made anew as \
+         deploy/RUNBOOK.md says under \"Partitions were added\""
+    )]
+    Split {
+        /// How many each had.
+        before: usize,
+        /// `orders 6, payments 4`
+        counts: String,
+    },
+    /// An input ends below what was read of it.
+    #[error(
+        "the input {topic}/{partition} was deleted and made anew: it ends at offset {end}, below what was read of it; start \
+         orderwatch again and it is read from its beginning"
+    )]
+    MadeAnew {
+        /// The topic.
+        topic: Str,
+        /// Its partition.
+        partition: i32,
+        /// Where it ends.
+        end: i64,
+    },
     /// An output topic is missing and may not be made.
     #[error("the output topic {topic} does not exist: create it{needs}, or set outputs.create_topics: true")]
     MissingOutput {
@@ -51,6 +76,15 @@ pub enum KafkaFailure {
         topic: Str,
         /// What it must be like, such as ` with 4 partitions and cleanup.policy=compact`.
         needs: String,
+    },
+    /// An output topic went while this process ran.
+    #[error(
+        "the output topic {topic} is gone: start orderwatch again, which makes it with outputs.create_topics: true and says \
+         what it must be like without"
+    )]
+    OutputGone {
+        /// The topic.
+        topic: Str,
     },
     /// An output topic could not be made.
     #[error("the output topic {topic} could not be created: {reason}")]
@@ -103,6 +137,9 @@ pub enum KafkaFailure {
     /// The consumer cannot go on.
     #[error("the consumer cannot go on")]
     Consumer(#[source] KafkaError),
+    /// A static member's successor is here before it has gone.
+    #[error("another process has the same group.instance.id and took this one's place: each needs one of its own")]
+    Fenced(#[source] KafkaError),
     /// The producer cannot go on: nobody knows whether the last transaction stands. A restart reads it.
     #[error("the producer cannot go on while it was to {step}; a restart goes on from what was committed")]
     Producer {

@@ -65,6 +65,28 @@ pub enum Outcome {
     },
 }
 
+/// Why a topic does not take what it is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A record, or its batch, is too large for this topic.
+    TooLarge(String),
+    /// A record did not get there, for the topic may be gone.
+    Undelivered,
+}
+
+impl Refusal {
+    fn of(error: &KafkaError, topic: &str) -> Option<Self> {
+        match error.rdkafka_error_code()? {
+            RDKafkaErrorCode::MessageSizeTooLarge => Some(Refusal::TooLarge(topic.to_owned())),
+            RDKafkaErrorCode::MessageTimedOut
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopicOrPartition => Some(Refusal::Undelivered),
+            _ => None,
+        }
+    }
+}
+
 /// What `at_least_once` does with a batch, one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
@@ -101,6 +123,7 @@ pub struct Publisher {
     producer: BaseProducer<Deliveries>,
     delivery: Delivery,
     current_topic: String,
+    refusal: Mutex<Option<Refusal>>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -114,6 +137,7 @@ impl std::fmt::Debug for Publisher {
 struct Reports {
     current_next: BTreeMap<i32, i64>,
     failure: Option<String>,
+    refusal: Option<Refusal>,
 }
 
 /// Collects delivery reports; a record's opaque is 1 where it is one of `exceptions-current`.
@@ -153,6 +177,7 @@ impl ProducerContext for Deliveries {
             }
             Ok(_) => {}
             Err((error, message)) => {
+                reports.refusal = reports.refusal.take().or_else(|| Refusal::of(error, message.topic()));
                 let at = format!("{}/{}", message.topic(), message.partition());
                 reports.failure.get_or_insert(format!("a record of {at} was not delivered: {error}"));
             }
@@ -186,7 +211,7 @@ impl Publisher {
                 source,
             })?;
         }
-        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned() })
+        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned(), refusal: Mutex::default() })
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
@@ -277,10 +302,21 @@ impl Publisher {
         let refused = records.find_map(|record| self.enqueue(record).err());
         self.flush(wait);
         let reports = self.producer.context().take();
+        self.note_refusal(reports.refusal);
         match refused.or(reports.failure) {
             None => Ok(reports.current_next),
             Some(reason) => Err(reason),
         }
+    }
+
+    fn note_refusal(&self, refusal: Option<Refusal>) {
+        let mut held = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.take().or(refusal);
+    }
+
+    /// What a topic refused since the last call.
+    pub fn take_refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn enqueue(&self, output: &OutputRecord) -> Result<(), String> {
@@ -300,7 +336,10 @@ impl Publisher {
                 Ok(()) => return Ok(()),
                 // The queue's bound; serving reports makes room.
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
-                Err((error, _)) => return Err(format!("a record for {} was not taken: {error}", output.topic)),
+                Err((error, _)) => {
+                    self.note_refusal(Refusal::of(&error, &output.topic));
+                    return Err(format!("a record for {} was not taken: {error}", output.topic));
+                }
             };
             self.producer.poll(Duration::from_millis(1));
         }

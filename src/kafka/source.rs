@@ -1,13 +1,14 @@
 //! The group's consumer: what is polled becomes a [`Polled`], a closed list.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -17,6 +18,9 @@ use crate::domain::{Str, StreamId};
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
 use super::{Fetched, InputPartition, client};
+
+/// Giving up a subscription takes a moment.
+const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
 /// What happened to the assignment, in the order in which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +49,9 @@ pub enum Polled {
 struct Context {
     streams: Vec<Str>,
     changes: Mutex<VecDeque<GroupChange>>,
+    /// KIP-848: what is revoked goes to others, and a member that is given nothing is not told so.
+    next_generation: bool,
+    heard: AtomicBool,
 }
 
 impl Context {
@@ -58,6 +65,7 @@ impl Context {
     }
 
     fn note(&self, change: GroupChange) {
+        self.heard.store(true, Ordering::Relaxed);
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
 }
@@ -75,6 +83,33 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         client::log_error(&error, reason);
     }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if !self.heard.load(Ordering::Relaxed) && heartbeats(statistics) >= HEARTBEATS_OF_A_MEMBER {
+            self.note(GroupChange::Assigned(Vec::new()));
+        }
+    }
+}
+
+/// The first may have been answered that the coordinator is not ready.
+const HEARTBEATS_OF_A_MEMBER: i64 = 2;
+
+/// How many heartbeats of KIP-848 were answered, by librdkafka's statistics. They count every kind of request but this one,
+/// so it is what is left of those that the coordinator answered.
+fn heartbeats(statistics: &[u8]) -> i64 {
+    #[derive(serde::Deserialize)]
+    struct Statistics {
+        brokers: BTreeMap<String, Broker>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Broker {
+        rx: i64,
+        #[serde(default)]
+        req: BTreeMap<String, i64>,
+    }
+    let Ok(Statistics { brokers }) = serde_json::from_slice(statistics) else { return 0 };
+    let coordinator = brokers.iter().filter(|(name, _)| name.starts_with("GroupCoordinator"));
+    coordinator.map(|(_, broker)| broker.rx - broker.req.values().sum::<i64>()).sum()
 }
 
 impl ConsumerContext for Context {
@@ -94,6 +129,9 @@ impl ConsumerContext for Context {
                 }
                 self.note(GroupChange::Assigned(self.inputs(list)));
             }
+            Rebalance::Revoke(_) if self.next_generation && !consumer.assignment_lost() => {
+                self.note(GroupChange::Assigned(Vec::new()));
+            }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => client::log_error(error, "rebalance"),
         }
@@ -104,6 +142,7 @@ impl ConsumerContext for Context {
 pub struct Source {
     consumer: BaseConsumer<Context>,
     streams: Vec<Str>,
+    is_static: bool,
 }
 
 impl std::fmt::Debug for Source {
@@ -118,12 +157,34 @@ impl Source {
     /// # Errors
     /// The client cannot be made.
     pub fn subscribe(kafka: &KafkaConfig, streams: &[Str]) -> Result<Self, KafkaFailure> {
-        let context = Context { streams: streams.to_vec(), changes: Mutex::default() };
+        let context = Context {
+            streams: streams.to_vec(),
+            changes: Mutex::default(),
+            next_generation: kafka.is_next_group_protocol(),
+            heard: AtomicBool::new(false),
+        };
         let failed = |source| KafkaFailure::Client { purpose: "consuming", source };
         let consumer: BaseConsumer<Context> = client::consumer(kafka).create_with_context(context).map_err(failed)?;
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
-        Ok(Source { consumer, streams: streams.to_vec() })
+        Ok(Source { consumer, streams: streams.to_vec(), is_static: kafka.is_static_member() })
+    }
+
+    /// Whether the group keeps our place while we are away (`group.instance.id`).
+    pub fn is_static(&self) -> bool {
+        self.is_static
+    }
+
+    /// Ends it. A member leaves the group by it, so that the others need not wait for its session to end; a static one only
+    /// `for_good`, for librdkafka tells the group of its end only where it gives up its subscription first.
+    pub fn leave(self, for_good: bool) {
+        if for_good && self.is_static {
+            self.consumer.unsubscribe();
+            let deadline = Instant::now() + LEAVES_WITHIN;
+            while self.consumer.assignment().is_ok_and(|held| held.count() > 0) && Instant::now() < deadline {
+                self.consumer.poll(Duration::from_millis(10));
+            }
+        }
     }
 
     /// Waits for a record or a change. Changes of the assignment are in [`Source::changes`] afterwards.
@@ -137,6 +198,9 @@ impl Source {
                 Some(stream) => Polled::Record(Fetched::copy(&message, stream)),
                 None => Polled::Nothing,
             }),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
+                Err(KafkaFailure::Fenced(error))
+            }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(KafkaFailure::Consumer(error)),
             Some(Err(error)) => {
                 // The broker is away, a topic is gone: librdkafka goes on trying, and the frontier shows it.
@@ -218,7 +282,8 @@ impl Source {
         &self.streams
     }
 
-    fn topic(&self, input: InputPartition) -> &str {
+    /// The topic of an input.
+    pub fn topic(&self, input: InputPartition) -> &str {
         self.streams.get(usize::from(input.stream.0)).map_or("", Str::as_str)
     }
 
@@ -228,5 +293,19 @@ impl Source {
             list.add_partition(self.topic(*input), input.partition);
         }
         list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answered_heartbeats_are_what_no_other_kind_of_request_was() {
+        let told = br#"{"name": "rdkafka#consumer-1", "brokers": {
+            "b:9092/1": {"rx": 90, "req": {"Fetch": 80}},
+            "GroupCoordinator": {"rx": 5, "req": {"ApiVersion": 1, "OffsetFetch": 2}}}, "topics": {}}"#;
+        assert_eq!(heartbeats(told), 2);
+        assert_eq!(heartbeats(b"{}"), 0);
     }
 }

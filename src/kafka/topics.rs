@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -14,9 +16,11 @@ use crate::telemetry::events::TopicCreated;
 
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
-use super::topology::partitions;
+use super::topology::{ANSWER_WITHIN, partitions};
 
 const MADE_WITHIN: Duration = Duration::from_secs(30);
+/// A cluster that comes up has all of its brokers after so long.
+const BROKERS_COME_WITHIN: Duration = Duration::from_secs(5);
 /// A broker that cannot describe its topics (librdkafka's in-process one) does not answer at all: a start waits no longer.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -39,7 +43,7 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
         .create_with_context(Logged)
         .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
     for wanted in wanted(config, shards) {
-        let found = partitions(&client, &config.kafka, &wanted.topic)?;
+        let found = partitions(&client, &config.kafka, &wanted.topic, ANSWER_WITHIN)?;
         match found {
             Some(found) if wanted.exact && found != wanted.partitions => {
                 let expected = wanted.partitions;
@@ -57,14 +61,31 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
     Ok(())
 }
 
-/// The longest record that the dead-letter topic takes, in bytes; `None` where the broker does not say.
-pub async fn dead_letter_bytes(config: &Config) -> Option<usize> {
-    let admin: AdminClient<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
-    let topic = ResourceSpecifier::Topic(&config.outputs.dead_letters);
+/// An output topic that is not there any more.
+pub fn gone(config: &Config) -> Option<Str> {
+    let client: BaseConsumer<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
+    let is_gone = |wanted: &Wanted| matches!(partitions(&client, &config.kafka, &wanted.topic, TOLD_WITHIN), Ok(None));
+    wanted(config, 1).into_iter().find(is_gone).map(|wanted| wanted.topic)
+}
+
+/// The longest record that each topic of ours takes, in bytes; where the broker does not say, it is not there.
+pub async fn record_bytes(config: &Config) -> BTreeMap<Str, usize> {
+    let Ok(admin) = client::admin(&config.kafka).create_with_context::<_, AdminClient<Logged>>(Logged) else {
+        return BTreeMap::new();
+    };
+    let all = wanted(config, 1);
+    let topics: Vec<_> = all.iter().map(|wanted| ResourceSpecifier::Topic(&wanted.topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(TOLD_WITHIN));
-    let described = admin.describe_configs([&topic], &options).await.ok()?;
-    let settings = described.into_iter().next()?.ok()?;
-    settings.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    let described = admin.describe_configs(&topics, &options).await.unwrap_or_default();
+    let told = described.into_iter().filter_map(|settings| {
+        let settings = settings.ok()?;
+        let bytes = settings.get("max.message.bytes")?.value.as_ref()?.parse().ok()?;
+        match &settings.specifier {
+            OwnedResourceSpecifier::Topic(topic) => Some((Str::new(topic), bytes)),
+            _ => None,
+        }
+    });
+    told.collect()
 }
 
 fn wanted(config: &Config, shards: usize) -> Vec<Wanted> {
@@ -100,12 +121,17 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
         topic = topic.set(key, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(MADE_WITHIN)).request_timeout(Some(MADE_WITHIN));
-    let made = admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
-    for result in made {
-        match result {
+    let deadline = Instant::now() + BROKERS_COME_WITHIN;
+    loop {
+        let made = admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
+        match made.into_iter().find_map(Result::err) {
             // Another process of the group was quicker.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(failed(code.to_string())),
+            None | Some((_, RDKafkaErrorCode::TopicAlreadyExists)) => break,
+            // Too few brokers are up: so it is for a moment when a cluster comes up.
+            Some((_, RDKafkaErrorCode::InvalidReplicationFactor)) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Some((_, code)) => return Err(failed(code.to_string())),
         }
     }
     emit(TopicCreated { topic: &wanted.topic, partitions });
@@ -114,7 +140,7 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
 
 async fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
     let deadline = Instant::now() + MADE_WITHIN;
-    while partitions(client, &config.kafka, &wanted.topic)? != Some(wanted.partitions) {
+    while partitions(client, &config.kafka, &wanted.topic, ANSWER_WITHIN)? != Some(wanted.partitions) {
         if Instant::now() >= deadline {
             let reason = format!("it was taken, and is not known after {} s", MADE_WITHIN.as_secs());
             return Err(KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason });

@@ -10,7 +10,7 @@ use crate::domain::Str;
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The number of shards: the partition count that all inputs share.
 ///
@@ -22,7 +22,7 @@ pub fn count_shards(kafka: &KafkaConfig, inputs: &[Str]) -> Result<usize, KafkaF
         .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
     let mut counts = Vec::with_capacity(inputs.len());
     for topic in inputs {
-        let partitions = partitions(&client, kafka, topic)?;
+        let partitions = partitions(&client, kafka, topic, ANSWER_WITHIN)?;
         counts.push(partitions.ok_or_else(|| KafkaFailure::MissingInput { topic: topic.clone() })?);
     }
     let first = counts.first().copied().unwrap_or(0);
@@ -52,8 +52,9 @@ pub fn partitions(
     client: &BaseConsumer<Logged>,
     kafka: &KafkaConfig,
     topic: &str,
+    timeout: Duration,
 ) -> Result<Option<usize>, KafkaFailure> {
-    let metadata = client.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|source| KafkaFailure::Unanswered {
+    let metadata = client.fetch_metadata(Some(topic), timeout).map_err(|source| KafkaFailure::Unanswered {
         question: format!("the partitions of {topic}"),
         brokers: kafka.brokers.clone(),
         source,

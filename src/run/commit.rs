@@ -4,6 +4,7 @@
 //! Between [`Pending::gather`] and [`Pending::committed`] nothing of it counts as published.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use crate::domain::{Exception, Timestamp};
@@ -28,6 +29,7 @@ pub struct Pending {
 struct Drained {
     offsets: ShardOffsets,
     transitions: Vec<Transition>,
+    records: Range<usize>,
 }
 
 /// When it is, and why a commit may be wanted although nothing is to be published.
@@ -66,7 +68,8 @@ impl Pending {
             if carries || records.len() > before || task.wants_commit(force, moment.monotonic) {
                 let offsets = task.offsets();
                 pending.batch.offsets.push(offsets.clone());
-                pending.shards.insert(task.partition, Drained { offsets, transitions });
+                let records = before..records.len();
+                pending.shards.insert(task.partition, Drained { offsets, transitions, records });
             }
         }
         pending.of_backlogs = of_backlogs.transitions;
@@ -76,6 +79,11 @@ impl Pending {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.batch.offsets.is_empty()
+    }
+
+    /// Whose record of the batch that is; `None` for one of the backlogs' sum.
+    pub fn shard_of(&self, record: usize) -> Option<i32> {
+        self.shards.iter().find(|(_, drained)| drained.records.contains(&record)).map(|(shard, _)| *shard)
     }
 
     /// It stands. `current_next`: for each shard that wrote to `exceptions-current`, the offset after its last record
@@ -88,7 +96,7 @@ impl Pending {
         monotonic: Instant,
     ) -> Vec<Exception> {
         for task in tasks {
-            if let Some(Drained { offsets, transitions }) = self.shards.get(&task.partition) {
+            if let Some(Drained { offsets, transitions, .. }) = self.shards.get(&task.partition) {
                 task.news |= !transitions.is_empty();
                 task.committed(offsets, current_next.get(&task.partition).copied(), monotonic);
             }

@@ -7,7 +7,7 @@ use crate::domain::StreamId;
 use crate::engine::HeldCause;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
-use crate::telemetry::events::{GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked};
+use crate::telemetry::events::{GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked, SpareMember};
 use crate::telemetry::{Health, Held, ShardState, emit};
 
 use super::recovery::{Recovered, ShardJob};
@@ -18,6 +18,10 @@ const PARKED_MAX: Duration = Duration::from_secs(120);
 
 /// What people read of a shard that was revoked.
 const NOT_ASSIGNED: &str = "the group has taken it back, or does not answer";
+
+/// What people read of a member without shards.
+const SPARE: &str =
+    "this member holds no shard: the others of its group hold them all, and it takes over when one goes";
 
 /// A shard of which partitions are assigned here.
 #[derive(Debug)]
@@ -46,12 +50,14 @@ pub struct Shards {
     slots: BTreeMap<i32, Slot>,
     assigned: BTreeSet<InputPartition>,
     epoch: u64,
+    /// The last assignment was empty.
+    spare: bool,
 }
 
 impl Shards {
     /// None yet, of so many streams.
     pub fn new(streams: usize) -> Self {
-        Shards { streams, slots: BTreeMap::new(), assigned: BTreeSet::new(), epoch: 0 }
+        Shards { streams, slots: BTreeMap::new(), assigned: BTreeSet::new(), epoch: 0, spare: false }
     }
 
     /// The shards whose state is here.
@@ -108,6 +114,7 @@ impl Shards {
             emit(GroupJoined { group_id: health.group_id() });
             health.set_joined(true);
         }
+        self.note_spare(health);
         for partition in came {
             if !self.is_whole(partition) {
                 self.slots.insert(partition, Slot::Waiting);
@@ -128,6 +135,16 @@ impl Shards {
         changed.gone = self.slots.keys().copied().filter(|partition| !self.is_touched(*partition)).collect();
         changed.gone.iter().for_each(|partition| self.forget(*partition, health));
         changed
+    }
+
+    /// More members than partitions: one that holds nothing is well, and says why it does nothing.
+    fn note_spare(&mut self, health: &Health) {
+        let spare = self.assigned.is_empty();
+        if spare && !self.spare {
+            emit(SpareMember { note: SPARE });
+        }
+        self.spare = spare;
+        health.set_note("spare", spare.then(|| SPARE.to_owned()));
     }
 
     fn revoke(&mut self, inputs: &[InputPartition], lost: bool, health: &Health, monotonic: Instant) {

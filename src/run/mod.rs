@@ -7,12 +7,12 @@
 //!   end offsets.
 //! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
 //!   [`commits`]: its offsets.
-//! - [`commit`]: a batch, from what is drained to what counts as published.
+//! - [`commit`]: a batch, from what is drained to what counts as published; [`fit`]: what is too large for its topic.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
 //! - [`recovery`]: what a restart makes of what it finds; [`completeness`]: how far back that reaches; [`restore`]: the
 //!   thread that does it; [`snapshots`]: writing a shard out.
-//! - [`start`]: from the configuration to a running service.
+//! - [`start`]: from the configuration to a running service; [`stop`]: being told to end it.
 //!
 //! `task`, `lanes`, `commits`, `commit`, `group`, `recovery` and `backlogs` do no I/O and read no clock (a monotonic time is
 //! an argument), so that `tests/simulation` runs them as they are.
@@ -25,6 +25,7 @@ pub mod commit;
 pub mod commits;
 pub mod completeness;
 pub mod documents;
+pub mod fit;
 pub mod group;
 pub mod lanes;
 pub mod pace;
@@ -34,13 +35,15 @@ pub mod restore;
 pub mod service;
 pub mod snapshots;
 pub mod start;
+pub mod stop;
 pub mod task;
 
 use crate::http::BindError;
 use crate::kafka::KafkaFailure;
 use crate::snapshot::StoreError;
 
-pub use start::{run, run_until, stop_on_signals};
+pub use start::{run, run_until};
+pub use stop::{Stop, stop_on_signals};
 
 /// Why a run did not start or did not go on.
 #[derive(Debug, thiserror::Error)]

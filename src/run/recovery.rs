@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codec::{Format, OutputRecord, decode_exception};
-use crate::config::{Config, StartFrom};
+use crate::config::{Config, Delivery, StartFrom};
 use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
 use crate::engine::backlog::MemoryRecord;
 use crate::engine::{EffectiveTime, Frontier, RestoredOrder, Shard};
@@ -17,7 +17,8 @@ use crate::kafka::current::{Entry, Visit};
 use crate::kafka::offsets::Committed;
 use crate::policy::{Policies, Settings};
 use crate::snapshot::SnapshotHeader;
-use crate::telemetry::SnapshotStatus;
+use crate::telemetry::events::InputMadeAnew;
+use crate::telemetry::{SnapshotStatus, emit};
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
@@ -106,6 +107,8 @@ pub struct Restored {
     pub completeness: Completeness,
     /// The group's commits.
     pub committed: Vec<Option<Committed>>,
+    /// An input that ends below what was read of it, and where it ends.
+    pub made_anew: Option<(Str, i64)>,
     /// The committed frontier.
     pub reached: Option<Timestamp>,
     /// What was published, the last state of each.
@@ -185,10 +188,16 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let mut frontier = Frontier::new(topics.len());
         let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
         let mut completeness = Completeness::noted(&committed, shelved.as_ref().map(|shelved| &shelved.header));
+        let mut standing = committed.clone();
+        let mut made_anew = None;
         for (index, topic) in topics.iter().enumerate() {
             let commit = committed.get(index).and_then(Option::as_ref);
             let mut place =
                 self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
+            if let (Some(end), Some(slot)) = (place.anew, standing.get_mut(index)) {
+                *slot = None;
+                made_anew = Some((topic.clone(), end));
+            }
             if !published.ahead.is_empty() {
                 // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
                 place.until = place.until.max(self.log.bounds(topic, job.partition)?.1);
@@ -214,10 +223,12 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             until,
             began_at,
             completeness,
-            committed,
+            committed: standing,
+            made_anew,
             reached,
             published: published.last,
-            retell: published.ahead,
+            // In a transaction they were written with everything else; only the group's offsets are gone.
+            retell: if self.config.delivery == Delivery::AtLeastOnce { published.ahead } else { Vec::new() },
             policies: judged.policies,
             decree: judged.decree,
             current_next: published.next,
@@ -284,15 +295,23 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let held = header.and_then(|header| header.inputs.iter().find(|input| input.topic == *topic));
         let effective = EffectiveTime::restored(held.and_then(|input| input.effective_max));
         let noted = commit.and_then(|commit| commit.note.as_ref()).map(|note| note.began_at);
-        // A commit beyond the end is of a topic that was made anew: what there is, is read.
-        let committed = commit.map(|commit| commit.offset.min(end));
+        let committed = commit.map(|commit| commit.offset);
+        let expected = committed.or(held.map(|input| input.next_offset));
         let known = commit.is_some() || held.is_some();
+        if let Some(expected) = expected.filter(|expected| *expected > end) {
+            // It was made anew, and what there is, is new.
+            emit(InputMadeAnew { topic, partition, expected, end });
+            let (from, until, began_at, anew) = (first, first, first, Some(end));
+            return Ok(Place { from, until, began_at, effective, needed: first, known, anew });
+        }
+        // A snapshot from before that knows nothing of where the new one begins.
+        let next = held.map(|input| if input.next_offset > end { first } else { input.next_offset });
         let place = |needed: i64, until: i64, began_at: i64| {
             // What retention has removed meanwhile cannot be read: the shard begins anew with what is left.
             let began_at = if needed < first { first } else { began_at };
-            Place { from: needed.max(first), until, began_at, effective, needed, known }
+            Place { from: needed.max(first), until, began_at, effective, needed, known, anew: None }
         };
-        Ok(match (held.map(|input| input.next_offset), committed) {
+        Ok(match (next, committed) {
             (Some(held), Some(committed)) => place(held, committed.max(held), noted.unwrap_or(first)),
             (Some(held), None) => place(held, held, first),
             (None, Some(committed)) => {
@@ -372,6 +391,8 @@ struct Place {
     needed: i64,
     /// Whether the group has read this input before.
     known: bool,
+    /// The topic was made anew since the commit, which is worth nothing, and ends there.
+    anew: Option<i64>,
 }
 
 impl Place {

@@ -1,7 +1,6 @@
 //! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -10,9 +9,11 @@ use crate::domain::{Exception, Millis, Status, Timestamp};
 use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::Server;
+use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
-use crate::kafka::publisher::{Outcome, Publisher};
+use crate::kafka::publisher::{Outcome, Publisher, Refusal};
 use crate::kafka::source::{Polled, Source};
+use crate::kafka::topics;
 use crate::telemetry::events::{
     BacklogMemoryLost, BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
 };
@@ -21,11 +22,15 @@ use crate::telemetry::{Health, emit};
 use super::RunError;
 use super::backlogs::{self, Backlogs};
 use super::commit::{Moment, Pending};
+use super::fit::Fit;
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
+use super::recovery::Recovered;
 use super::report::Reporter;
 use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
+use super::start;
+use super::stop::Stop;
 use super::task::{Task, Wire};
 
 /// Records taken from the consumer in one turn.
@@ -44,6 +49,9 @@ pub struct Service {
     pub(super) source: Source,
     pub(super) ends: EndOffsets,
     pub(super) publisher: Publisher,
+    /// The largest batch that it produces.
+    pub(super) batch_max: usize,
+    pub(super) fit: Fit,
     pub(super) restorer: Restorer,
     pub(super) snapshots: Snapshots,
     pub(super) wire: Wire,
@@ -58,6 +66,8 @@ pub struct Service {
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
     pub(super) more_work: bool,
+    /// A shard was read here since the start.
+    pub(super) has_read: bool,
     /// A snapshot takes slices as fast as they are given.
     pub(super) feeding: bool,
     pub(super) retry_at: Option<Instant>,
@@ -70,11 +80,11 @@ impl Service {
     ///
     /// # Errors
     /// It cannot go on; a restart goes on from what was committed.
-    pub fn run(mut self, stop: &AtomicBool) -> Result<(), RunError> {
-        while !stop.load(Ordering::Relaxed) {
+    pub fn run(mut self, stop: &Stop) -> Result<(), RunError> {
+        while !stop.is_asked() {
             self.turn()?;
         }
-        self.leave()
+        self.leave(stop.is_for_good())
     }
 
     fn turn(&mut self) -> Result<(), RunError> {
@@ -83,7 +93,7 @@ impl Service {
         let clock = self.clock.now();
         self.poll(self.pace.patience(pressure, clock, self.ends.waiting()))?;
         self.follow_the_group()?;
-        self.take_answer();
+        self.take_answer()?;
         self.work()?;
         self.ask();
         self.keep_house();
@@ -135,6 +145,7 @@ impl Service {
         for task in self.shards.tasks_mut().filter(|task| !task.started && !task.is_parked()) {
             task.started = self.source.start(&task.positions())?;
             if task.started {
+                self.has_read = true;
                 self.snapshots.came(task);
             }
         }
@@ -149,6 +160,12 @@ impl Service {
                 }
             }
             restore::Outcome::Shard(recovered) => {
+                // Clients that knew the old topic may never fetch from the new one.
+                if let Recovered::Anew(restored) = &recovered
+                    && let Some((topic, end)) = restored.made_anew.clone().filter(|_| self.has_read)
+                {
+                    return Err(KafkaFailure::MadeAnew { topic, partition, end }.into());
+                }
                 let is_another = self.shards.restored(partition, epoch, recovered, &self.health);
                 if is_another {
                     self.snapshots.went(partition);
@@ -160,8 +177,11 @@ impl Service {
     }
 
     /// What the ends of the inputs say about the frontiers.
-    fn take_answer(&mut self) {
-        let Some(Answer { asked, ends }) = self.ends.answer() else { return };
+    fn take_answer(&mut self) -> Result<(), RunError> {
+        let Some(Answer { asked, ends, split }) = self.ends.answer() else { return Ok(()) };
+        if let Some(split) = split {
+            return Err(split.into());
+        }
         self.watch_clock(asked);
         match ends {
             Ok(ends) => {
@@ -170,6 +190,10 @@ impl Service {
                     let Some(task) = self.shards.task_mut(input.partition).filter(|task| task.started) else {
                         continue;
                     };
+                    if task.frontier.position(input.stream).is_some_and(|position| position > ends.high) {
+                        let topic = self.source.topic(input).into();
+                        return Err(KafkaFailure::MadeAnew { topic, partition: input.partition, end: ends.high }.into());
+                    }
                     task.frontier.ends(input.stream, ends, asked.evidence());
                     if let Some(high) = task.high.get_mut(usize::from(input.stream.0)) {
                         *high = Some(ends.high);
@@ -182,6 +206,7 @@ impl Service {
                 self.shards.tasks_mut().for_each(|task| task.frontier.unreachable());
             }
         }
+        Ok(())
     }
 
     /// Transaction markers at an input's end bring no record: the consumer's position tells of them.
@@ -210,8 +235,9 @@ impl Service {
             return Ok(());
         }
         self.retry_at = None;
+        self.fit.turn(&self.health, Instant::now());
         if let Some(torn) = self.torn.take() {
-            self.publish(torn)?;
+            self.publish(torn, true)?;
             if self.torn.is_some() {
                 return Ok(());
             }
@@ -233,12 +259,14 @@ impl Service {
     fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
         let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
         let moment = Moment { clock, monotonic: Instant::now(), force };
-        let pending =
-            Pending::gather(self.shards.tasks_mut(), owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
-                self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)
-            });
+        let fit = &self.fit;
+        let tasks = self.shards.tasks_mut().filter(|task| !fit.holds(Some(task.partition)));
+        let owner_is_live = owner_is_live && !fit.holds(None);
+        let pending = Pending::gather(tasks, owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
+            self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)
+        });
         if !pending.is_empty() {
-            self.publish(pending)?;
+            self.publish(pending, false)?;
         }
         let now = self.clock.now();
         for task in self.shards.tasks_mut().filter(|task| task.is_settled()) {
@@ -249,7 +277,16 @@ impl Service {
         Ok(())
     }
 
-    fn publish(&mut self, pending: Pending) -> Result<(), RunError> {
+    /// Writes a batch. `torn`: some of it is in the log already.
+    fn publish(&mut self, mut pending: Pending, torn: bool) -> Result<(), RunError> {
+        if !self.fit.pass(&mut pending, &self.health, Instant::now()) {
+            self.retry_at = Some(Instant::now() + AFTER_ABORT);
+            match torn {
+                true => self.torn = Some(pending),
+                false => pending.aborted(self.shards.tasks_mut(), &mut self.backlogs),
+            }
+            return Ok(());
+        }
         let (began, records) = (Instant::now(), pending.batch.records.len());
         let (health, shards, reporter) = (&self.health, &mut self.shards, &mut self.reporter);
         let mut waiting = |waited: Duration| {
@@ -261,7 +298,11 @@ impl Service {
                 }
             }
         };
-        match self.publisher.publish(&self.source, &pending.batch, &mut waiting)? {
+        let published = self.publisher.publish(&self.source, &pending.batch, &mut waiting);
+        if published.is_err() {
+            self.outputs_are_there()?;
+        }
+        match published? {
             Outcome::Committed { current_next } => {
                 let now = self.clock.now();
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
@@ -290,7 +331,29 @@ impl Service {
                 self.retry_at = Some(Instant::now() + AFTER_ABORT);
             }
         }
+        self.follow_refusals()
+    }
+
+    /// What a topic refused: batches become smaller and exceptions are cut; or a topic is gone.
+    fn follow_refusals(&mut self) -> Result<(), RunError> {
+        match self.publisher.take_refusal() {
+            None => {}
+            Some(Refusal::Undelivered) => self.outputs_are_there()?,
+            Some(Refusal::TooLarge(topic)) => {
+                self.fit.refused(&topic);
+                let batch_max = self.fit.batch_max(self.batch_max);
+                if batch_max < self.batch_max {
+                    self.batch_max = batch_max;
+                    self.publisher = start::publisher(self.fit.config(), batch_max)?;
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// librdkafka gives a topic that went no chance: a start makes it again, or says what it must be like.
+    fn outputs_are_there(&self) -> Result<(), RunError> {
+        topics::gone(self.fit.config()).map_or(Ok(()), |topic| Err(KafkaFailure::OutputGone { topic }.into()))
     }
 
     fn say(&self, exception: &Exception, now: Timestamp) {
@@ -345,10 +408,10 @@ impl Service {
         }
     }
 
-    /// Drains, commits, writes out and leaves the group.
-    fn leave(mut self) -> Result<(), RunError> {
+    /// Drains, commits, writes out and leaves the group. `for_good`: a static member gives up its place too.
+    fn leave(mut self, for_good: bool) -> Result<(), RunError> {
         let began = Instant::now();
-        emit(Stopping { reason: "a signal" });
+        emit(Stopping { reason: "a signal", keeps_place: self.source.is_static() && !for_good });
         self.retry_at = None;
         self.work()?;
         let clock = self.clock.now();
@@ -357,8 +420,7 @@ impl Service {
         let mut tasks: Vec<&mut Task> = self.shards.tasks_mut().collect();
         let clean = self.snapshots.finish(&mut tasks, clock, began + LAST_SNAPSHOTS, || health.beat());
         self.health.set_joined(false);
-        // Dropping the consumer leaves the group, so that the others need not wait for its session to end.
-        drop(self.source);
+        self.source.leave(for_good);
         self.runtime.block_on(self.http.stop());
         emit(Stopped { took: began.elapsed(), clean });
         Ok(())

@@ -1,11 +1,9 @@
 //! From the configuration to a running service: checks first, then topics, then the group.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::codec::{Encoder, EncoderConfig};
 use crate::config::{Config, Delivery};
@@ -25,6 +23,7 @@ use crate::telemetry::{Health, Meters, emit, install_metrics};
 use super::RunError;
 use super::backlogs::Backlogs;
 use super::documents::{Choice, Documents, put_in_force};
+use super::fit::Fit;
 use super::group::Shards;
 use super::pace::Pace;
 use super::recovery::Log as _;
@@ -32,12 +31,11 @@ use super::report::Reporter;
 use super::restore::{Means, Restorer};
 use super::service::{Service, beats};
 use super::snapshots::{Snapshots, document};
+use super::stop::{Stop, stop_on_signals};
 use super::task::Wire;
 
-/// A process that was told to stop and has not after this long ends all the same.
-const STOP_WITHIN: Duration = Duration::from_millis(9_500);
 /// The largest batch that is produced: small against what any topic takes.
-const BATCH_BYTES: usize = 256 << 10;
+pub(super) const BATCH_BYTES: usize = 256 << 10;
 /// The coordinator of transactions may take so long when a cluster comes up.
 const COORDINATOR_WITHIN: Duration = Duration::from_secs(60);
 
@@ -46,16 +44,16 @@ const COORDINATOR_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// It could not start, or could not go on.
 pub fn run(config: Config) -> Result<(), RunError> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(Stop::default());
     stop_on_signals(&stop)?;
     run_until(config, &stop)
 }
 
-/// Runs until `stop` is set.
+/// Runs until `stop` is asked for.
 ///
 /// # Errors
 /// It could not start, or could not go on.
-pub fn run_until(config: Config, stop: &AtomicBool) -> Result<(), RunError> {
+pub fn run_until(config: Config, stop: &Stop) -> Result<(), RunError> {
     let failed = |source| RunError::System { what: "the runtime cannot start".to_owned(), source };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let result = start(config, runtime.handle()).and_then(|service| service.run(stop));
@@ -98,17 +96,14 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     };
     let writer = SnapshotWriter::new(store, config.snapshots.keep, runtime.clone());
     let (seek, housekeeping) = beats();
-    let dead_letter_bytes = dead_letter_bytes(&config, runtime.block_on(topics::dead_letter_bytes(&config)));
+    let fit = Fit::start(Arc::clone(&config), runtime.clone());
+    let dead_letter_bytes = dead_letter_bytes(&config, fit.of(&config.outputs.dead_letters));
     Ok(Service {
         clock: clock.clone(),
-        ends: EndOffsets::start(kafka, &streams, clock)?,
-        publisher: Publisher::start(
-            kafka,
-            config.delivery,
-            &config.outputs.current,
-            Sizes { message_max: message_max_bytes(&config), batch_max: dead_letter_bytes.min(BATCH_BYTES) },
-            COORDINATOR_WITHIN,
-        )?,
+        ends: EndOffsets::start(kafka, &streams, shards, clock)?,
+        publisher: publisher(&config, fit.batch_max(BATCH_BYTES))?,
+        batch_max: fit.batch_max(BATCH_BYTES),
+        fit,
         restorer: Restorer::start(means)?,
         snapshots: Snapshots::new(writer, Arc::clone(&config), cluster_id, document(&config)),
         wire: wire(&config, &streams, dead_letter_bytes),
@@ -123,6 +118,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         housekeeping,
         clock_held: false,
         more_work: false,
+        has_read: false,
         feeding: false,
         retry_at: None,
         torn: None,
@@ -183,6 +179,13 @@ fn wire(config: &Config, streams: &[Str], dead_letter_bytes: usize) -> Wire {
     }
 }
 
+/// A producer whose batches are at most so large.
+pub(super) fn publisher(config: &Config, batch_max: usize) -> Result<Publisher, RunError> {
+    let sizes = Sizes { message_max: message_max_bytes(config), batch_max };
+    let current = &config.outputs.current;
+    Ok(Publisher::start(&config.kafka, config.delivery, current, sizes, COORDINATOR_WITHIN)?)
+}
+
 /// To what a dead letter is cut: to what its topic takes, with room for Kafka's own words around it. Where the broker
 /// does not say, Kafka's default is taken for it.
 fn dead_letter_bytes(config: &Config, taken: Option<usize>) -> usize {
@@ -192,28 +195,4 @@ fn dead_letter_bytes(config: &Config, taken: Option<usize>) -> usize {
 fn message_max_bytes(config: &Config) -> usize {
     let told = config.kafka.properties.get("message.max.bytes").and_then(|text| text.parse().ok());
     told.unwrap_or(16 << 20)
-}
-
-/// SIGTERM and SIGINT set `stop`; a second one, or too long a stop, ends the process.
-///
-/// # Errors
-/// The system refuses a signal handler or a thread.
-pub fn stop_on_signals(stop: &Arc<AtomicBool>) -> Result<(), RunError> {
-    let failed = |source| RunError::System { what: "signals cannot be watched".to_owned(), source };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let inside = runtime.enter();
-    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-    drop(inside);
-    let stop = Arc::clone(stop);
-    let watch = async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        stop.store(true, Ordering::Relaxed);
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, () = tokio::time::sleep(STOP_WITHIN) => {} }
-        // What is not committed is read again by whoever comes next.
-        std::process::exit(1);
-    };
-    let thread = std::thread::Builder::new().name("signals".to_owned());
-    thread.spawn(move || runtime.block_on(watch)).map_err(failed)?;
-    Ok(())
 }

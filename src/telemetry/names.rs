@@ -138,6 +138,10 @@ metrics_table! {
         "Input offsets that a restore needed and retention had removed.";
     TRANSACTIONS_ABORTED = "orderwatch_transactions_aborted_total", Counter, Count, [],
         "Output transactions that were aborted and made again.";
+    EXCEPTIONS_CUT = "orderwatch_exceptions_cut_total", Counter, Count, [],
+        "Records of exceptions that were written without the order's attributes, being too large for their topic.";
+    RECORDS_TOO_LARGE = "orderwatch_records_too_large_total", Counter, Count, [],
+        "Records that were too large for their topic even so; each try counts.";
     KAFKA_ERRORS = "orderwatch_kafka_errors_total", Counter, Count, ["code"],
         "Errors that the Kafka client reported.";
     CLOCK_HOLDS = "orderwatch_clock_holds_total", Counter, Count, [],

@@ -27,6 +27,8 @@ pub struct Shop {
 pub struct Options {
     pub grace: &'static str,
     pub publish_after: String,
+    /// `kafka.properties`
+    pub properties: &'static str,
     pub more: String,
     pub policies: String,
 }
@@ -36,6 +38,7 @@ impl Default for Options {
         Options {
             grace: "1s",
             publish_after: "2000-01-01T00:00:00Z".to_owned(),
+            properties: "session.timeout.ms: \"3000\", heartbeat.interval.ms: \"300\"",
             more: String::new(),
             policies: PAID_AND_SHIPPED.to_owned(),
         }
@@ -64,7 +67,7 @@ impl Shop {
     pub fn configure(&self, options: &Options) {
         let t = |topic: &str| self.topic(topic);
         let text = format!(
-            "kafka:\n  brokers: {brokers}\n  group_id: {group}\n  properties: {{session.timeout.ms: \"3000\", heartbeat.interval.ms: \"300\"}}\n\
+            "kafka:\n  brokers: {brokers}\n  group_id: {group}\n  properties: {{{properties}}}\n\
              streams:\n  - {{topic: {orders}}}\n  - {{topic: {payments}}}\n  - {{topic: {fulfillments}}}\n\
              outputs:\n  sla: {sla}\n  backlog: {backlog}\n  reconciliation: {recon}\n  current: {current}\n  \
              dead_letters: {dead}\n  control: {control}\n  create_topics: true\n\
@@ -73,6 +76,7 @@ impl Shop {
              http: {{listen: \"{listen}\"}}\npolicies: policies.yaml\n{more}",
             brokers = self.broker.addresses(),
             group = self.name,
+            properties = options.properties,
             orders = t("orders"),
             payments = t("payments"),
             fulfillments = t("fulfillments"),

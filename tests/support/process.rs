@@ -184,6 +184,11 @@ impl Process {
         self.daemon.wait_exit(timeout)
     }
 
+    /// SIGINT: Ctrl-C.
+    pub fn interrupt(&self) {
+        self.daemon.signal(Signal::INT);
+    }
+
     /// SIGSTOP: a process that hangs.
     pub fn freeze(&self) {
         self.daemon.signal(Signal::STOP);

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -76,9 +79,7 @@ impl Broker {
         };
         let topics: Vec<NewTopic<'_>> = names.iter().copied().map(topic).collect();
         let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let made = runtime.block_on(admin.create_topics(&topics, &options)).expect("the broker takes topics");
-        for result in made {
+        for result in answered(admin.create_topics(&topics, &options)) {
             result.unwrap_or_else(|(topic, code)| panic!("topic {topic} is not made: {code}"));
         }
         for name in names {
@@ -99,6 +100,49 @@ impl Broker {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let removed = runtime.block_on(admin.delete_records(&offsets, &options)).expect("the broker removes records");
         removed.elements().iter().for_each(|of| of.error().expect("records to remove"));
+    }
+
+    /// Sets a topic's settings, these alone.
+    #[track_caller]
+    pub fn configure_topic(&self, topic: &str, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let empty = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        let all = settings.iter().fold(empty, |config, (key, value)| config.set(key, value));
+        for result in answered(admin.alter_configs([&all], &AdminOptions::new())) {
+            result.unwrap_or_else(|(_, code)| panic!("{topic} is not changed: {code}"));
+        }
+    }
+
+    /// Gives a topic so many partitions in all.
+    #[track_caller]
+    pub fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        for result in answered(admin.create_partitions([&NewPartitions::new(topic, partitions)], &AdminOptions::new()))
+        {
+            result.unwrap_or_else(|(_, code)| panic!("{topic} gets no more partitions: {code}"));
+        }
+    }
+
+    /// Deletes a group with its offsets; nobody is in it.
+    #[track_caller]
+    pub fn delete_group(&self, group: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        for result in answered(admin.delete_groups(&[group], &AdminOptions::new())) {
+            result.unwrap_or_else(|(_, code)| panic!("group {group} is not deleted: {code}"));
+        }
+    }
+
+    /// Deletes a topic and waits until nobody knows it.
+    #[track_caller]
+    pub fn delete_topic(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        for result in answered(admin.delete_topics(&[topic], &AdminOptions::new())) {
+            result.unwrap_or_else(|(_, code)| panic!("{topic} is not deleted: {code}"));
+        }
+        super::eventually(ANSWER_WITHIN, &format!("{topic} to be gone"), || match self.partitions(topic) {
+            Ok(_) => Err("it is there".to_owned()),
+            Err(_) => Ok(()),
+        });
     }
 
     /// The number of partitions of a topic, or why it cannot be told (as for a topic that is not there).
@@ -175,6 +219,13 @@ impl Broker {
         );
         config.create().expect("a Kafka client")
     }
+}
+
+/// What the broker answers to an administrator.
+#[track_caller]
+fn answered<T>(question: impl Future<Output = Result<T, KafkaError>>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(question).expect("an answer of the broker")
 }
 
 fn count_partitions(client: &BaseConsumer, topic: &str) -> Result<i32, String> {

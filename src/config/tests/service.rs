@@ -169,6 +169,12 @@ fn streams_and_kafka_are_read_with_care() {
                 "1:34: kafka.properties.enable.auto.commit: this property cannot be set here (offsets are committed with the output that rests on them)",
             ],
         ),
+        (
+            "kafka: {brokers: b, properties: {group.instance.id: a, group.protocol: consumer}}\nstreams: [{topic: a}]",
+            &[
+                "1:53: kafka.properties: a static member needs the classic group protocol (leave group.protocol at `classic`: with `consumer` the successor of a killed member fails until its session has ended)",
+            ],
+        ),
         ("streams: [{topic: a}]", &["1:1: `kafka` is missing"]),
         ("kafka: {brokers: b}\nstreams: {topic: a}", &["2:10: streams: expected a list, found a mapping"]),
     ];

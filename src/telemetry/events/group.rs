@@ -35,6 +35,19 @@ impl InternalEvent for ShardsAssigned<'_> {
     }
 }
 
+/// This member was given nothing: there are more members than partitions. Emit it once, when that sets in.
+#[derive(Debug)]
+pub struct SpareMember {
+    /// What it means.
+    pub note: &'static str,
+}
+
+impl InternalEvent for SpareMember {
+    fn emit(self) {
+        info!("spare: {}", self.note);
+    }
+}
+
 /// Shards went. The rebalance is counted when the new assignment comes.
 #[derive(Debug)]
 pub struct ShardsRevoked<'a> {

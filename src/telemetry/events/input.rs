@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use metrics::counter;
-use tracing::{debug, info, trace, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use crate::domain::{Event, StreamId};
 use crate::telemetry::flood::DEAD_LETTERS;
@@ -134,6 +134,33 @@ impl InternalEvent for KeptBack {
             shard = self.shard,
             count = self.count,
             "exceptions that were due before publish_after are kept back (start: {{publish_after: …}} publishes them)"
+        );
+    }
+}
+
+/// An input ends below what was read of it: it was deleted and made anew, or lost its end.
+#[derive(Debug)]
+pub struct InputMadeAnew<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// The next offset to read, had it stayed.
+    pub expected: i64,
+    /// Where it ends.
+    pub end: i64,
+}
+
+impl InternalEvent for InputMadeAnew<'_> {
+    fn emit(self) {
+        let InputMadeAnew { topic, partition, expected, end } = self;
+        error!(
+            topic,
+            partition,
+            expected,
+            end,
+            "the input was made anew: it ends below what was read of it, and is read from its beginning; what is known of its \
+             orders stands"
         );
     }
 }

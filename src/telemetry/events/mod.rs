@@ -15,10 +15,13 @@ pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
 pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
     BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
-    ShardsAssigned, ShardsRevoked, TopicCreated,
+    ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
 };
-pub use input::{BatchApplied, DeadLettered, EventConflicted, KeptBack, OrdersEvicted, StreamCounts};
-pub use output::{BatchCommitted, CycleEnded, ExceptionPublished, TransactionAborted};
+pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
+pub use output::{
+    BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, OutputMadeAnew, RecordTooLarge, TopicTakesLess,
+    TransactionAborted,
+};
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{
     SnapshotFailed, SnapshotLoaded, SnapshotPruneFailed, SnapshotSkipped, SnapshotStreamDropped, SnapshotWritten,

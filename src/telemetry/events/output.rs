@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::counter;
-use tracing::{debug, trace, warn};
+use tracing::{debug, error, trace, warn};
 
 use crate::domain::{Exception, Millis, Subject};
 use crate::telemetry::{InternalEvent, Meters, names};
@@ -73,6 +73,103 @@ impl InternalEvent for BatchCommitted<'_> {
     fn emit(self) {
         self.meters.commit_seconds.record(self.took.as_secs_f64());
         trace!(records = self.records, took_us = self.took.as_micros(), "batch committed");
+    }
+}
+
+/// An exception was too large for a topic and goes there without its order's attributes.
+#[derive(Debug)]
+pub struct ExceptionCut<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The exception's id.
+    pub exception: &'a str,
+    /// Its record's size, uncut.
+    pub bytes: usize,
+}
+
+impl InternalEvent for ExceptionCut<'_> {
+    fn emit(self) {
+        counter!(names::EXCEPTIONS_CUT).increment(1);
+        let ExceptionCut { topic, exception, bytes } = self;
+        warn!(
+            topic,
+            exception,
+            bytes,
+            "an exception is too large for its topic: its attributes are cut; raise max.message.bytes there"
+        );
+    }
+}
+
+/// A record is too large for its topic and cannot be cut: its shard waits, and is tried again every few seconds.
+#[derive(Debug)]
+pub struct RecordTooLarge<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The exception's id, or the record's key where it carries none.
+    pub exception: &'a str,
+    /// Whose it is; `None` for the backlogs' sum.
+    pub shard: Option<i32>,
+    /// The record's size.
+    pub bytes: usize,
+    /// What the topic takes.
+    pub max_bytes: usize,
+}
+
+impl InternalEvent for RecordTooLarge<'_> {
+    fn emit(self) {
+        counter!(names::RECORDS_TOO_LARGE).increment(1);
+        let RecordTooLarge { topic, exception, shard, bytes, max_bytes } = self;
+        error!(
+            topic,
+            exception,
+            shard,
+            bytes,
+            max_bytes,
+            "a record is too large for its topic even without attributes: nothing of its shard is published until the \
+             topic's max.message.bytes is raised"
+        );
+    }
+}
+
+/// Less of `exceptions-current` is there than the group's commits say.
+#[derive(Debug)]
+pub struct OutputMadeAnew<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// Up to where the commits say that it was written.
+    pub expected: i64,
+    /// Where it ends.
+    pub end: i64,
+}
+
+impl InternalEvent for OutputMadeAnew<'_> {
+    fn emit(self) {
+        let OutputMadeAnew { topic, partition, expected, end } = self;
+        error!(
+            topic,
+            partition,
+            expected,
+            end,
+            "the topic was made anew and what it held is lost: what holds is published again, with the ids that it had"
+        );
+    }
+}
+
+/// The broker refused a record or a batch for its size.
+#[derive(Debug)]
+pub struct TopicTakesLess<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// What it is held to take from now on.
+    pub max_bytes: usize,
+}
+
+impl InternalEvent for TopicTakesLess<'_> {
+    fn emit(self) {
+        let TopicTakesLess { topic, max_bytes } = self;
+        warn!(topic, max_bytes, "the topic refused what was too large for it: exceptions are cut to it from now on");
     }
 }
 

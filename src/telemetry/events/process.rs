@@ -35,11 +35,22 @@ impl InternalEvent for Started<'_> {
 pub struct Stopping {
     /// Such as `SIGTERM`.
     pub reason: &'static str,
+    /// A static member (`group.instance.id`) that does not leave: its successor finds its shards waiting.
+    pub keeps_place: bool,
 }
 
 impl InternalEvent for Stopping {
     fn emit(self) {
-        info!(reason = self.reason, "stopping: drain, snapshot, commit, leave the group");
+        let (reason, keeps_place) = (self.reason, self.keeps_place);
+        match keeps_place {
+            false => info!(reason, keeps_place, "stopping: drain, snapshot, commit, leave the group"),
+            true => info!(
+                reason,
+                keeps_place,
+                "stopping: drain, snapshot, commit; the group keeps our shards for whoever comes with our group.instance.id, \
+                 until session.timeout.ms has passed"
+            ),
+        }
     }
 }
 

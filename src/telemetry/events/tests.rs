@@ -79,6 +79,7 @@ fn each_event_is_one_line_and_its_metrics() {
     check(PoliciesRefused { version: "a", in_force: "b", reason: "lower" }, &["orderwatch_policies_refused_total 1"]);
     check(ShardsAssigned { shards: &[0, 1] }, &["orderwatch_rebalances_total 1"]);
     check(ShardsRevoked { shards: &[0], lost: true }, &["orderwatch_rebalances_total 0"]);
+    check(SpareMember { note: "…" }, &["orderwatch_rebalances_total 0"]);
     check(KeptBack { shard: 0, count: 7 }, &["orderwatch_kept_back_total 7"]);
     let since = Timestamp::from_millis(1_763_719_200_000);
     check(UnprovenKeptBack { shard: 0, count: 5, complete_since: since }, &["orderwatch_unproven_total 5"]);
@@ -89,6 +90,12 @@ fn each_event_is_one_line_and_its_metrics() {
     );
     check(OrdersEvicted { shard: 0, count: 3 }, &["orderwatch_orders_evicted_total 3"]);
     check(TransactionAborted { reason: "fenced" }, &["orderwatch_transactions_aborted_total 1"]);
+    check(ExceptionCut { topic: "t", exception: "e", bytes: 9 }, &["orderwatch_exceptions_cut_total 1"]);
+    let too_large = RecordTooLarge { topic: "t", exception: "e", shard: None, bytes: 9, max_bytes: 8 };
+    check(too_large, &["orderwatch_records_too_large_total 1"]);
+    check(OutputMadeAnew { topic: "t", partition: 0, expected: 9, end: 1 }, &[]);
+    check(InputMadeAnew { topic: "t", partition: 0, expected: 9, end: 1 }, &[]);
+    check(TopicTakesLess { topic: "t", max_bytes: 8 }, &[]);
     check(SnapshotFailed { shard: 0, error: "full" }, &["orderwatch_snapshot_failures_total 1"]);
     check(SnapshotSkipped { shard: 0, name: "x", reason: "cut" }, &["orderwatch_snapshots_skipped_total 1"]);
     let again_in = Duration::from_secs(5);
