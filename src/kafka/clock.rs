@@ -82,8 +82,8 @@ pub struct Answer {
     pub asked: Reading,
     /// The ends of every input that was asked about, or why there is no answer.
     pub ends: Result<Vec<(InputPartition, Ends)>, KafkaError>,
-    /// The inputs have other numbers of partitions than at the start: keys have moved, and the ends say nothing of it.
-    pub split: Option<KafkaFailure>,
+    /// The inputs are not what they were: made anew, or with other numbers of partitions.
+    pub changed: Option<KafkaFailure>,
 }
 
 /// Asks one question at a time.
@@ -121,9 +121,9 @@ impl EndOffsets {
             for question in asked {
                 let reading = asker.clock.read();
                 let ends = asker.ask(&question);
-                // After the ends: where nothing was added by now, nothing lay in a partition that was not asked.
-                let split = asker.split();
-                if answer.send(Answer { asked: reading, ends, split }).is_err() {
+                // The split after the ends: where nothing was added by now, nothing lay in a partition that was not asked.
+                let changed = asker.made_anew(&question, &ends).or_else(|| asker.split());
+                if answer.send(Answer { asked: reading, ends, changed }).is_err() {
                     return;
                 }
             }
@@ -180,6 +180,22 @@ impl Asker {
             behind.iter().position(|held| *held == input).and_then(|at| stable.get(at).copied()).unwrap_or(high)
         };
         Ok(all.iter().zip(high).map(|(input, high)| (*input, Ends { high, stable: stable_of(*input, high) })).collect())
+    }
+
+    /// An input that ends below where its reader was when the question was sent. What was read since says nothing. A new
+    /// leader does not name an end before it knows it (KIP-207).
+    fn made_anew(
+        &self,
+        question: &Question,
+        ends: &Result<Vec<(InputPartition, Ends)>, KafkaError>,
+    ) -> Option<KafkaFailure> {
+        let asked = question.inputs.iter().zip(ends.as_ref().ok()?);
+        let ((input, _), (_, ends)) = asked.into_iter().find(|((_, position), (_, ends))| *position > ends.high)?;
+        Some(KafkaFailure::MadeAnew {
+            topic: self.topic(*input).into(),
+            partition: input.partition,
+            end: ends.high,
+        })
     }
 
     /// The partitions, counted now and then. A topic that is not there has its own word, by the consumer.

@@ -178,9 +178,9 @@ impl Service {
 
     /// What the ends of the inputs say about the frontiers.
     fn take_answer(&mut self) -> Result<(), RunError> {
-        let Some(Answer { asked, ends, split }) = self.ends.answer() else { return Ok(()) };
-        if let Some(split) = split {
-            return Err(split.into());
+        let Some(Answer { asked, ends, changed }) = self.ends.answer() else { return Ok(()) };
+        if let Some(changed) = changed {
+            return Err(changed.into());
         }
         self.watch_clock(asked);
         match ends {
@@ -190,10 +190,6 @@ impl Service {
                     let Some(task) = self.shards.task_mut(input.partition).filter(|task| task.started) else {
                         continue;
                     };
-                    if task.frontier.position(input.stream).is_some_and(|position| position > ends.high) {
-                        let topic = self.source.topic(input).into();
-                        return Err(KafkaFailure::MadeAnew { topic, partition: input.partition, end: ends.high }.into());
-                    }
                     task.frontier.ends(input.stream, ends, asked.evidence());
                     if let Some(high) = task.high.get_mut(usize::from(input.stream.0)) {
                         *high = Some(ends.high);
