@@ -27,7 +27,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("enable.partition.eof", "the end of a partition is asked of the broker, with the time of asking"),
     ("allow.auto.create.topics", "topics are made by `outputs.create_topics`, with the inputs' partition count"),
     ("transactional.id", "it is made of the group and the process, so that a zombie is fenced"),
-    ("transaction.timeout.ms", "a zombie's open transaction blocks readers for this long, so it is kept short"),
     ("enable.idempotence", "without it a retry writes an exception twice"),
     ("enable.gapless.guarantee", "a failed batch is made anew, not stopped at"),
     ("acks", "an exception counts as published when every replica in sync has it"),
@@ -54,7 +53,22 @@ pub fn properties(r: &mut Reader<'_>, node: &Node) -> Option<BTreeMap<String, St
     })?;
     let properties: BTreeMap<String, String> = entries.into_iter().collect();
     static_member(r, node, &properties)?;
+    transaction_timeout(r, node)?;
     Some(properties)
+}
+
+/// The longest `transaction.timeout.ms`: a killed process's open transaction blocks its successor for so long.
+const LONGEST_TRANSACTION_MS: u64 = 15_000;
+
+fn transaction_timeout(r: &mut Reader<'_>, node: &Node) -> Option<()> {
+    let Some(told) = node.field("transaction.timeout.ms") else { return Some(()) };
+    let text = r.scalar(told, "milliseconds")?;
+    if text.parse().is_ok_and(|ms: u64| (1_000..=LONGEST_TRANSACTION_MS).contains(&ms)) {
+        return Some(());
+    }
+    let help = "a killed process's open transaction blocks readers, and its successor, for this long";
+    r.error_with_help(&told.span, "it must lie from 1000 to 15000 ms", Some(help.to_owned()));
+    None
 }
 
 /// A static member whose process was killed is shut out by the next protocol until its session has ended.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::codec::Format;
 use crate::codec::{Requirement, StreamCodec};
@@ -84,7 +85,16 @@ pub struct KafkaConfig {
     pub properties: BTreeMap<String, String>,
 }
 
+/// `transaction.timeout.ms` where it is not set.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl KafkaConfig {
+    /// After so long the broker aborts an open transaction (`transaction.timeout.ms`).
+    pub fn transaction_timeout(&self) -> Duration {
+        let told = self.properties.get("transaction.timeout.ms").and_then(|text| text.parse().ok());
+        told.map_or(TRANSACTION_TIMEOUT, Duration::from_millis)
+    }
+
     /// Whether the group is kept by KIP-848's protocol.
     pub fn is_next_group_protocol(&self) -> bool {
         self.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer")

@@ -8,9 +8,6 @@ use crate::config::KafkaConfig;
 use crate::telemetry::emit;
 use crate::telemetry::events::{self, KafkaLog};
 
-/// An open transaction of a process that was killed blocks readers for so long.
-pub const TRANSACTION_TIMEOUT_MS: u32 = 10_000;
-
 /// What librdkafka says goes to our log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Logged;
@@ -139,8 +136,8 @@ pub fn producer(kafka: &KafkaConfig, transactional_id: Option<&str>, sizes: Size
     with_properties(&mut config, kafka, |key| !is_of_the_consumer(key));
     config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
     if let Some(id) = transactional_id {
-        config.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
-        config.set("message.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
+        let timeout = kafka.transaction_timeout().as_millis().to_string();
+        config.set("transactional.id", id).set("transaction.timeout.ms", &timeout).set("message.timeout.ms", &timeout);
     }
     config
 }

@@ -191,11 +191,7 @@ impl Asker {
     ) -> Option<KafkaFailure> {
         let asked = question.inputs.iter().zip(ends.as_ref().ok()?);
         let ((input, _), (_, ends)) = asked.into_iter().find(|((_, position), (_, ends))| *position > ends.high)?;
-        Some(KafkaFailure::MadeAnew {
-            topic: self.topic(*input).into(),
-            partition: input.partition,
-            end: ends.high,
-        })
+        Some(KafkaFailure::MadeAnew { topic: self.topic(*input).into(), partition: input.partition, end: ends.high })
     }
 
     /// The partitions, counted now and then. A topic that is not there has its own word, by the consumer.

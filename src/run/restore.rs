@@ -11,7 +11,6 @@ use tokio::runtime::Handle;
 use crate::config::Config;
 use crate::domain::{Str, Timestamp};
 use crate::engine::RestoredOrder;
-use crate::kafka::client::TRANSACTION_TIMEOUT_MS;
 use crate::kafka::clock::SystemClock;
 use crate::kafka::current::{Reader, Visit};
 use crate::kafka::offsets::Committed;
@@ -24,8 +23,9 @@ use super::RunError;
 use super::backlogs::{OWNER, Remembered};
 use super::recovery::{Log, Recovered, Recovery, ShardJob, Shelf, Shelved};
 
-/// How long a transaction's late marker is waited for: a killed writer's lasts its time-out and the broker's scan.
-const MARKER_WITHIN: Duration = Duration::from_millis(TRANSACTION_TIMEOUT_MS as u64 + 50_000);
+/// How long a transaction's late marker is waited for: a killed writer's lasts its time-out, at most 15 s, and the broker's
+/// scan.
+const MARKER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Snapshots that cannot be read are tried again after so long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);

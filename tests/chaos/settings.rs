@@ -13,6 +13,8 @@ pub const PARTITIONS: i32 = 6;
 pub const GROUP: &str = "chaos";
 /// After so long without a word from a process its shards go to others.
 pub const SESSION: Duration = Duration::from_secs(6);
+/// After so long the broker aborts what a process left open.
+const TRANSACTION_MS: u32 = 5_000;
 
 /// Runs three processes of one group against a real broker, breaks things by the seed, and compares what they publish
 /// with what is true. Ends with 1 unless nothing was lost, doubled or false.
@@ -82,7 +84,8 @@ impl Topics {
 pub fn service(delivery: Delivery, brokers: &str, listen: &str, snapshots: &Path) -> String {
     format!(
         "kafka:\n  brokers: {brokers}\n  group_id: {GROUP}\n  \
-         properties: {{session.timeout.ms: \"{session}\", heartbeat.interval.ms: \"500\"}}\n\
+         properties: {{session.timeout.ms: \"{session}\", heartbeat.interval.ms: \"500\", \
+         transaction.timeout.ms: \"{TRANSACTION_MS}\"}}\n\
          streams: [{{topic: orders}}, {{topic: payments}}, {{topic: fulfillments}}]\n\
          outputs: {{create_topics: true}}\ndelivery: {delivery}\ngrace: {GRACE_MS}ms\n\
          start: {{publish_after: 2000-01-01T00:00:00Z}}\n\

@@ -175,6 +175,12 @@ fn streams_and_kafka_are_read_with_care() {
                 "1:53: kafka.properties: a static member needs the classic group protocol (leave group.protocol at `classic`: with `consumer` the successor of a killed member fails until its session has ended)",
             ],
         ),
+        (
+            "kafka: {brokers: b, properties: {transaction.timeout.ms: 60000}}\nstreams: [{topic: a}]",
+            &[
+                "1:58: kafka.properties: it must lie from 1000 to 15000 ms (a killed process's open transaction blocks readers, and its successor, for this long)",
+            ],
+        ),
         ("streams: [{topic: a}]", &["1:1: `kafka` is missing"]),
         ("kafka: {brokers: b}\nstreams: {topic: a}", &["2:10: streams: expected a list, found a mapping"]),
     ];
