@@ -1,36 +1,16 @@
 //! `orderwatch snapshot inspect`, run as people run it.
 
+#[path = "support/shard.rs"]
+mod shard;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orderwatch::domain::{Millis, Timestamp};
-use orderwatch::engine::{RestoredOrder, Shard};
-use orderwatch::policy::Settings;
+use orderwatch::domain::Timestamp;
 use orderwatch::snapshot::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter};
 use serde_json::Value;
-
-fn shard(partition: i32, remembered: i32) -> Shard {
-    let settings = Settings {
-        streams: vec!["orders".into()],
-        group_id: "shop".into(),
-        grace: Millis::ZERO,
-        retain_closed: Millis::from_secs(3600),
-        remember_closed: Millis::from_secs(3600),
-        max_open: Millis::from_secs(3600),
-        backlog_grid: Millis::from_secs(10),
-        publish_after: Timestamp::MIN,
-        replay: None,
-    };
-    let mut shard = Shard::new(partition, Arc::default(), Arc::new(settings));
-    shard.mute();
-    for n in 0..remembered {
-        let closed_at = Timestamp::from_millis(i64::from(n));
-        shard.restore_order(RestoredOrder::Tombstone { order_id: format!("o-{n}").into(), closed_at });
-    }
-    shard
-}
+use shard::shard;
 
 fn header(shard: i32) -> SnapshotHeader {
     SnapshotHeader {

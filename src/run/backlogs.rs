@@ -13,7 +13,8 @@ use crate::telemetry::events::{BacklogsUnjudged, KeptBack};
 use crate::telemetry::{BacklogStatus, Health, emit};
 
 use super::report::open_counts;
-use super::task::{Task, Wire};
+use super::task::Task;
+use super::wire::Wire;
 
 /// The shard whose partition of `exceptions-current` the backlogs share, and whose offsets go with what they say.
 pub const OWNER: i32 = 0;

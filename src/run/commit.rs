@@ -13,7 +13,8 @@ use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::publisher::Batch;
 
 use super::backlogs::{self, Backlogs};
-use super::task::{Task, Wire};
+use super::task::Task;
+use super::wire::Wire;
 
 /// What is gathered and not decided yet.
 #[derive(Debug, Default)]

@@ -211,7 +211,7 @@ impl Shards {
             (Recovered::Anew(restored), _) => {
                 emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
                 health.update_shard(partition, |status| status.snapshot = restored.snapshot);
-                restored.completeness.say(partition, health);
+                restored.inputs.completeness.say(partition, health);
                 (Box::new(Task::restored(*restored)), true)
             }
             // It does not come for a shard without a state in memory.

@@ -7,14 +7,14 @@
 //!   end offsets.
 //! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
 //!   [`commits`]: its offsets.
-//! - [`commit`]: a batch, from what is drained to what counts as published; [`fit`]: what is too large for its topic.
+//! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published; [`fit`]: what is too large for its topic.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
-//! - [`recovery`]: what a restart makes of what it finds; [`completeness`]: how far back that reaches; [`restore`]: the
-//!   thread that does it; [`snapshots`]: writing a shard out.
+//! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
+//!   that reaches; [`restore`]: the thread that does it; [`snapshots`]: writing a shard out.
 //! - [`start`]: from the configuration to a running service; [`stop`]: being told to end it.
 //!
-//! `task`, `lanes`, `commits`, `commit`, `group`, `recovery` and `backlogs` do no I/O and read no clock (a monotonic time is
+//! `task`, `lanes`, `commits`, `commit`, `group`, `recovery`, `inputs` and `backlogs` do no I/O and read no clock (a monotonic time is
 //! an argument), so that `tests/simulation` runs them as they are.
 
 // An error ends the process or is logged: its size is no matter.
@@ -27,6 +27,7 @@ pub mod completeness;
 pub mod documents;
 pub mod fit;
 pub mod group;
+pub mod inputs;
 pub mod lanes;
 pub mod pace;
 pub mod recovery;
@@ -37,6 +38,7 @@ pub mod snapshots;
 pub mod start;
 pub mod stop;
 pub mod task;
+pub mod wire;
 
 use crate::http::BindError;
 use crate::kafka::KafkaFailure;

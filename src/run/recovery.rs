@@ -8,22 +8,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codec::{Format, OutputRecord, decode_exception};
-use crate::config::{Config, Delivery, StartFrom};
-use crate::domain::{Exception, Kind, Str, StreamId, Timestamp};
+use crate::config::{Config, Delivery};
+use crate::domain::{Exception, Kind, Str, Timestamp};
 use crate::engine::backlog::MemoryRecord;
-use crate::engine::{EffectiveTime, Frontier, RestoredOrder, Shard};
+use crate::engine::{RestoredOrder, Shard};
 use crate::guard::{Guard, is_off};
 use crate::kafka::current::{Entry, Visit};
 use crate::kafka::offsets::Committed;
 use crate::policy::{Policies, Settings};
 use crate::snapshot::SnapshotHeader;
-use crate::telemetry::events::InputMadeAnew;
-use crate::telemetry::{SnapshotStatus, emit};
+use crate::telemetry::SnapshotStatus;
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
-use super::completeness::{Completeness, Missing};
 use super::documents::{Documents, Judged};
+use super::inputs::Inputs;
 
 /// The topics and the group's commits.
 pub trait Log {
@@ -95,20 +94,8 @@ pub struct ShardJob {
 pub struct Restored {
     /// The muted shard, with the snapshot's orders.
     pub shard: Shard,
-    /// Assigned, with the snapshot's maxima.
-    pub frontier: Frontier,
-    /// The first offset to read, by stream.
-    pub from: Vec<i64>,
-    /// The commit up to which the inputs are replayed muted, by stream.
-    pub until: Vec<i64>,
-    /// The first offset that the group ever read, by stream.
-    pub began_at: Vec<i64>,
-    /// From when on its facts are whole.
-    pub completeness: Completeness,
-    /// The group's commits.
-    pub committed: Vec<Option<Committed>>,
-    /// An input that ends below what was read of it, and where it ends.
-    pub made_anew: Option<(Str, i64)>,
+    /// Where its inputs go on.
+    pub inputs: Inputs,
     /// The committed frontier.
     pub reached: Option<Timestamp>,
     /// What was published, the last state of each.
@@ -132,7 +119,7 @@ pub struct Restored {
 impl Restored {
     /// The committed frontier, where the commit was made under another policy document.
     pub fn in_force_from(&self) -> Option<Timestamp> {
-        let mut notes = self.committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
+        let mut notes = self.inputs.committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
         self.reached.filter(|_| notes.any(|note| note.policies != self.policies.version))
     }
 }
@@ -185,46 +172,15 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             shard.restore_order(order);
         })?;
         let published = self.published(job.partition, published_to(&committed))?;
-        let mut frontier = Frontier::new(topics.len());
-        let (mut from, mut until, mut began_at) = (Vec::new(), Vec::new(), Vec::new());
-        let mut completeness = Completeness::noted(&committed, shelved.as_ref().map(|shelved| &shelved.header));
-        let mut standing = committed.clone();
-        let mut made_anew = None;
-        for (index, topic) in topics.iter().enumerate() {
-            let commit = committed.get(index).and_then(Option::as_ref);
-            let mut place =
-                self.place(topic, job.partition, commit, shelved.as_ref().map(|shelved| &shelved.header))?;
-            if let (Some(end), Some(slot)) = (place.anew, standing.get_mut(index)) {
-                *slot = None;
-                made_anew = Some((topic.clone(), end));
-            }
-            if !published.ahead.is_empty() {
-                // `at_least_once`: what was said ahead of the commits rests on records beyond them, none beyond the end.
-                place.until = place.until.max(self.log.bounds(topic, job.partition)?.1);
-            }
-            if let Some(missing) = place.missing() {
-                let time = self.log.time_at(topic, job.partition, place.from)?;
-                completeness.lacks(topic, missing, time.unwrap_or(self.now).min(self.now));
-            }
-            let stream = StreamId(u16::try_from(index).unwrap_or(u16::MAX));
-            frontier.assign(stream, place.from, place.effective);
-            from.push(place.from);
-            until.push(place.until);
-            began_at.push(place.began_at);
-        }
-        shard.set_complete_since(completeness.since);
+        let header = shelved.as_ref().map(|shelved| &shelved.header);
+        let inputs = self.inputs(job.partition, &committed, header, !published.ahead.is_empty())?;
+        shard.set_complete_since(inputs.completeness.since);
         let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
         let reached =
             notes.filter_map(|note| note.frontier()).max().max(published.ahead.iter().map(|e| e.frontier).max());
         Ok(Recovered::Anew(Box::new(Restored {
             shard,
-            frontier,
-            from,
-            until,
-            began_at,
-            completeness,
-            committed: standing,
-            made_anew,
+            inputs,
             reached,
             published: published.last,
             // In a transaction they were written with everything else; only the group's offsets are gone.
@@ -279,61 +235,8 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
 
-    fn topics(&self) -> Vec<Str> {
+    pub(super) fn topics(&self) -> Vec<Str> {
         self.config.streams.iter().map(|stream| stream.topic.clone()).collect()
-    }
-
-    /// Where one input goes on.
-    fn place(
-        &self,
-        topic: &Str,
-        partition: i32,
-        commit: Option<&Committed>,
-        header: Option<&SnapshotHeader>,
-    ) -> Result<Place, RunError> {
-        let (first, end) = self.log.bounds(topic, partition)?;
-        let held = header.and_then(|header| header.inputs.iter().find(|input| input.topic == *topic));
-        let effective = EffectiveTime::restored(held.and_then(|input| input.effective_max));
-        let noted = commit.and_then(|commit| commit.note.as_ref()).map(|note| note.began_at);
-        let committed = commit.map(|commit| commit.offset);
-        let expected = committed.or(held.map(|input| input.next_offset));
-        let known = commit.is_some() || held.is_some();
-        if let Some(expected) = expected.filter(|expected| *expected > end) {
-            // It was made anew, and what there is, is new.
-            emit(InputMadeAnew { topic, partition, expected, end });
-            let (from, until, began_at, anew) = (first, first, first, Some(end));
-            return Ok(Place { from, until, began_at, effective, needed: first, known, anew });
-        }
-        // A snapshot from before that knows nothing of where the new one begins.
-        let next = held.map(|input| if input.next_offset > end { first } else { input.next_offset });
-        let place = |needed: i64, until: i64, began_at: i64| {
-            // What retention has removed meanwhile cannot be read: the shard begins anew with what is left.
-            let began_at = if needed < first { first } else { began_at };
-            Place { from: needed.max(first), until, began_at, effective, needed, known, anew: None }
-        };
-        Ok(match (next, committed) {
-            (Some(held), Some(committed)) => place(held, committed.max(held), noted.unwrap_or(first)),
-            (Some(held), None) => place(held, held, first),
-            (None, Some(committed)) => {
-                let needed = noted.unwrap_or(0).min(committed.max(first));
-                place(needed, committed, needed)
-            }
-            (None, None) => {
-                let from = self.first_offset(topic, partition, first, end)?;
-                Place { needed: 0, ..place(from, from, from) }
-            }
-        })
-    }
-
-    /// Where a group without offsets begins.
-    fn first_offset(&self, topic: &str, partition: i32, first: i64, end: i64) -> Result<i64, RunError> {
-        let at = match self.config.start.from {
-            StartFrom::Earliest => return Ok(first),
-            StartFrom::Latest => return Ok(end),
-            StartFrom::At(at) => at,
-            StartFrom::Ago(ago) => self.started - ago,
-        };
-        Ok(self.log.offset_at(topic, partition, at)?.unwrap_or(end))
     }
 
     /// What the shard published; `named` is the end of it by the group's commits.
@@ -379,25 +282,4 @@ struct Published {
 fn published_to(committed: &[Option<Committed>]) -> i64 {
     let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
     notes.map(|note| note.current_next).max().unwrap_or(0)
-}
-
-#[derive(Debug)]
-struct Place {
-    from: i64,
-    until: i64,
-    began_at: i64,
-    effective: EffectiveTime,
-    /// Where it would begin, had nothing been removed and nothing been left out.
-    needed: i64,
-    /// Whether the group has read this input before.
-    known: bool,
-    /// The topic was made anew since the commit, which is worth nothing, and ends there.
-    anew: Option<i64>,
-}
-
-impl Place {
-    /// The records that it needs and cannot have.
-    fn missing(&self) -> Option<Missing> {
-        (self.needed < self.from).then_some(Missing { needed: self.needed, first: self.from, lost: self.known })
-    }
 }

@@ -11,7 +11,8 @@ use crate::telemetry::events::{CycleEnded, FrontierHeld, FrontierMoves, KeptBack
 use crate::telemetry::{Health, Held, InputStatus, OpenCount, RestoreStatus, ShardState, emit};
 
 use super::service::{delay, is_opening};
-use super::task::{Task, Wire};
+use super::task::Task;
+use super::wire::Wire;
 
 /// A frontier that stands still for less than this is no news.
 const HELD_MIN: Duration = Duration::from_secs(2);

@@ -31,7 +31,8 @@ use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
 use super::start;
 use super::stop::Stop;
-use super::task::{Task, Wire};
+use super::task::Task;
+use super::wire::Wire;
 
 /// Records taken from the consumer in one turn.
 const POLL_RECORDS: usize = 4_096;
@@ -162,7 +163,7 @@ impl Service {
             restore::Outcome::Shard(recovered) => {
                 // Clients that knew the old topic may never fetch from the new one.
                 if let Recovered::Anew(restored) = &recovered
-                    && let Some((topic, end)) = restored.made_anew.clone().filter(|_| self.has_read)
+                    && let Some((topic, end)) = restored.inputs.made_anew.clone().filter(|_| self.has_read)
                 {
                     return Err(KafkaFailure::MadeAnew { topic, partition, end }.into());
                 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 
-use crate::codec::{Encoder, EncoderConfig};
 use crate::config::{Config, Delivery};
 use crate::domain::{Str, Timestamp};
 use crate::http::Server;
@@ -18,7 +17,7 @@ use crate::kafka::{control, topics, topology};
 use crate::policy::{Policies, Settings};
 use crate::snapshot::{SnapshotStore, SnapshotWriter};
 use crate::telemetry::events::{PoliciesInForce, PoliciesRefused, Started};
-use crate::telemetry::{Health, Meters, emit, install_metrics};
+use crate::telemetry::{Health, emit, install_metrics};
 
 use super::RunError;
 use super::backlogs::Backlogs;
@@ -32,7 +31,7 @@ use super::restore::{Means, Restorer};
 use super::service::{Service, beats};
 use super::snapshots::{Snapshots, document};
 use super::stop::{Stop, stop_on_signals};
-use super::task::Wire;
+use super::wire::Wire;
 
 /// The largest batch that is produced: small against what any topic takes.
 pub(super) const BATCH_BYTES: usize = 256 << 10;
@@ -106,7 +105,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         fit,
         restorer: Restorer::start(means)?,
         snapshots: Snapshots::new(writer, Arc::clone(&config), cluster_id, document(&config)),
-        wire: wire(&config, &streams, dead_letter_bytes),
+        wire: Wire::new(&config, dead_letter_bytes),
         reporter: Reporter::new(streams.clone(), &config.policies, &settings),
         health,
         http,
@@ -157,26 +156,6 @@ fn settings(config: &Config, started: Timestamp) -> Result<Settings, RunError> {
     let agreed = control::agree(config, started)?;
     let publish_after = config.start.publish_after.unwrap_or(agreed.first_start);
     Ok(Settings { publish_after, replay: None, ..config.settings() })
-}
-
-fn wire(config: &Config, streams: &[Str], dead_letter_bytes: usize) -> Wire {
-    let outputs = &config.outputs;
-    Wire {
-        codecs: config.stream_codecs(),
-        outputs: Encoder::new(EncoderConfig {
-            sla: outputs.sla.clone(),
-            backlog: outputs.backlog.clone(),
-            reconciliation: outputs.reconciliation.clone(),
-            current: outputs.current.clone(),
-            routes: config.routes.clone(),
-            group_id: config.kafka.group_id.clone(),
-            replay: None,
-            format: outputs.format,
-        }),
-        dead_letters: outputs.dead_letters.clone(),
-        dead_letter_bytes,
-        meters: Meters::new(streams, &config.policies),
-    }
 }
 
 /// A producer whose batches are at most so large.

@@ -3,36 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::codec::{Encoder, MalformedCode, OutputRecord, StreamCodec, dead_letter, decode};
+use crate::codec::{MalformedCode, OutputRecord, dead_letter, decode};
 use crate::domain::{Exception, Str, StreamId, Timestamp};
 use crate::engine::{Applied, Frontier, Shard, ShardCounters, Transition};
 use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::{Fetched, InputPartition};
+use crate::telemetry::emit;
 use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, StreamCounts};
-use crate::telemetry::{Meters, emit};
 
 use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
 use super::recovery::Restored;
+use super::wire::Wire;
 
 /// Records applied in one turn, so that a turn stays short while catching up.
 const BATCH_RECORDS: usize = 2_000;
 /// Dead letters in one turn: each may be as large as the largest record.
 const BATCH_DEAD_LETTERS: usize = 100;
-/// How records are read, by stream.
-#[derive(Debug)]
-pub struct Wire {
-    /// By stream.
-    pub codecs: Vec<StreamCodec>,
-    /// Where outputs go.
-    pub outputs: Encoder,
-    /// The dead-letter topic.
-    pub dead_letters: Str,
-    /// A dead letter is cut to this, in bytes.
-    pub dead_letter_bytes: usize,
-    /// The handles of the counters.
-    pub meters: Meters,
-}
 
 /// What a task is doing.
 #[derive(Debug)]
@@ -100,7 +87,7 @@ pub struct Task {
 impl Task {
     /// A shard as the restore gives it.
     pub fn restored(restored: Restored) -> Self {
-        let streams = restored.from.len();
+        let streams = restored.inputs.from.len();
         Task {
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
@@ -110,10 +97,10 @@ impl Task {
             policies: restored.policies.version.clone(),
             decree: restored.decree,
             shard: restored.shard,
-            frontier: restored.frontier,
+            frontier: restored.inputs.frontier,
             lanes: Lanes::new(streams),
             phase: Phase::Replaying(Replaying {
-                until: restored.until,
+                until: restored.inputs.until,
                 published: restored.published,
                 reached: restored.reached,
                 orders: restored.orders,
@@ -124,9 +111,9 @@ impl Task {
             uncertain: false,
             high: vec![None; streams],
             commits: Commits::restored(
-                restored.committed,
-                restored.began_at,
-                restored.completeness.since,
+                restored.inputs.committed,
+                restored.inputs.began_at,
+                restored.inputs.completeness.since,
                 restored.current_next,
                 restored.began,
             ),

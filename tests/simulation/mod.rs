@@ -12,6 +12,7 @@ mod broker;
 mod oracle;
 mod process;
 mod retention;
+#[path = "../support/rng.rs"]
 mod rng;
 mod shelf;
 mod shop;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::codec::{Encoder, EncoderConfig, OutputRecord};
+use crate::codec::OutputRecord;
 use crate::config::{Config, Delivery};
 use crate::domain::{Millis, Str, Timestamp};
 use crate::engine::clock::{Clock, Reading};
@@ -22,9 +22,9 @@ use crate::run::commit::{Moment, Pending};
 use crate::run::group::Shards;
 use crate::run::recovery::{Recovery, ShardJob};
 use crate::run::snapshots::header;
-use crate::run::task::Wire;
+use crate::run::wire::Wire;
 use crate::snapshot::{PolicyDocument, SnapshotHeader};
-use crate::telemetry::{Health, Meters};
+use crate::telemetry::Health;
 
 use super::broker::{Broker, Fate, Member, Record, Txn};
 use super::rng::Rng;
@@ -130,22 +130,7 @@ impl Process {
                 outputs.control.clone(),
                 1,
             ),
-            wire: Wire {
-                codecs: config.stream_codecs(),
-                outputs: Encoder::new(EncoderConfig {
-                    sla: outputs.sla.clone(),
-                    backlog: outputs.backlog.clone(),
-                    reconciliation: outputs.reconciliation.clone(),
-                    current: outputs.current.clone(),
-                    routes: BTreeMap::new(),
-                    group_id: config.kafka.group_id.clone(),
-                    replay: None,
-                    format: outputs.format,
-                }),
-                dead_letters: outputs.dead_letters.clone(),
-                dead_letter_bytes: 1 << 20,
-                meters: Meters::new(&streams, &config.policies),
-            },
+            wire: Wire::new(config, 1 << 20),
             health: Health::new(config.kafka.group_id.clone()),
             clock: Clock::start(Timestamp::from_millis(now), Millis::new(now)),
             positions: BTreeMap::new(),

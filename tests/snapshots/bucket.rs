@@ -1,17 +1,16 @@
 //! The store on a real S3 server.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orderwatch::domain::{Millis, Timestamp};
-use orderwatch::engine::{RestoredOrder, Shard};
-use orderwatch::policy::Settings;
+use orderwatch::domain::Timestamp;
+use orderwatch::engine::RestoredOrder;
 use orderwatch::snapshot::{
     Expected, PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter, StoreError,
 };
 use tokio::runtime::Runtime;
 
 use crate::proxy::Proxy;
+use crate::shard::shard;
 use crate::support::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,29 +85,8 @@ fn expected() -> Expected {
     Expected { group_id: "shop".into(), cluster_id: String::new(), shard: 7, topics: vec!["orders".into()] }
 }
 
-fn shard() -> Shard {
-    let settings = Settings {
-        streams: vec!["orders".into()],
-        group_id: "shop".into(),
-        grace: Millis::ZERO,
-        retain_closed: Millis::from_secs(3600),
-        remember_closed: Millis::from_secs(3600),
-        max_open: Millis::from_secs(3600),
-        backlog_grid: Millis::from_secs(10),
-        publish_after: Timestamp::MIN,
-        replay: None,
-    };
-    let mut shard = Shard::new(7, Arc::default(), Arc::new(settings));
-    shard.mute();
-    for n in 0..ORDERS {
-        let closed_at = Timestamp::from_millis(n as i64);
-        shard.restore_order(RestoredOrder::Tombstone { order_id: format!("o-{n}").into(), closed_at });
-    }
-    shard
-}
-
 fn finish(writer: &mut SnapshotWriter) -> Result<Timestamp, String> {
-    let shard = shard();
+    let shard = shard(7, ORDERS);
     let mut ended = writer.finish([(&shard, true)].into_iter(), Instant::now() + PATIENCE, || {});
     let outcome = ended.pop().expect("an end");
     outcome.result.map(|status| status.taken_at).map_err(|e| e.to_string())
@@ -157,7 +135,7 @@ fn an_upload_slower_than_the_interval_holds_nobody_up_and_shows_nothing_half() {
     let place = Place::new();
     place.write(1_000, 10).expect("a first snapshot");
     place.proxy.set(|faults| faults.hold_parts = true);
-    let (mut writer, shard) = (place.writer(3), shard());
+    let (mut writer, shard) = (place.writer(3), shard(7, ORDERS));
     assert!(writer.begin(header(2_000, MANY_BYTES)));
     eventually(PATIENCE, "a part to be on its way", || {
         writer.feed(&shard, true);
@@ -240,7 +218,7 @@ fn credentials_that_expire_are_no_empty_bucket_and_come_back() {
 fn credentials_that_expire_within_an_upload_leave_nothing_of_it() {
     let place = Place::new();
     place.proxy.set(|faults| faults.hold_parts = true);
-    let (mut writer, shard) = (place.writer(3), shard());
+    let (mut writer, shard) = (place.writer(3), shard(7, ORDERS));
     assert!(writer.begin(header(1_000, MANY_BYTES)));
     eventually(PATIENCE, "a part to be on its way", || {
         writer.feed(&shard, true);

@@ -6,6 +6,8 @@ mod disk;
 mod proxy;
 mod run;
 mod server;
+#[path = "../support/shard.rs"]
+mod shard;
 #[path = "../shop/mod.rs"]
 mod shop;
 #[path = "../support/mod.rs"]

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod monitoring;
 pub mod process;
 pub mod producer;
+pub mod rng;
 pub mod topics;
 pub mod wait;
 
