@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench check fmt lint rules deny cargo
+.PHONY: help demo test simulate chaos bench check fmt lint rules deny cargo
 
 # Words for the command that a target runs: make demo ARGS="--for 30s"
 ARGS ?=
@@ -21,6 +21,9 @@ test: cargo ## everything that must hold: format, lints, all tests, the monitori
 	cargo clippy --locked --test chaos -- -D warnings
 	cargo test --locked
 	$(MAKE) --no-print-directory rules
+
+simulate: cargo ## the simulation over many seeds: RUNS=10000
+	ORDERWATCH_SIM_RUNS=$${RUNS:-10000} cargo test --release --locked --lib simulation:: -- --nocapture $(ARGS)
 
 chaos: cargo ## break three processes and a broker for minutes: ARGS="--minutes 10 --seed 7"
 	tests/support/prepare.sh
