@@ -3,6 +3,7 @@
 //! `config::policies` builds these from YAML; `engine` asks them. Each is pure: facts and a frontier in, a verdict out.
 
 pub mod backlog;
+pub mod calendar;
 pub mod case;
 pub mod checks;
 pub mod condition;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 
 pub use backlog::Backlog;
+pub use calendar::Calendar;
 pub use checks::CheckPolicy;
 pub use condition::Condition;
 pub use sla::Sla;
