@@ -14,6 +14,7 @@ use crate::codec::{Requirement, StreamCodec};
 use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::{Policies, Settings};
 
+mod calendars;
 mod kafka_properties;
 mod load;
 mod policies;

@@ -12,6 +12,7 @@ use crate::policy::checks::CheckKind;
 use crate::policy::sla::{MilestoneRef, PromiseRule, Target};
 use crate::policy::{Backlog, CheckPolicy, Policies, Sla};
 
+use super::calendars::{self, Calendars, calendars};
 use super::policy_parts::{ascending, condition, milestone_ref, pause, responsibility, rungs, target};
 
 use super::problem::{Level, Problem, SourceFile};
@@ -61,8 +62,10 @@ fn version(text: &str) -> Str {
 fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>) -> Option<Policies> {
     r.fields(root, |f| {
         let revision = f.optional("revision", |r, n| values::at_least(0)(r, n).map(i64::unsigned_abs));
-        f.not_built("calendars", "business calendars; targets run on elapsed time");
-        let slas = f.or("slas", Vec::new(), |r, n| r.list(n, sla));
+        let calendars = f.or("calendars", Calendars::new(), calendars);
+        // What stands wrong there is said there alone.
+        let of_slas = calendars.clone().unwrap_or_default();
+        let slas = f.or("slas", Vec::new(), |r, n| r.list(n, |r, n| sla(r, n, calendars.as_ref().map(|_| &of_slas))));
         let backlogs = f.or("backlogs", Vec::new(), |r, n| r.list(n, backlog));
         let checks = f.or("checks", Vec::new(), |r, n| r.list(n, check));
         ids_apart(f);
@@ -97,7 +100,7 @@ fn ids_apart(f: &mut Fields<'_, '_, '_>) {
     }
 }
 
-fn sla(r: &mut Reader<'_>, node: &Node) -> Option<Sla> {
+fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option<Sla> {
     r.fields(node, |f| {
         let id = f.required("id", values::id);
         let when = f.optional("when", condition);
@@ -105,6 +108,7 @@ fn sla(r: &mut Reader<'_>, node: &Node) -> Option<Sla> {
         let stop = f.required("stop", milestone_ref);
         let cancel_on = f.or("cancel_on", Vec::new(), |r, n| r.list(n, values::milestone));
         let pause = f.optional("pause", pause);
+        let calendar = f.optional("calendar", |r, n| calendars::named(r, n, calendars?));
         let target = f.required("target", target);
         let promise = f.optional("promise", |r, n| {
             r.one_of(n, &[("latest", PromiseRule::Latest), ("original", PromiseRule::Original)])
@@ -114,13 +118,13 @@ fn sla(r: &mut Reader<'_>, node: &Node) -> Option<Sla> {
         let grace = f.optional("grace", values::duration);
         let responsibility = responsibility(f);
         f.optional("entity", values::entity);
-        f.not_built("calendar", "business calendars; targets run on elapsed time");
         f.not_built("first_match", "groups of which an order runs the first alone");
         f.not_built("backfill", "publishing what was overdue before a policy came into force");
         f.not_built("scope", "SLAs on a part of an order");
         f.not_built("each", "SLAs on a part of an order");
         let (start, stop, target, promise) = (start?, stop?, target?, promise?);
         sla_makes_sense(f, &start, &stop, target, promise.is_some());
+        calendar_makes_sense(f, target);
         Some(Sla {
             id: id?,
             when: when?,
@@ -128,6 +132,7 @@ fn sla(r: &mut Reader<'_>, node: &Node) -> Option<Sla> {
             stop,
             cancel_on: cancel_on?,
             pause: pause?,
+            calendar: calendar?,
             target,
             promise: promise.unwrap_or_default(),
             warn_at: warn_at?,
@@ -150,9 +155,9 @@ fn sla_makes_sense(
         f.reader
             .error(f.span("stop"), format!("start and stop are both `{}`: it would be kept at once", stop.milestone));
     }
-    let promised = !matches!(target, Target::Duration(_));
+    let promised = matches!(target, Target::PromisedShipBy | Target::PromisedDeliverBy);
     if promise && !promised {
-        let message = "`promise` is for a promised date, and this target is a duration";
+        let message = "`promise` is for a promised date, and this target is none";
         f.reader.error(f.span("promise"), message);
     }
     if promised && f.node("pause").is_some() {
@@ -164,6 +169,29 @@ fn sla_makes_sense(
         let message = format!("`{s}` can come after its order has closed", s = s.as_str());
         let help = "what comes later than `retain_closed` after closing is counted as late and starts nothing";
         f.reader.warn(f.span("start"), message, Some(help.to_owned()));
+    }
+}
+
+/// A calendar and a target that run on each other.
+fn calendar_makes_sense(f: &mut Fields<'_, '_, '_>, target: Target) {
+    let calendar = f.node("calendar").is_some();
+    match target {
+        Target::BusinessDays(_) if !calendar => {
+            f.reader.error(f.span("target"), "business days need a `calendar`");
+        }
+        Target::PromisedShipBy | Target::PromisedDeliverBy if calendar => {
+            let message = "a calendar does not shift a promised date: it has no effect here";
+            f.reader.warn(f.span("calendar"), message, None);
+        }
+        Target::Duration(_) if calendar => {
+            let told = f.node("target").map(|node| &node.value);
+            if matches!(told, Some(Value::Scalar(text)) if text.contains(['d', 'w'])) {
+                let message = "with a calendar a day is not 24 hours";
+                let help = "write the open hours (`10h`), or {business_days: 1}".to_owned();
+                f.reader.error_with_help(f.span("target"), message, Some(help));
+            }
+        }
+        _ => {}
     }
 }
 

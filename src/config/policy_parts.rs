@@ -6,6 +6,7 @@ use crate::domain::{Millis, Str};
 use crate::policy::sla::{MilestoneRef, Occurrence, Pause, Target};
 use crate::policy::{Condition, Responsibility, Rung};
 
+use super::calendars::business_days;
 use super::problem::SourceFile;
 use super::read::{Fields, Reader, did_you_mean};
 use super::units;
@@ -63,13 +64,12 @@ pub fn pause(r: &mut Reader<'_>, node: &Node) -> Option<Pause> {
     })
 }
 
-/// `1h`, `promised_ship_by` or `promised_deliver_by`.
+/// `1h`, `promised_ship_by`, `promised_deliver_by` or business days.
 pub fn target(r: &mut Reader<'_>, node: &Node) -> Option<Target> {
     if node.field("business_days").is_some() {
-        r.error(&node.span, "not built yet: business days; targets run on elapsed time");
-        return None;
+        return business_days(r, node).map(Target::BusinessDays);
     }
-    let expected = "a duration such as `1h30m`, promised_ship_by or promised_deliver_by";
+    let expected = "a duration such as `1h30m`, promised_ship_by, promised_deliver_by or {business_days: 1}";
     r.parsed(node, expected, |text| match text {
         "promised_ship_by" => Ok(Target::PromisedShipBy),
         "promised_deliver_by" => Ok(Target::PromisedDeliverBy),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::codec::Requirement;
 use crate::domain::{Milestone, Millis};
 use crate::policy::backlog::Bounds;
+use crate::policy::calendar::BusinessDays;
 use crate::policy::checks::CheckKind;
 use crate::policy::sla::{MilestoneRef, Occurrence, PromiseRule, Target};
 use crate::policy::{Backlog, CheckPolicy, Condition, Responsibility, Rung, Sla};
@@ -155,10 +156,12 @@ fn row(id: &str, figure: String, who: &Responsibility, details: Vec<String>) -> 
 fn sla(sla: &Sla) -> Row {
     let target = match sla.target {
         Target::Duration(length) => format_duration(length),
+        Target::BusinessDays(promise) => business_days(&promise),
         Target::PromisedShipBy => "promised_ship_by".to_owned(),
         Target::PromisedDeliverBy => "promised_deliver_by".to_owned(),
     };
     let mut facts = vec![format!("{} -> {}", milestone_ref(&sla.start), milestone_ref(&sla.stop))];
+    facts.extend(sla.calendar.iter().map(|calendar| format!("on the calendar {}", calendar.name)));
     if sla.promise == PromiseRule::Original {
         facts.push("by the first promise alone".to_owned());
     }
@@ -174,6 +177,17 @@ fn sla(sla: &Sla) -> Row {
     }
     facts.extend(grace(sla.grace));
     row(&sla.id, target, &sla.responsibility, details(facts, sla.when.as_ref()))
+}
+
+fn business_days(promise: &BusinessDays) -> String {
+    let mut text = format!("{} business days", promise.days);
+    if let Some(cutoff) = promise.cutoff {
+        text.push_str(&format!(", cutoff {}", cutoff.strftime("%H:%M")));
+    }
+    if let Some(by) = promise.by {
+        text.push_str(&format!(", by {}", by.strftime("%H:%M")));
+    }
+    text
 }
 
 fn backlog(backlog: &Backlog) -> Row {

@@ -35,9 +35,9 @@ pub struct End<'a> {
 /// The clock a case's warnings and escalations run on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CaseClock {
-    /// Running time, without the pauses of the ledger.
+    /// Running time, by the ledger.
     Running {
-        /// The pauses.
+        /// When the clock runs.
         ledger: Ledger,
         /// The running time allowed.
         target: Millis,
@@ -80,9 +80,10 @@ impl Case<'_> {
 
     /// When an escalation rung is due.
     pub fn rung_due(&self, rung: &Rung) -> Option<Timestamp> {
+        let deadline = self.deadline?;
         match &self.clock {
-            CaseClock::Running { ledger, target } => ledger.deadline(self.started_at, *target + rung.after),
-            CaseClock::Plain => self.deadline.map(|d| d + rung.after),
+            CaseClock::Running { ledger, .. } => ledger.deadline(deadline, rung.after),
+            CaseClock::Plain => Some(deadline + rung.after),
         }
     }
 

@@ -1,22 +1,29 @@
-//! The pause ledger: the intervals during which an SLA's clock stands still, from events in any order.
+//! The ledger of an SLA's clock: it stands still while the order is paused, from events in any order, and while the
+//! calendar is closed.
+
+use std::sync::Arc;
 
 use crate::domain::{Millis, Timestamp};
 
+use super::calendar::{BusinessDays, Calendar};
 use super::sla::Pause;
 use super::view::OrderView;
 
-/// Pauses in time order, without overlap: `[from, until)`; the last may have no end.
+/// When a clock runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
+    /// In time order, without overlap: `[from, until)`; the last may have no end.
     pauses: Vec<(Timestamp, Timestamp)>,
+    /// Without one the clock runs by day and by night.
+    calendar: Option<Arc<Calendar>>,
 }
 
 impl Ledger {
     /// Reads the pauses out of an order's events. A second hold inside one adds nothing, a release ends whatever
     /// stands, and a release without a hold means nothing. A hold never released runs on for ever.
-    pub fn of(pause: Option<&Pause>, view: &OrderView<'_>) -> Self {
-        let Some(pause) = pause else { return Ledger::default() };
-        let mut ledger = Ledger::default();
+    pub fn of(pause: Option<&Pause>, calendar: Option<&Arc<Calendar>>, view: &OrderView<'_>) -> Self {
+        let mut ledger = Ledger { pauses: Vec::new(), calendar: calendar.cloned() };
+        let Some(pause) = pause else { return ledger };
         let mut held_since = None;
         let mut edges: Vec<_> = view.occurrences(&pause.from).map(|r| (r.at, r.event.position, true)).collect();
         edges.extend(view.occurrences(&pause.until).map(|r| (r.at, r.event.position, false)));
@@ -47,15 +54,29 @@ impl Ledger {
         if until <= start {
             return Millis::ZERO;
         }
-        let stood = |&(from, to): &(Timestamp, Timestamp)| {
-            let (from, to) = (from.max(start), to.min(until));
-            if from < to { to - from } else { Millis::ZERO }
-        };
-        self.pauses.iter().map(stood).fold(until - start, |ran, pause| ran - pause)
+        let stood = |&(from, to): &(Timestamp, Timestamp)| self.open(from.max(start), to.min(until));
+        self.pauses.iter().map(stood).fold(self.open(start, until), |ran, pause| ran - pause)
+    }
+
+    /// How long the calendar is open, pauses or not.
+    fn open(&self, from: Timestamp, until: Timestamp) -> Millis {
+        match &self.calendar {
+            Some(calendar) => calendar.elapsed(from, until),
+            None if from < until => until - from,
+            None => Millis::ZERO,
+        }
+    }
+
+    /// The first instant at which the calendar has been open for so long, pauses or not.
+    fn after(&self, start: Timestamp, length: Millis) -> Option<Timestamp> {
+        match &self.calendar {
+            Some(calendar) => calendar.deadline(start, length),
+            None => Some(start + length),
+        }
     }
 
     /// The first instant at which the clock has run for `target` since `start`: the inverse of [`Ledger::elapsed`].
-    /// `None` where a pause without an end comes first.
+    /// `None` where a pause without an end comes first, or the calendar's dates end.
     pub fn deadline(&self, start: Timestamp, target: Millis) -> Option<Timestamp> {
         let mut at = start;
         let mut left = target;
@@ -63,9 +84,9 @@ impl Ledger {
             if until <= at {
                 continue;
             }
-            let run = if from > at { from - at } else { Millis::ZERO };
+            let run = self.open(at, from);
             if left <= run {
-                return Some(at + left);
+                return self.after(at, left);
             }
             if until == Timestamp::MAX {
                 return None;
@@ -73,7 +94,19 @@ impl Ledger {
             left = left - run;
             at = until;
         }
-        Some(at + left)
+        self.after(at, left)
+    }
+
+    /// By when whole working days are over. A pause moves the end by the open time that it took, and from there to the end
+    /// of the working day. With it comes the open time that was allowed before any pause.
+    pub fn business_deadline(&self, start: Timestamp, promise: &BusinessDays) -> Option<(Option<Timestamp>, Millis)> {
+        let calendar = self.calendar.as_ref()?;
+        let planned = calendar.business_deadline(start, promise)?;
+        let allowed = calendar.elapsed(start, planned);
+        let is_paused = self.pauses.iter().any(|(from, until)| *from < planned && *until > start);
+        let moved = |at| calendar.rounded_up(at, promise).map(|end| end.max(planned));
+        let deadline = if is_paused { self.deadline(start, allowed).and_then(moved) } else { Some(planned) };
+        Some((deadline, allowed))
     }
 }
 
@@ -83,7 +116,7 @@ mod tests {
 
     fn ledger(pauses: &[(i64, i64)]) -> Ledger {
         let t = Timestamp::from_millis;
-        Ledger { pauses: pauses.iter().map(|&(a, b)| (t(a), t(b))).collect() }
+        Ledger { pauses: pauses.iter().map(|&(a, b)| (t(a), t(b))).collect(), calendar: None }
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Backlog {
         if end <= start || !self.applies(order, start) {
             return Vec::new();
         }
-        let ledger = Ledger::of(self.exclude_between.as_ref(), order);
+        let ledger = Ledger::of(self.exclude_between.as_ref(), None, order);
         let groups = self.groups(order.events(), start, end);
         let mut stays = Vec::with_capacity(groups.len());
         for presence in presences(&ledger, start, end) {

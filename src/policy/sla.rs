@@ -1,8 +1,11 @@
 //! SLAs: a promise that starts with one milestone and is kept by another, by a deadline.
 
+use std::sync::Arc;
+
 use crate::domain::event::Details;
 use crate::domain::{Milestone, Millis, Promise, Str, Timestamp};
 
+use super::calendar::{BusinessDays, Calendar};
 use super::case::{Case, CaseClock, End, EndKind};
 use super::ledger::Ledger;
 use super::view::{OrderView, Reached};
@@ -41,6 +44,8 @@ pub struct Pause {
 pub enum Target {
     /// So much running time after the start.
     Duration(Millis),
+    /// So many working days of the calendar.
+    BusinessDays(BusinessDays),
     /// The date promised for handing over.
     PromisedShipBy,
     /// The date promised for delivery.
@@ -72,6 +77,8 @@ pub struct Sla {
     pub cancel_on: Vec<Milestone>,
     /// Stops its clock.
     pub pause: Option<Pause>,
+    /// Its clock runs while this is open.
+    pub calendar: Option<Arc<Calendar>>,
     /// The deadline.
     pub target: Target,
     /// For promised dates.
@@ -90,7 +97,7 @@ impl Sla {
     /// What the order's facts say of this SLA; `None` where it has no cycle: not started, `when` does not hold, no
     /// promised date, or cancelled at or before the start.
     pub fn case<'a>(&self, view: &OrderView<'a>) -> Option<Case<'a>> {
-        let ledger = Ledger::of(self.pause.as_ref(), view);
+        let ledger = Ledger::of(self.pause.as_ref(), self.calendar.as_ref(), view);
         let start = self.start_of(view, &ledger)?;
         if let Some(when) = &self.when {
             let as_of = view.as_of(start.at);
@@ -105,6 +112,10 @@ impl Sla {
         }
         let clock = match self.target {
             Target::Duration(target) => CaseClock::Running { ledger, target },
+            Target::BusinessDays(promise) => {
+                let (_, target) = ledger.business_deadline(start.at, &promise)?;
+                CaseClock::Running { ledger, target }
+            }
             Target::PromisedShipBy | Target::PromisedDeliverBy => CaseClock::Plain,
         };
         Some(Case {
@@ -141,9 +152,10 @@ impl Sla {
                 break;
             }
             in_force = next;
-            if let Target::Duration(target) = self.target {
-                deadline = ledger.deadline(next.at, target);
-            }
+            deadline = match self.target {
+                Target::Duration(_) | Target::BusinessDays(_) => self.deadline(view, in_force, ledger)?.0,
+                Target::PromisedShipBy | Target::PromisedDeliverBy => deadline,
+            };
         }
         Some(in_force)
     }
@@ -169,6 +181,9 @@ impl Sla {
     ) -> Option<(Option<Timestamp>, Option<Reached<'a>>)> {
         let promise = match self.target {
             Target::Duration(target) => return Some((ledger.deadline(start.at, target), None)),
+            Target::BusinessDays(promise) => {
+                return ledger.business_deadline(start.at, &promise).map(|(deadline, _)| (deadline, None));
+            }
             Target::PromisedShipBy => |d: &Details| d.promised_ship_by,
             Target::PromisedDeliverBy => |d: &Details| d.promised_deliver_by,
         };

@@ -1,5 +1,6 @@
 //! Both files, right and wrong. Each wrong one is a row: its text, and the messages that a user sees.
 
+mod calendars;
 mod files;
 mod policies;
 mod service;

@@ -1,6 +1,7 @@
 //! The engine told as stories: events in, transitions out.
 
 mod backlogs;
+mod calendars;
 mod checks;
 mod complete_since;
 mod edits;

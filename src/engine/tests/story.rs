@@ -54,6 +54,7 @@ pub fn sla(start: &str, stop: &str, target: i64) -> Sla {
         stop: first(stop),
         cancel_on: vec![Milestone::parse("order.cancelled")],
         pause: Some(Pause { from: Milestone::parse("order.held"), until: Milestone::parse("order.released") }),
+        calendar: None,
         target: Target::Duration(Millis::new(target * MINUTE)),
         promise: PromiseRule::Latest,
         warn_at: vec![50, 80],

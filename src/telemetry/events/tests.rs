@@ -54,6 +54,7 @@ fn policies() -> Policies {
         stop: milestone("order.paid_in_full"),
         cancel_on: vec![],
         pause: None,
+        calendar: None,
         target: Target::Duration(Millis::from_secs(3600)),
         promise: PromiseRule::Latest,
         warn_at: vec![],
