@@ -109,6 +109,7 @@ pub(super) fn reconciliation() -> Exception {
         check: Some(CheckFigures {
             name: "amount_mismatch".into(),
             reason: "under".into(),
+            about: None,
             expected: Some(12345),
             actual: Some(12000),
             currency: Currency::parse("EUR"),

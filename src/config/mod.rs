@@ -15,6 +15,7 @@ use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::{Policies, Settings};
 
 mod calendars;
+mod checks;
 mod kafka_properties;
 mod load;
 mod policies;

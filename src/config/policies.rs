@@ -8,35 +8,21 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Milestone, Millis, Standard, Str};
 use crate::policy::backlog::Bounds;
-use crate::policy::checks::CheckKind;
 use crate::policy::sla::{MilestoneRef, PromiseRule, Target};
-use crate::policy::{Backlog, CheckPolicy, Policies, Sla};
+use crate::policy::{Backlog, Policies, Sla};
 
 use super::calendars::{self, Calendars, calendars};
+use super::checks::check;
 use super::policy_parts::{ascending, condition, milestone_ref, pause, responsibility, rungs, target};
 
 use super::problem::{Level, Problem, SourceFile};
-use super::read::{Fields, Reader, did_you_mean, quoted};
+use super::read::{Fields, Reader, quoted};
 use super::values;
 use super::yaml::{Node, Value};
 
 const MAX_GROUPS_DEFAULT: usize = 1000;
 /// The first hexadecimal digits of the document's hash that name its version.
 const VERSION_DIGITS: usize = 12;
-
-/// Checks of the contract that are not judged yet.
-const CHECKS_NOT_BUILT: [&str; 10] = [
-    "payment_without_order",
-    "duplicate_capture",
-    "refund_exceeds_capture",
-    "after_cancel",
-    "over_shipped",
-    "backordered",
-    "out_of_sequence",
-    "stuck",
-    "settlement_mismatch",
-    "oversold",
-];
 
 /// Reads a policy document. With a problem that is an error there are no policies.
 pub fn read(file: SourceFile) -> (Option<Policies>, Vec<Problem>) {
@@ -284,59 +270,4 @@ fn group_by(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Str>> {
         }
         Some(name)
     })
-}
-
-fn check(r: &mut Reader<'_>, node: &Node) -> Option<CheckPolicy> {
-    r.fields(node, |f| {
-        let name = f.required("check", check_name);
-        let id = f.optional("id", values::id);
-        let kind = check_kind(f, name);
-        let when = f.optional("when", condition);
-        let settle = f.or("settle", Millis::ZERO, values::duration);
-        let grace = f.optional("grace", values::duration);
-        let responsibility = responsibility(f);
-        f.optional("entity", values::entity);
-        let kind = kind?;
-        Some(CheckPolicy {
-            id: id?.unwrap_or_else(|| kind.name().replace('_', "-").into()),
-            kind,
-            when: when?,
-            settle: settle?,
-            grace: grace?,
-            responsibility: responsibility?,
-        })
-    })
-}
-
-fn check_name(r: &mut Reader<'_>, node: &Node) -> Option<&'static str> {
-    const BUILT: [&str; 2] = ["amount_mismatch", "shipped_before_payment"];
-    let name = r.scalar(node, "a check's name")?;
-    if let Some(built) = BUILT.into_iter().find(|b| *b == name) {
-        return Some(built);
-    }
-    if CHECKS_NOT_BUILT.contains(&&*name) {
-        r.error(&node.span, format!("not built yet: the check {}; built are {}", quoted(&name), BUILT.join(" and ")));
-    } else {
-        let help = did_you_mean(&name, BUILT.into_iter().chain(CHECKS_NOT_BUILT));
-        let expected = BUILT.join(" or ");
-        r.error_with_help(&node.span, format!("expected {expected}, found {}", quoted(&name)), help);
-    }
-    None
-}
-
-/// The settings that only this check has.
-fn check_kind(f: &mut Fields<'_, '_, '_>, name: Option<&str>) -> Option<CheckKind> {
-    match name {
-        Some("amount_mismatch") => {
-            let tolerance_minor = f.or("tolerance_minor", 0, values::at_least(0));
-            let after = f.optional("after", values::milestone);
-            Some(CheckKind::AmountMismatch { tolerance_minor: tolerance_minor?, after: after? })
-        }
-        Some(_) => Some(CheckKind::ShippedBeforePayment),
-        None => {
-            // Whatever check was meant: its own fields are not to be called unknown too.
-            f.ignore(&["tolerance_minor", "after", "sequence"]);
-            None
-        }
-    }
 }

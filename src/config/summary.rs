@@ -211,7 +211,27 @@ fn check(check: &CheckPolicy) -> Row {
             let after = after.as_ref().map_or("the first capture".to_owned(), Milestone::to_string);
             vec![format!("{}, tolerance {tolerance_minor}, under is judged from {after} on", check.kind.name())]
         }
-        CheckKind::ShippedBeforePayment => vec![check.kind.name().to_owned()],
+        CheckKind::RefundExceedsCapture { tolerance_minor } => {
+            vec![format!("{}, tolerance {tolerance_minor}", check.kind.name())]
+        }
+        CheckKind::OutOfSequence { sequence } => {
+            vec![format!(
+                "{}: {}",
+                check.kind.name(),
+                sequence.iter().map(Milestone::as_str).collect::<Vec<_>>().join(" -> ")
+            )]
+        }
+        CheckKind::Stuck { after } => vec![format!("{}, silent for {}", check.kind.name(), format_duration(*after))],
+        CheckKind::SettlementMismatch { tolerance_minor, after } => {
+            let after = format_duration(*after);
+            vec![format!("{}, tolerance {tolerance_minor}, {after} after the last capture", check.kind.name())]
+        }
+        CheckKind::ShippedBeforePayment
+        | CheckKind::PaymentWithoutOrder
+        | CheckKind::DuplicateCapture
+        | CheckKind::AfterCancel
+        | CheckKind::OverShipped
+        | CheckKind::Backordered => vec![check.kind.name().to_owned()],
     };
     facts.extend(grace(check.grace));
     row(&check.id, format_duration(check.settle), &check.responsibility, details(facts, check.when.as_ref()))

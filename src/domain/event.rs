@@ -119,6 +119,11 @@ impl Event {
         self.milestone.as_str().starts_with("order.")
     }
 
+    /// True for `payment.*`.
+    pub fn is_payment(&self) -> bool {
+        self.milestone.as_str().starts_with("payment.")
+    }
+
     /// True where `other` is the same event told again: the identity DESIGN section 3 names.
     pub fn same_identity(&self, other: &Event) -> bool {
         self.position.stream == other.position.stream && self.event_id == other.event_id && self.source == other.source

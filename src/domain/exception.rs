@@ -128,12 +128,29 @@ pub struct CheckFigures {
     pub name: Str,
     /// Which way it failed, such as `under`.
     pub reason: Str,
+    /// Which sku, payment or milestone it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Str>,
     /// What should be.
     pub expected: Option<i64>,
     /// What is.
     pub actual: Option<i64>,
     /// The currency of both, for money.
     pub currency: Option<Currency>,
+}
+
+impl CheckFigures {
+    /// Without figures.
+    pub fn new(name: &'static str, reason: &str) -> Self {
+        CheckFigures {
+            name: Str::new_static(name),
+            reason: Str::new(reason),
+            about: None,
+            expected: None,
+            actual: None,
+            currency: None,
+        }
+    }
 }
 
 /// One published state of an exception: CONTRACT.md's "Output exception".

@@ -29,7 +29,7 @@ impl<'a> Derived<'a> {
 }
 
 /// The events of each instant, in time order.
-fn instants(events: &[Event]) -> impl Iterator<Item = &[Event]> {
+pub(super) fn instants(events: &[Event]) -> impl Iterator<Item = &[Event]> {
     events.chunk_by(|a, b| a.event_time == b.event_time)
 }
 
@@ -38,7 +38,7 @@ pub(super) fn sets_total(event: &Event) -> Option<Money> {
     if event.is_order() { event.details.as_ref()?.total } else { None }
 }
 
-fn sets_lines(event: &Event) -> Option<&[Line]> {
+pub(super) fn sets_lines(event: &Event) -> Option<&[Line]> {
     if event.is_order() { event.details.as_ref()?.lines.as_deref() } else { None }
 }
 
@@ -153,6 +153,6 @@ impl<'a> Moved<'a> {
     }
 }
 
-fn lines_of(event: &Event) -> &[Line] {
+pub(super) fn lines_of(event: &Event) -> &[Line] {
     event.details.as_ref().and_then(|d| d.lines.as_deref()).unwrap_or(&[])
 }

@@ -54,6 +54,7 @@ fn message(e: &Exception) -> v1::Exception {
         check: e.check.as_ref().map(|c| v1::Check {
             name: c.name.to_string(),
             reason: c.reason.to_string(),
+            about: c.about.as_ref().map(Str::to_string),
             expected: c.expected,
             actual: c.actual,
             currency: c.currency.map(|c| c.to_string()),
@@ -192,6 +193,7 @@ fn check_of(c: &v1::Check) -> Result<CheckFigures, NotAnException> {
     Ok(CheckFigures {
         name: Str::from(c.name.as_str()),
         reason: Str::from(c.reason.as_str()),
+        about: c.about.as_deref().map(Str::from),
         expected: c.expected,
         actual: c.actual,
         currency: currency.transpose()?,

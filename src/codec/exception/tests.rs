@@ -72,10 +72,11 @@ fn backlog() -> impl Strategy<Value = BacklogFigures> {
 }
 
 fn check() -> impl Strategy<Value = CheckFigures> {
-    (text(), text(), any::<Option<i64>>(), any::<Option<i64>>(), of("[A-Z]{3}")).prop_map(
-        |(name, reason, expected, actual, currency)| CheckFigures {
+    (text(), text(), of(text()), any::<Option<i64>>(), any::<Option<i64>>(), of("[A-Z]{3}")).prop_map(
+        |(name, reason, about, expected, actual, currency)| CheckFigures {
             name,
             reason,
+            about,
             expected,
             actual,
             currency: currency.and_then(|code| Currency::parse(&code)),

@@ -307,6 +307,9 @@ pub struct Check {
     /// The currency of both, for money.
     #[prost(string, optional, tag = "5")]
     pub currency: ::core::option::Option<::prost::alloc::string::String>,
+    /// Which sku, payment or milestone it is about, where it is about one.
+    #[prost(string, optional, tag = "6")]
+    pub about: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Which family of policies an exception comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

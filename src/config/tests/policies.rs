@@ -144,16 +144,24 @@ fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
             ],
         ),
         (
-            "checks:\n- {check: stuck, after: 3d, WHO}",
+            "checks:\n- {check: oversold, settle: 1m, WHO}",
+            &["2:11: checks[0].check: not built yet: the check `oversold`"],
+        ),
+        (
+            "checks:\n- {check: stuck, after: 3d, WHO}\n- {check: settlement_mismatch, after: 5d, tolerance_minor: 1, WHO}\n- {check: refund_exceeds_capture, tolerance_minor: 1, WHO}\n- {check: out_of_sequence, sequence: [order.placed, order.completed], WHO}\n- {check: payment_without_order, WHO}\n- {check: duplicate_capture, WHO}\n- {check: after_cancel, WHO}\n- {check: over_shipped, WHO}\n- {check: backordered, WHO}",
+            &[],
+        ),
+        ("checks:\n- {check: stuck, WHO}", &["2:3: checks[0]: `after` is missing"]),
+        (
+            "checks:\n- {check: out_of_sequence, sequence: [order.placed, order.placed], WHO}\n- {check: out_of_sequence, id: b, sequence: [order.placed], WHO}",
             &[
-                "2:11: checks[0].check: not built yet: the check `stuck`; built are amount_mismatch and shipped_before_payment",
+                "2:53: checks[0].sequence[1]: `order.placed` is named twice",
+                "3:45: checks[1].sequence: expected two milestones or more, in the order in which they belong",
             ],
         ),
         (
             "checks:\n- {check: amount_missmatch, tolerance_minor: 1, WHO}",
-            &[
-                "2:11: checks[0].check: expected amount_mismatch or shipped_before_payment, found `amount_missmatch` (did you mean `amount_mismatch`?)",
-            ],
+            &["2:11: checks[0].check: there is no check `amount_missmatch` (did you mean `amount_mismatch`?)"],
         ),
         (
             "checks:\n- {check: amount_mismatch, severity: high, owner: '', route: [x], expected_outcome: c}",

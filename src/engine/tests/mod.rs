@@ -5,6 +5,8 @@ mod calendars;
 mod checks;
 mod complete_since;
 mod edits;
+mod flow_checks;
+mod money_checks;
 mod properties;
 mod recovery;
 mod sla;

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{CheckFigures, Currency, Event, Milestone, Money, Standard, Str, Timestamp};
+use crate::domain::{CheckFigures, Currency, Event, Milestone, Money, Standard, Timestamp};
 use crate::policy::derived::{amount_of, sets_total};
 use crate::policy::view::OrderView;
 
@@ -100,12 +100,11 @@ impl Ledger {
             _ => return None,
         };
         Some(CheckFigures {
-            name: Str::new_static("amount_mismatch"),
-            reason: Str::new(reason),
             expected: Some(if currency == total.currency { total.amount_minor } else { 0 }),
             // An order's amounts are kept within 64 bits in sum (`Rejected::Overflow`).
             actual: i64::try_from(actual).ok(),
             currency: Some(currency),
+            ..CheckFigures::new("amount_mismatch", reason)
         })
     }
 }

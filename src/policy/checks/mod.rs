@@ -1,11 +1,20 @@
 //! Reconciliation checks: records of one order that disagree. A file each; this one lists them.
 //!
 //! To add a check: a file with its rule in words at the top, a variant of [`CheckKind`], and a line in each of its
-//! four matches below.
+//! five matches below.
 
+mod after_cancel;
 mod amount_mismatch;
+mod backordered;
+mod duplicate_capture;
+mod out_of_sequence;
+mod over_shipped;
+mod payment_without_order;
+mod refund_exceeds_capture;
 mod settle;
+mod settlement_mismatch;
 mod shipped_before_payment;
+mod stuck;
 
 use crate::domain::{Milestone, Millis, Standard, Str, Timestamp};
 
@@ -25,6 +34,38 @@ pub enum CheckKind {
     },
     /// Shipped before any payment was authorized or captured.
     ShippedBeforePayment,
+    /// Money moved for an order that nobody knows.
+    PaymentWithoutOrder,
+    /// The same payment captured twice.
+    DuplicateCapture,
+    /// More was given back than taken.
+    RefundExceedsCapture {
+        /// By how much it may, in minor units; 0 or more.
+        tolerance_minor: i64,
+    },
+    /// Captured or shipped after the order was cancelled.
+    AfterCancel,
+    /// More pieces left than were ordered.
+    OverShipped,
+    /// The warehouse cannot serve it.
+    Backordered,
+    /// A milestone was reached before one that comes first.
+    OutOfSequence {
+        /// In the order in which they belong; two or more, none twice.
+        sequence: Vec<Milestone>,
+    },
+    /// Nothing is heard of an open order.
+    Stuck {
+        /// For so long.
+        after: Millis,
+    },
+    /// What was paid out is not what was captured.
+    SettlementMismatch {
+        /// How far they may differ, in minor units; 0 or more.
+        tolerance_minor: i64,
+        /// The provider has so long after the last capture.
+        after: Millis,
+    },
 }
 
 /// One check of the policy document.
@@ -50,6 +91,15 @@ impl CheckKind {
         match self {
             CheckKind::AmountMismatch { .. } => "amount_mismatch",
             CheckKind::ShippedBeforePayment => "shipped_before_payment",
+            CheckKind::PaymentWithoutOrder => "payment_without_order",
+            CheckKind::DuplicateCapture => "duplicate_capture",
+            CheckKind::RefundExceedsCapture { .. } => "refund_exceeds_capture",
+            CheckKind::AfterCancel => "after_cancel",
+            CheckKind::OverShipped => "over_shipped",
+            CheckKind::Backordered => "backordered",
+            CheckKind::OutOfSequence { .. } => "out_of_sequence",
+            CheckKind::Stuck { .. } => "stuck",
+            CheckKind::SettlementMismatch { .. } => "settlement_mismatch",
         }
     }
 
@@ -58,6 +108,15 @@ impl CheckKind {
         match self {
             CheckKind::AmountMismatch { .. } => amount_mismatch::REASONS,
             CheckKind::ShippedBeforePayment => shipped_before_payment::REASONS,
+            CheckKind::PaymentWithoutOrder => payment_without_order::REASONS,
+            CheckKind::DuplicateCapture => duplicate_capture::REASONS,
+            CheckKind::RefundExceedsCapture { .. } => refund_exceeds_capture::REASONS,
+            CheckKind::AfterCancel => after_cancel::REASONS,
+            CheckKind::OverShipped => over_shipped::REASONS,
+            CheckKind::Backordered => backordered::REASONS,
+            CheckKind::OutOfSequence { .. } => out_of_sequence::REASONS,
+            CheckKind::Stuck { .. } => stuck::REASONS,
+            CheckKind::SettlementMismatch { .. } => settlement_mismatch::REASONS,
         }
     }
 
@@ -70,28 +129,34 @@ impl CheckKind {
         whole_since: Timestamp,
         retain_closed: Millis,
     ) -> bool {
-        began < whole_since + retain_closed
-            && match self {
-                // No money moves before its order is placed.
-                CheckKind::AmountMismatch { .. } => {
-                    view.first(&Standard::OrderPlaced.into()).is_none_or(|placed| placed.at < whole_since)
-                }
-                // A payment may well come before its order.
-                CheckKind::ShippedBeforePayment => true,
+        let earliest_unknown = whole_since + retain_closed;
+        began < earliest_unknown && self.rests_on_the_past(view, whole_since)
+    }
+
+    /// Whether an earlier event could undo a finding.
+    fn rests_on_the_past(&self, view: &OrderView<'_>, whole_since: Timestamp) -> bool {
+        match self {
+            // No money moves and no parcel leaves before its order is placed.
+            CheckKind::AmountMismatch { .. }
+            | CheckKind::RefundExceedsCapture { .. }
+            | CheckKind::OverShipped
+            | CheckKind::SettlementMismatch { .. } => {
+                view.first(&Standard::OrderPlaced.into()).is_none_or(|placed| placed.at < whole_since)
             }
+            // A payment may well come before its order, and so may the step that seems to be skipped.
+            CheckKind::ShippedBeforePayment | CheckKind::PaymentWithoutOrder | CheckKind::OutOfSequence { .. } => true,
+            // What they find, no earlier event undoes.
+            CheckKind::DuplicateCapture | CheckKind::AfterCancel | CheckKind::Backordered | CheckKind::Stuck { .. } => {
+                false
+            }
+        }
     }
 }
 
 impl CheckPolicy {
     /// Every finding of one reason that the order's facts hold, in time order; more than one where it opened anew.
     pub fn cases<'a>(&self, view: &OrderView<'a>, reason: &str) -> Vec<Case<'a>> {
-        let mut cases = match &self.kind {
-            CheckKind::AmountMismatch { tolerance_minor, after } => {
-                let points = amount_mismatch::points(view, *tolerance_minor, after.as_ref(), reason);
-                settle::findings(&points, self.settle)
-            }
-            CheckKind::ShippedBeforePayment => shipped_before_payment::case(view, self.settle).into_iter().collect(),
-        };
+        let mut cases = self.findings(view, reason);
         if let Some(when) = &self.when {
             cases.retain(|case| when.holds(&view.as_of(case.started_at).condition_input(view.order_id())));
         }
@@ -100,5 +165,30 @@ impl CheckPolicy {
             case.follows = std::mem::replace(&mut before, case.deadline);
         }
         cases
+    }
+
+    fn findings<'a>(&self, view: &OrderView<'a>, reason: &str) -> Vec<Case<'a>> {
+        let mut settle = self.settle;
+        let points = match &self.kind {
+            CheckKind::ShippedBeforePayment => return shipped_before_payment::case(view, settle).into_iter().collect(),
+            CheckKind::Stuck { after } => return stuck::cases(view, *after),
+            CheckKind::AmountMismatch { tolerance_minor, after } => {
+                amount_mismatch::points(view, *tolerance_minor, after.as_ref(), reason)
+            }
+            CheckKind::PaymentWithoutOrder => payment_without_order::points(view),
+            CheckKind::DuplicateCapture => duplicate_capture::points(view),
+            CheckKind::RefundExceedsCapture { tolerance_minor } => {
+                refund_exceeds_capture::points(view, *tolerance_minor)
+            }
+            CheckKind::AfterCancel => after_cancel::points(view, reason),
+            CheckKind::OverShipped => over_shipped::points(view),
+            CheckKind::Backordered => backordered::points(view),
+            CheckKind::OutOfSequence { sequence } => out_of_sequence::points(view, sequence),
+            CheckKind::SettlementMismatch { tolerance_minor, after } => {
+                settle = settlement_mismatch::settle(*after, settle, reason);
+                settlement_mismatch::points(view, *tolerance_minor, settle, reason)
+            }
+        };
+        settle::findings(&points, settle)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::domain::{CheckFigures, Event, Millis, Timestamp};
 use crate::policy::case::{Case, CaseClock, End, EndKind};
+use crate::policy::view::Reached;
 
 /// What a check thinks after a relevant instant.
 #[derive(Clone, Debug)]
@@ -17,6 +18,13 @@ pub struct Point<'a> {
     pub known_at: Timestamp,
     /// What disagrees from here on, if anything does.
     pub finding: Option<CheckFigures>,
+}
+
+impl<'a> Point<'a> {
+    /// What the check thinks after what was reached.
+    pub fn of(reached: Reached<'a>, finding: Option<CheckFigures>) -> Self {
+        Point { at: reached.at, event: reached.event, known_at: reached.known_at, finding }
+    }
 }
 
 /// Every stretch that held for `settle`, or will have if nothing else comes. One pass over the points.

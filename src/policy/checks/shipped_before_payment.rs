@@ -3,7 +3,7 @@
 //! A later payment resolves it. It settles from the shipment alone: a payment that comes while it settles does not
 //! start the clock anew, because the parcel had gone unpaid all the same.
 
-use crate::domain::{CheckFigures, Milestone, Millis, Standard, Str};
+use crate::domain::{CheckFigures, Milestone, Millis, Standard};
 use crate::policy::case::{Case, CaseClock, End, EndKind};
 use crate::policy::view::OrderView;
 
@@ -30,13 +30,7 @@ pub fn case<'a>(view: &OrderView<'a>, settle: Millis) -> Option<Case<'a>> {
             known_at: paid.known_at,
             in_time: false,
         }),
-        figures: Some(CheckFigures {
-            name: Str::new_static("shipped_before_payment"),
-            reason: Str::new_static(REASONS[0]),
-            expected: None,
-            actual: None,
-            currency: None,
-        }),
+        figures: Some(CheckFigures::new("shipped_before_payment", REASONS[0])),
         follows: None,
     })
 }
