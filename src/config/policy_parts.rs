@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use crate::domain::{Millis, Str};
+use crate::policy::choice::Whose;
 use crate::policy::sla::{MilestoneRef, Occurrence, Pause, Target};
-use crate::policy::{Condition, Responsibility, Rung};
+use crate::policy::{Choice, Condition, Responsibility, Rung};
 
 use super::calendars::business_days;
 use super::problem::SourceFile;
@@ -16,8 +17,8 @@ use super::yaml::{Node, Value};
 /// `severity`, `owner`, `route`, `expected_outcome` and `runbook`.
 pub fn responsibility(f: &mut Fields<'_, '_, '_>) -> Option<Responsibility> {
     let severity = f.required("severity", values::severity);
-    let owner = f.required("owner", |r, n| name_or_list(r, n, "owner"));
-    let route = f.required("route", |r, n| name_or_list(r, n, "route"));
+    let owner = f.required("owner", choice);
+    let route = f.required("route", choice);
     let expected_outcome = f.required("expected_outcome", values::text);
     let runbook = f.optional("runbook", values::text);
     Some(Responsibility {
@@ -29,12 +30,48 @@ pub fn responsibility(f: &mut Fields<'_, '_, '_>) -> Option<Responsibility> {
     })
 }
 
-fn name_or_list(r: &mut Reader<'_>, node: &Node, what: &str) -> Option<Str> {
-    if matches!(node.value, Value::List(_)) {
-        r.error(&node.span, format!("not built yet: a list of which the first that fits is taken; name one {what}"));
+/// `payments-team`, `[{when: …, is: us-payments}, {is: payments-team}]` or `{from: event.attributes.handed_to, else: ops}`.
+fn choice(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
+    match &node.value {
+        Value::List(_) => first_that_fits(r, node),
+        Value::Map(_) => r.fields(node, |f| {
+            let from = f.required("from", attribute_of);
+            let or_else = f.required("else", values::text);
+            let (whose, attribute) = from?;
+            Some(Choice::From { whose, attribute, or_else: or_else? })
+        }),
+        _ => values::text(r, node).map(Choice::Name),
+    }
+}
+
+fn first_that_fits(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
+    let rules = r.list(node, |r, node| {
+        r.fields(node, |f| {
+            let when = f.optional("when", condition);
+            let is = f.required("is", values::text);
+            Some((when?, is?))
+        })
+    })?;
+    let Some(((None, _), others)) = rules.split_last() else {
+        r.error(&node.span, "the last entry must have no `when`: it is taken where none before it fits");
+        return None;
+    };
+    if others.iter().any(|(when, _)| when.is_none()) {
+        r.error(&node.span, "only the last entry may have no `when`: nothing after it is ever taken");
         return None;
     }
-    values::text(r, node)
+    Some(Choice::First(rules.into()))
+}
+
+fn attribute_of(r: &mut Reader<'_>, node: &Node) -> Option<(Whose, Str)> {
+    r.parsed(node, "`event.attributes.NAME` or `order.attributes.NAME`", |text| {
+        let event = text.strip_prefix("event.attributes.").map(|name| (Whose::Event, name));
+        let order = text.strip_prefix("order.attributes.").map(|name| (Whose::Order, name));
+        match event.or(order) {
+            Some((whose, name)) if !name.is_empty() => Ok((whose, Str::new(name))),
+            _ => Err("an attribute is missing".to_owned()),
+        }
+    })
 }
 
 /// `order.placed`, or `{milestone: order.placed, occurrence: last}`.
@@ -93,8 +130,8 @@ fn rung(r: &mut Reader<'_>, node: &Node) -> Option<Rung> {
     r.fields(node, |f| {
         let after = f.required("after", values::some_duration);
         let severity = f.optional("severity", values::severity);
-        let owner = f.optional("owner", |r, n| name_or_list(r, n, "owner"));
-        let route = f.optional("route", |r, n| name_or_list(r, n, "route"));
+        let owner = f.optional("owner", values::text);
+        let route = f.optional("route", values::text);
         Some(Rung { after: after?, severity: severity?, owner: owner?, route: route? })
     })
 }

@@ -8,7 +8,7 @@ use crate::policy::backlog::Bounds;
 use crate::policy::calendar::BusinessDays;
 use crate::policy::checks::CheckKind;
 use crate::policy::sla::{MilestoneRef, Occurrence, PromiseRule, Target};
-use crate::policy::{Backlog, CheckPolicy, Condition, Responsibility, Rung, Sla};
+use crate::policy::{Backlog, CheckPolicy, Choice, Condition, Responsibility, Rung, Sla};
 
 use super::units::format_duration;
 use super::{Config, Delivery, Format, StartFrom};
@@ -149,8 +149,16 @@ const fn format_name(format: Format) -> &'static str {
 }
 
 fn row(id: &str, figure: String, who: &Responsibility, details: Vec<String>) -> Row {
-    let cells = [id.to_owned(), figure, who.severity.as_str().to_owned(), who.owner.to_string(), who.route.to_string()];
+    let cells = [id.to_owned(), figure, who.severity.as_str().to_owned(), choice(&who.owner), choice(&who.route)];
     Row { cells, details }
+}
+
+fn choice(choice: &Choice) -> String {
+    match choice {
+        Choice::Name(name) => name.to_string(),
+        Choice::First(_) => join(choice.names().into_iter()),
+        Choice::From { attribute, or_else, .. } => format!("by {attribute}, or {or_else}"),
+    }
 }
 
 fn sla(sla: &Sla) -> Row {

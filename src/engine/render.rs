@@ -70,6 +70,9 @@ impl Renderer<'_> {
 
     fn fresh(&self, label: &Label<'_>, view: &OrderView<'_>, case: &Case<'_>, before: Option<&Exception>) -> Exception {
         let r = label.responsibility;
+        let seen = view.as_of(case.started_at);
+        let input = seen.condition_input(view.order_id());
+        let (owner, route) = (r.owner.pick(&input, Some(case.trigger)), r.route.pick(&input, Some(case.trigger)));
         Exception {
             exception_id: exception_id(label.policy, "order", view.order_id(), label.reason),
             sequence: 0,
@@ -79,8 +82,8 @@ impl Renderer<'_> {
             policy: PolicyRef { id: label.policy.clone(), version: self.policies.version.clone() },
             subject: Subject::Order(Str::new(view.order_id())),
             severity: r.severity,
-            owner: r.owner.clone(),
-            route: r.route.clone(),
+            owner,
+            route,
             expected_outcome: r.expected_outcome.clone(),
             runbook: r.runbook.clone(),
             source: Some(case.trigger.source.clone()),
@@ -98,7 +101,7 @@ impl Renderer<'_> {
             evidence: None,
             frontier: Timestamp::MIN,
             detected_at: Timestamp::MIN,
-            attributes: view.as_of(case.started_at).attributes,
+            attributes: seen.attributes,
             backlog: None,
             check: case.figures.clone(),
             earlier_routes: Vec::new(),

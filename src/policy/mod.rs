@@ -6,6 +6,7 @@ pub mod backlog;
 pub mod calendar;
 pub mod case;
 pub mod checks;
+pub mod choice;
 pub mod condition;
 mod derived;
 pub mod ledger;
@@ -20,6 +21,7 @@ use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 pub use backlog::Backlog;
 pub use calendar::Calendar;
 pub use checks::CheckPolicy;
+pub use choice::Choice;
 pub use condition::Condition;
 pub use sla::Sla;
 
@@ -46,9 +48,9 @@ pub struct Responsibility {
     /// How bad a breach is.
     pub severity: Severity,
     /// Whose it is.
-    pub owner: Str,
+    pub owner: Choice,
     /// Where it goes.
-    pub route: Str,
+    pub route: Choice,
     /// What should happen then.
     pub expected_outcome: Str,
     /// A page that says how.

@@ -151,26 +151,35 @@ impl Reporter {
     }
 }
 
+/// Owners and routes may come from events, and series must not grow with them: beyond so many they are one.
+const SERIES_MAX: usize = 1_000;
+/// The owner and the route of what is counted beyond that.
+const OTHER: &str = "other";
+
 /// What stands of the published set, counted by label.
 pub(super) fn open_counts(standing: impl FnOnce(&mut dyn FnMut(&Exception))) -> Vec<OpenCount> {
     let mut counts: Vec<OpenCount> = Vec::new();
     standing(&mut |exception| {
-        let same = |count: &&mut OpenCount| {
+        let same = |owner: &str, route: &str, count: &OpenCount| {
             count.kind == exception.kind
                 && count.status == exception.status
                 && count.policy == exception.policy.id
                 && count.severity == exception.severity
-                && count.owner == exception.owner
-                && count.route == exception.route
+                && count.owner == owner
+                && count.route == route
         };
-        match counts.iter_mut().find(same) {
+        let known = counts.iter().position(|count| same(&exception.owner, &exception.route, count));
+        let is_full = counts.len() >= SERIES_MAX;
+        let place = known.or_else(|| counts.iter().position(|count| is_full && same(OTHER, OTHER, count)));
+        let label = |name: &Str| if is_full { Str::new_static(OTHER) } else { name.clone() };
+        match place.and_then(|place| counts.get_mut(place)) {
             Some(count) => count.count += 1,
             None => counts.push(OpenCount {
                 kind: exception.kind,
                 policy: exception.policy.id.clone(),
                 severity: exception.severity,
-                owner: exception.owner.clone(),
-                route: exception.route.clone(),
+                owner: label(&exception.owner),
+                route: label(&exception.route),
                 status: exception.status,
                 count: 1,
             }),

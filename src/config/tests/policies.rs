@@ -59,7 +59,7 @@ fn every_field_of_an_sla_that_is_wrong_is_said() {
         (
             "start: order.placed, stop: order.completed, target: 1h, escalate_after: [1h, {after: 30m, owner: [x]}, {severity: info}]",
             &[
-                "2:108: slas[0].escalate_after[1].owner: not built yet: a list of which the first that fits is taken; name one owner",
+                "2:108: slas[0].escalate_after[1].owner: expected a text, found a list",
                 "2:114: slas[0].escalate_after[2]: `after` is missing",
             ],
         ),
@@ -168,7 +168,25 @@ fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
             &[
                 "2:38: checks[0].severity: expected one of info, warning, critical, found `high`",
                 "2:51: checks[0].owner: expected a text, found an empty one",
-                "2:62: checks[0].route: not built yet: a list of which the first that fits is taken; name one route",
+                "2:63: checks[0].route[0]: expected a mapping (`key: value`), found `x`",
+            ],
+        ),
+        (
+            "checks:\n- {check: stuck, after: 1h, severity: info, owner: [{when: 'order.id == \"a\"', is: a}, {is: b}], route: {from: event.attributes.desk, else: ops}, expected_outcome: c}",
+            &[],
+        ),
+        (
+            "checks:\n- {check: stuck, after: 1h, severity: info, owner: [{when: 'order.id == \"a\"', is: a}], route: [{is: a}, {is: b}], expected_outcome: c}",
+            &[
+                "2:52: checks[0].owner: the last entry must have no `when`: it is taken where none before it fits",
+                "2:95: checks[0].route: only the last entry may have no `when`: nothing after it is ever taken",
+            ],
+        ),
+        (
+            "checks:\n- {check: stuck, after: 1h, severity: info, owner: {from: attributes.desk, else: a}, route: {from: event.attributes.desk}, expected_outcome: c}",
+            &[
+                "2:59: checks[0].owner.from: expected `event.attributes.NAME` or `order.attributes.NAME`, found `attributes.desk` (an attribute is missing)",
+                "2:93: checks[0].route: `else` is missing",
             ],
         ),
         (

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Exception, ExceptionId, Kind, Millis, PolicyRef, Status, Timestamp};
+use crate::domain::{AttributeValue, Exception, ExceptionId, Kind, Millis, PolicyRef, Status, Str, Subject, Timestamp};
 use crate::engine::Transition;
+use crate::policy::condition::ConditionInput;
 use crate::policy::escalate;
 use crate::policy::{Backlog, Settings};
 
@@ -173,6 +174,10 @@ impl Publisher {
 
 fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Exception {
     let Backlog { id, open_when, responsibility, .. } = verdict.policy;
+    let subject = verdict.id.subject(verdict.policy);
+    let group = attributes(&subject);
+    // A condition sees the group's attributes as an order's.
+    let input = ConditionInput { id: "", source: None, total: None, lines: &[], attributes: &group };
     Exception {
         exception_id: verdict.queue.id.clone(),
         sequence: last.map_or(1, |last| last.sequence.saturating_add(1)),
@@ -180,10 +185,10 @@ fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Except
         kind: Kind::Backlog,
         status: Status::Opened,
         policy: PolicyRef { id: id.clone(), version: verdict.version.into() },
-        subject: verdict.id.subject(verdict.policy),
+        subject,
         severity: responsibility.severity,
-        owner: responsibility.owner.clone(),
-        route: responsibility.route.clone(),
+        owner: responsibility.owner.pick(&input, None),
+        route: responsibility.route.pick(&input, None),
         expected_outcome: responsibility.expected_outcome.clone(),
         runbook: responsibility.runbook.clone(),
         source: None,
@@ -207,6 +212,15 @@ fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Except
         earlier_routes: Vec::new(),
         replay: verdict.settings.replay.clone(),
     }
+}
+
+/// A group's values as an order's attributes, sorted by name.
+fn attributes(subject: &Subject) -> Vec<(Str, AttributeValue)> {
+    let Subject::Group(pairs) = subject else { return Vec::new() };
+    let text = |(name, value): &(Str, Option<Str>)| Some((name.clone(), AttributeValue::Text(value.clone()?)));
+    let mut attributes: Vec<_> = pairs.iter().filter_map(text).collect();
+    attributes.sort_by(|(a, _), (b, _)| a.cmp(b));
+    attributes
 }
 
 /// What a later state of one incarnation takes over from the one before.

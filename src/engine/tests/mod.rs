@@ -11,3 +11,4 @@ mod properties;
 mod recovery;
 mod sla;
 mod story;
+mod who;

@@ -37,8 +37,8 @@ pub fn settings() -> Settings {
 pub fn responsibility() -> Responsibility {
     Responsibility {
         severity: Severity::Warning,
-        owner: Str::new_static("team"),
-        route: Str::new_static("desk"),
+        owner: "team".into(),
+        route: "desk".into(),
         expected_outcome: Str::new_static("done"),
         runbook: None,
     }

@@ -57,6 +57,15 @@ pub struct ConditionError {
     pub offset: Option<usize>,
 }
 
+/// Two conditions are one where they are written alike.
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Condition {}
+
 impl Condition {
     /// Compiles CEL.
     ///
