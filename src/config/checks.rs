@@ -34,6 +34,7 @@ pub fn check(r: &mut Reader<'_>, node: &Node) -> Option<CheckPolicy> {
         let when = f.optional("when", condition);
         let settle = f.or("settle", Millis::ZERO, values::duration);
         let grace = f.optional("grace", values::duration);
+        let backfill = f.or("backfill", false, values::boolean);
         let responsibility = responsibility(f);
         f.optional("entity", values::entity);
         let kind = kind?;
@@ -43,6 +44,7 @@ pub fn check(r: &mut Reader<'_>, node: &Node) -> Option<CheckPolicy> {
             when: when?,
             settle: settle?,
             grace: grace?,
+            backfill: backfill?,
             responsibility: responsibility?,
         })
     })

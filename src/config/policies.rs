@@ -56,6 +56,7 @@ fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>) -> Option<Policies
         let checks = f.or("checks", Vec::new(), |r, n| r.list(n, check));
         ids_apart(f);
         let (slas, backlogs, checks) = (slas?, backlogs?, checks?);
+        groups_start_alike(f, &slas);
         if slas.is_empty() && backlogs.is_empty() && checks.is_empty() {
             f.reader.error(f.whole(), "no policy: expected at least one under `slas`, `backlogs` or `checks`");
         }
@@ -86,6 +87,19 @@ fn ids_apart(f: &mut Fields<'_, '_, '_>) {
     }
 }
 
+/// Of a group the first is taken when it starts: with other starts, a later one would take a cycle away that runs.
+fn groups_start_alike(f: &mut Fields<'_, '_, '_>, slas: &[Sla]) {
+    let mut starts: HashMap<&Str, &MilestoneRef> = HashMap::new();
+    for (place, sla) in slas.iter().enumerate() {
+        let Some(group) = &sla.first_match else { continue };
+        if *starts.entry(group).or_insert(&sla.start) != &sla.start {
+            let start = f.node("slas").and_then(|slas| slas.item(place)).and_then(|sla| sla.field("start"));
+            let span = start.map_or(f.whole(), |start| &start.span);
+            f.reader.error(span, format!("slas[{place}]: the SLAs of the group {} must have one start", quoted(group)));
+        }
+    }
+}
+
 fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option<Sla> {
     r.fields(node, |f| {
         let id = f.required("id", values::id);
@@ -104,8 +118,8 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
         let grace = f.optional("grace", values::duration);
         let responsibility = responsibility(f);
         f.optional("entity", values::entity);
-        f.not_built("first_match", "groups of which an order runs the first alone");
-        f.not_built("backfill", "publishing what was overdue before a policy came into force");
+        let first_match = f.optional("first_match", values::text);
+        let backfill = f.or("backfill", false, values::boolean);
         f.not_built("scope", "SLAs on a part of an order");
         f.not_built("each", "SLAs on a part of an order");
         let (start, stop, target, promise) = (start?, stop?, target?, promise?);
@@ -124,6 +138,8 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
             warn_at: warn_at?,
             escalate_after: escalate_after?,
             grace: grace?,
+            first_match: first_match?,
+            backfill: backfill?,
             responsibility: responsibility?,
         })
     })

@@ -170,6 +170,7 @@ fn sla(sla: &Sla) -> Row {
     };
     let mut facts = vec![format!("{} -> {}", milestone_ref(&sla.start), milestone_ref(&sla.stop))];
     facts.extend(sla.calendar.iter().map(|calendar| format!("on the calendar {}", calendar.name)));
+    facts.extend(sla.first_match.iter().map(|group| format!("the first that fits of {group}")));
     if sla.promise == PromiseRule::Original {
         facts.push("by the first promise alone".to_owned());
     }

@@ -75,18 +75,23 @@ impl History {
     }
 
     /// For each SLA and each check of the document in force: what was overdue before this instant is not published, because
-    /// its id is newer. `Timestamp::MIN` for an id that has been there from the first.
+    /// its id is newer. `Timestamp::MIN` for an id that has been there from the first, or says `backfill`.
     pub(super) fn since(&self) -> Since {
         let Some(in_force) = self.eras.last() else { return Since::default() };
-        let since = |has: &dyn Fn(&Policies) -> bool| {
+        let since = |backfill: bool, has: &dyn Fn(&Policies) -> bool| {
+            if backfill {
+                return Timestamp::MIN;
+            }
             let first = self.eras.iter().rposition(|era| !has(&era.policies)).map(|before| before + 1);
             first.and_then(|first| self.eras.get(first)).map_or(Timestamp::MIN, |era| era.frontier)
         };
         let slas = in_force.policies.slas.iter();
         let checks = in_force.policies.checks.iter();
         Since {
-            slas: slas.map(|sla| since(&|p| p.slas.iter().any(|other| other.id == sla.id))).collect(),
-            checks: checks.map(|check| since(&|p| p.checks.iter().any(|other| other.id == check.id))).collect(),
+            slas: slas.map(|sla| since(sla.backfill, &|p| p.slas.iter().any(|other| other.id == sla.id))).collect(),
+            checks: checks
+                .map(|check| since(check.backfill, &|p| p.checks.iter().any(|other| other.id == check.id)))
+                .collect(),
         }
     }
 }
@@ -123,8 +128,8 @@ impl Policy<'_> {
         let view = OrderView::new(order_id, events);
         match self {
             Policy::Sla(id) => {
-                let sla = document.slas.iter().find(|sla| sla.id == *id);
-                sla.and_then(|sla| sla.case(&view)).is_some_and(|case| case.end.is_some())
+                let place = document.slas.iter().position(|sla| sla.id == *id);
+                place.and_then(|place| document.sla_case(place, &view)).is_some_and(|case| case.end.is_some())
             }
             Policy::Check(id, reason) => {
                 let check = document.checks.iter().find(|check| check.id == *id);

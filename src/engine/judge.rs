@@ -63,7 +63,7 @@ impl Judge<'_> {
             if settled.contains(&CaseKey::Sla(i as u16)) {
                 continue;
             }
-            let case = sla.case(&view);
+            let case = policies.sla_case(i, &view);
             self.count_end(i as u16, sla, case.as_ref(), ended);
             let subject = Subject { key: CaseKey::Sla(i as u16), ladder: self.sla_ladder(sla), label: sla_label(sla) };
             let due = self.cases(&subject, &view, case.as_slice(), published, &mut closing);

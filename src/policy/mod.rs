@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 
+use case::Case;
+use view::OrderView;
+
 pub use backlog::Backlog;
 pub use calendar::Calendar;
 pub use checks::CheckPolicy;
@@ -40,6 +43,20 @@ pub struct Policies {
     pub backlogs: Vec<Backlog>,
     /// In file order.
     pub checks: Vec<CheckPolicy>,
+}
+
+impl Policies {
+    /// What an order's facts say of the SLA at this place; nothing where another of its `first_match` group was taken.
+    pub fn sla_case<'a>(&self, place: usize, view: &OrderView<'a>) -> Option<Case<'a>> {
+        let sla = self.slas.get(place)?;
+        if let Some(group) = &sla.first_match {
+            let before = self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
+            if before.into_iter().any(|other| other.applies(view)) {
+                return None;
+            }
+        }
+        sla.case(view)
+    }
 }
 
 /// Who answers for an exception and where it goes. Every policy has these.

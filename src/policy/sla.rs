@@ -69,6 +69,8 @@ pub struct Sla {
     pub id: Str,
     /// Which orders it applies to; all, where there is none.
     pub when: Option<Condition>,
+    /// Of the SLAs of one group, all with one start, an order runs the first whose `when` holds.
+    pub first_match: Option<Str>,
     /// Starts the cycle.
     pub start: MilestoneRef,
     /// Keeps the promise.
@@ -89,21 +91,30 @@ pub struct Sla {
     pub escalate_after: Vec<Rung>,
     /// The policy's own grace; `Settings::grace` where it has none.
     pub grace: Option<Millis>,
+    /// What was overdue when its id came is published all the same.
+    pub backfill: bool,
     /// Who answers for it.
     pub responsibility: Responsibility,
 }
 
 impl Sla {
+    /// Whether it has started and its `when` holds, whatever becomes of it.
+    pub(super) fn applies(&self, view: &OrderView<'_>) -> bool {
+        let ledger = Ledger::of(self.pause.as_ref(), self.calendar.as_ref(), view);
+        self.start_of(view, &ledger).is_some_and(|start| self.holds_at(view, start.at))
+    }
+
+    fn holds_at(&self, view: &OrderView<'_>, start: Timestamp) -> bool {
+        self.when.as_ref().is_none_or(|when| when.holds(&view.as_of(start).condition_input(view.order_id())))
+    }
+
     /// What the order's facts say of this SLA; `None` where it has no cycle: not started, `when` does not hold, no
     /// promised date, or cancelled at or before the start.
     pub fn case<'a>(&self, view: &OrderView<'a>) -> Option<Case<'a>> {
         let ledger = Ledger::of(self.pause.as_ref(), self.calendar.as_ref(), view);
         let start = self.start_of(view, &ledger)?;
-        if let Some(when) = &self.when {
-            let as_of = view.as_of(start.at);
-            if !when.holds(&as_of.condition_input(view.order_id())) {
-                return None;
-            }
+        if !self.holds_at(view, start.at) {
+            return None;
         }
         let (deadline, withdrawn) = self.deadline(view, start, &ledger)?;
         let cancel = self.cancel_of(view, withdrawn);

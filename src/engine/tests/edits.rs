@@ -112,3 +112,14 @@ fn what_stands_of_a_policy_that_is_gone_is_retracted_once() {
     again.advance(90);
     assert_eq!(again.said(), ["70 retracted"]);
 }
+
+#[test]
+fn a_new_id_that_says_so_publishes_what_was_overdue_when_it_came() {
+    let mut s = Story::new(document(vec![]));
+    s.read(event("order.placed", 0));
+    s.advance(70);
+    let again = edited(&s, 70, Vec::new, || vec![paid_within(60)]);
+    assert_eq!(again.said(), [""; 0]);
+    let again = edited(&s, 70, Vec::new, || vec![Sla { backfill: true, ..paid_within(60) }]);
+    assert_eq!(again.said(), ["70 opened"]);
+}

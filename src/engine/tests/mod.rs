@@ -6,6 +6,7 @@ mod checks;
 mod complete_since;
 mod edits;
 mod flow_checks;
+mod groups;
 mod money_checks;
 mod properties;
 mod recovery;

@@ -50,6 +50,7 @@ pub fn sla(start: &str, stop: &str, target: i64) -> Sla {
     Sla {
         id: Str::new_static("promise"),
         when: None,
+        first_match: None,
         start: first(start),
         stop: first(stop),
         cancel_on: vec![Milestone::parse("order.cancelled")],
@@ -60,6 +61,7 @@ pub fn sla(start: &str, stop: &str, target: i64) -> Sla {
         warn_at: vec![50, 80],
         escalate_after: vec![rung(60), rung(240)],
         grace: None,
+        backfill: false,
         responsibility: responsibility(),
     }
 }
@@ -75,6 +77,7 @@ pub fn check(kind: CheckKind, settle: i64) -> CheckPolicy {
         when: None,
         settle: Millis::new(settle * MINUTE),
         grace: None,
+        backfill: false,
         responsibility: responsibility(),
     }
 }

@@ -81,6 +81,8 @@ pub struct CheckPolicy {
     pub settle: Millis,
     /// The policy's own grace; `Settings::grace` where it has none.
     pub grace: Option<Millis>,
+    /// What was overdue when its id came is published all the same.
+    pub backfill: bool,
     /// Who answers for it.
     pub responsibility: Responsibility,
 }

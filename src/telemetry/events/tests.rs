@@ -50,6 +50,7 @@ fn policies() -> Policies {
     let sla = Sla {
         id: "paid-in-1h".into(),
         when: None,
+        first_match: None,
         start: milestone("order.placed"),
         stop: milestone("order.paid_in_full"),
         cancel_on: vec![],
@@ -60,6 +61,7 @@ fn policies() -> Policies {
         warn_at: vec![],
         escalate_after: vec![],
         grace: None,
+        backfill: false,
         responsibility: Responsibility {
             severity: Severity::Critical,
             owner: "pay".into(),
