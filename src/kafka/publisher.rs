@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
+use crate::domain::Timestamp;
 use crate::guard::{Guard, is_off};
 
 use super::client::{self, Sizes};
@@ -36,6 +37,8 @@ pub struct Batch {
     pub records: Vec<OutputRecord>,
     /// The shards whose offsets go with them.
     pub offsets: Vec<ShardOffsets>,
+    /// The records' time: our clock, for the wall clock may have jumped, and a broker refuses what lies an hour ahead.
+    pub stamp: Timestamp,
 }
 
 /// What became of a batch.
@@ -240,7 +243,7 @@ impl Publisher {
         if let Err(error) = self.producer.begin_transaction() {
             return Err(fatal("begin a transaction", error));
         }
-        let current_next = match self.produce(batch.records.iter(), wait) {
+        let current_next = match self.produce(batch.records.iter(), batch.stamp, wait) {
             Ok(reports) => reports,
             Err(reason) => return self.abort(reason, wait),
         };
@@ -272,7 +275,7 @@ impl Publisher {
             match act {
                 Act::ProduceCurrent | Act::ProduceOthers => {
                     let records = batch.records.iter().filter(|record| act.writes(&record.topic, &self.current_topic));
-                    match self.produce(records, wait) {
+                    match self.produce(records, batch.stamp, wait) {
                         Ok(reports) => current_next.extend(reports),
                         Err(reason) => return Ok(Outcome::Torn { reason }),
                     }
@@ -296,10 +299,11 @@ impl Publisher {
     fn produce<'r>(
         &self,
         mut records: impl Iterator<Item = &'r OutputRecord>,
+        stamp: Timestamp,
         wait: &mut Wait<'_>,
     ) -> Result<BTreeMap<i32, i64>, String> {
         self.producer.context().take();
-        let refused = records.find_map(|record| self.enqueue(record).err());
+        let refused = records.find_map(|record| self.enqueue(record, stamp).err());
         self.flush(wait);
         let reports = self.producer.context().take();
         self.note_refusal(reports.refusal);
@@ -319,12 +323,13 @@ impl Publisher {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn enqueue(&self, output: &OutputRecord) -> Result<(), String> {
+    fn enqueue(&self, output: &OutputRecord, stamp: Timestamp) -> Result<(), String> {
         let is_current = usize::from(output.topic == self.current_topic.as_str());
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, is_current);
         record.partition = output.partition;
         record.key = output.key.as_deref();
         record.payload = output.value.as_deref();
+        record.timestamp = Some(stamp.as_millis());
         if !output.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(output.headers.len());
             record.headers = Some(output.headers.iter().fold(headers, |headers, (key, value)| {
