@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -15,6 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::config::KafkaConfig;
 use crate::domain::{Str, StreamId};
 
+use super::bell::Bell;
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
 use super::{Fetched, InputPartition, client};
@@ -141,6 +142,8 @@ impl ConsumerContext for Context {
 /// The consumer of all declared inputs.
 pub struct Source {
     consumer: BaseConsumer<Context>,
+    /// Rings when the consumer's queue was empty and is not any more.
+    bell: Arc<Bell>,
     streams: Vec<Str>,
     is_static: bool,
 }
@@ -164,10 +167,14 @@ impl Source {
             heard: AtomicBool::new(false),
         };
         let failed = |source| KafkaFailure::Client { purpose: "consuming", source };
-        let consumer: BaseConsumer<Context> = client::consumer(kafka).create_with_context(context).map_err(failed)?;
+        let mut consumer: BaseConsumer<Context> =
+            client::consumer(kafka).create_with_context(context).map_err(failed)?;
+        let bell = Arc::new(Bell::default());
+        let ringer = Arc::clone(&bell);
+        consumer.set_nonempty_callback(move || ringer.ring());
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
-        Ok(Source { consumer, streams: streams.to_vec(), is_static: kafka.is_static_member() })
+        Ok(Source { consumer, bell, streams: streams.to_vec(), is_static: kafka.is_static_member() })
     }
 
     /// Whether the group keeps our place while we are away (`group.instance.id`).
@@ -192,7 +199,12 @@ impl Source {
     /// # Errors
     /// The consumer cannot go on.
     pub fn poll(&self, timeout: Duration) -> Result<Polled, KafkaFailure> {
-        match self.consumer.poll(timeout) {
+        let mut polled = self.consumer.poll(Duration::ZERO);
+        if polled.is_none() && !timeout.is_zero() {
+            self.bell.wait(timeout);
+            polled = self.consumer.poll(Duration::ZERO);
+        }
+        match polled {
             None => Ok(Polled::Nothing),
             Some(Ok(message)) => Ok(match stream_of(&self.streams, message.topic()) {
                 Some(stream) => Polled::Record(Fetched::copy(&message, stream)),
@@ -208,6 +220,12 @@ impl Source {
                 Ok(Polled::Nothing)
             }
         }
+    }
+
+    /// Wakes librdkafka's own thread, which sends the heartbeats. It may sleep for an hour where the wall clock was set back
+    /// by one ([`Bell`]), and any question to it ends that.
+    pub fn wake(&self) {
+        drop(self.consumer.group_metadata());
     }
 
     /// What happened to the assignment since the last call.

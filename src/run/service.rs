@@ -393,6 +393,7 @@ impl Service {
     fn keep_house(&mut self) {
         self.feeding = self.snapshots.turn(self.shards.tasks_mut(), &self.health);
         if self.housekeeping.is_due() {
+            self.source.wake();
             for task in self.shards.tasks_mut() {
                 self.reporter.report(task, &self.wire, &self.health);
             }
