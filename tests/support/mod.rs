@@ -5,6 +5,7 @@
 //! - [`topics`]: topics, committed offsets and reading a topic to its end.
 //! - [`producer`]: records with chosen keys, times and headers; transactions that commit, abort or are left open.
 //! - [`process`]: the orderwatch binary in a work folder, its signals, its output, its HTTP side.
+//! - [`wall_clock`]: moves a process's wall clock.
 //! - [`monitoring`]: the dashboard, the Prometheus rules and the metrics that they name.
 //! - [`wait`]: `eventually`, the one way to wait.
 //!
@@ -21,6 +22,8 @@ pub mod producer;
 pub mod rng;
 pub mod topics;
 pub mod wait;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub mod wall_clock;
 
 pub use broker::Broker;
 pub use process::{Process, Workdir};
