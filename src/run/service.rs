@@ -15,7 +15,7 @@ use crate::kafka::publisher::{Outcome, Publisher, Refusal};
 use crate::kafka::source::{Polled, Source};
 use crate::kafka::topics;
 use crate::telemetry::events::{
-    BacklogMemoryLost, BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
+    BacklogMemoryLost, BatchCommitted, ClockBelieved, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
 };
 use crate::telemetry::{Health, emit};
 
@@ -224,6 +224,9 @@ impl Service {
             emit(ClockHeld { difference, hold: CLOCK_HOLD });
         }
         self.clock_held = held.is_some();
+        if let Some(difference) = self.clock.take_believed() {
+            emit(ClockBelieved { difference });
+        }
     }
 
     /// Applies what is buffered, moves the frontiers, and commits what follows.

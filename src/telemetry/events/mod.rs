@@ -12,7 +12,7 @@ mod snapshot;
 mod tests;
 
 pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
-pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
+pub use frontier::{ClockBelieved, ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
     BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
     ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,

@@ -112,6 +112,9 @@ fn each_event_is_one_line_and_its_metrics() {
         ClockHeld { difference: Millis::from_secs(2), hold: Millis::from_secs(300) },
         &["orderwatch_clock_holds_total 1"],
     );
+    for difference in [Millis::from_secs(-3_600), Millis::from_secs(3_600)] {
+        check(ClockBelieved { difference }, &[]);
+    }
     check(BacklogsUnjudged { here: 1, shards: 4 }, &[]);
     for cause in HeldCause::ALL {
         check(FrontierHeld { shard: 0, frontier: None, cause, note: "orders[0]" }, &[]);
