@@ -108,8 +108,11 @@ const BELIEVED_WITHIN: Duration = Duration::from_secs(330);
 #[test]
 #[ignore = "the wall clock is believed after five minutes"]
 fn a_wall_clock_that_stays_an_hour_ahead_is_believed_in_the_end() {
-    let shop =
-        Shop::new(Broker::shared(), 1, &Options { grace: "200ms", policies: POLICIES.to_owned(), ..Options::default() });
+    let shop = Shop::new(
+        Broker::shared(),
+        1,
+        &Options { grace: "200ms", policies: POLICIES.to_owned(), ..Options::default() },
+    );
     let clock = WallClock::new(shop.workdir.path());
     let mut process = start(&shop, &clock);
     shop.broker().producer().send(shop.event("o", "order.placed", now_ms()));

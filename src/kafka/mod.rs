@@ -4,7 +4,8 @@
 //! - [`topology`], [`topics`], [`control`]: what is looked at and made before the first record is read.
 //! - [`source`]: the group's consumer, from poll to [`record::Fetched`], which [`bell`] waits for; [`clock`]: the ends of the inputs, on a client
 //!   of its own.
-//! - [`publisher`]: outputs and offsets, in one transaction or one after the other; [`offsets`]: what a commit says.
+//! - [`publisher`]: outputs and offsets, in one transaction or one after the other; [`deliveries`]:
+//!   what came of each record; [`offsets`]: what a commit says.
 //! - [`current`]: reading back what was published.
 
 // An error ends the process or is logged: its size is no matter.
@@ -15,6 +16,7 @@ pub mod client;
 pub mod clock;
 pub mod control;
 pub mod current;
+pub mod deliveries;
 pub mod error;
 pub mod in_process;
 pub mod offsets;

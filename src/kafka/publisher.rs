@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
@@ -18,6 +17,7 @@ use crate::domain::Timestamp;
 use crate::guard::{Guard, is_off};
 
 use super::client::{self, Sizes};
+use super::deliveries::{Deliveries, Refusal};
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
 use super::source::Source;
@@ -68,28 +68,6 @@ pub enum Outcome {
     },
 }
 
-/// Why a topic does not take what it is sent.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A record, or its batch, is too large for this topic.
-    TooLarge(String),
-    /// A record did not get there, for the topic may be gone.
-    Undelivered,
-}
-
-impl Refusal {
-    fn of(error: &KafkaError, topic: &str) -> Option<Self> {
-        match error.rdkafka_error_code()? {
-            RDKafkaErrorCode::MessageSizeTooLarge => Some(Refusal::TooLarge(topic.to_owned())),
-            RDKafkaErrorCode::MessageTimedOut
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownPartition
-            | RDKafkaErrorCode::UnknownTopicOrPartition => Some(Refusal::Undelivered),
-            _ => None,
-        }
-    }
-}
-
 /// What `at_least_once` does with a batch, one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
@@ -127,64 +105,13 @@ pub struct Publisher {
     delivery: Delivery,
     current_topic: String,
     refusal: Mutex<Option<Refusal>>,
+    /// It can begin no transaction any more; another one can.
+    spent: AtomicBool,
 }
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Publisher({:?})", self.delivery)
-    }
-}
-
-/// What the broker said of the records of the batch in hand.
-#[derive(Debug, Default)]
-struct Reports {
-    current_next: BTreeMap<i32, i64>,
-    failure: Option<String>,
-    refusal: Option<Refusal>,
-}
-
-/// Collects delivery reports; a record's opaque is 1 where it is one of `exceptions-current`.
-#[derive(Debug, Default)]
-struct Deliveries(Mutex<Reports>);
-
-impl Deliveries {
-    fn take(&self) -> Reports {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        client::log_error(&error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, is_current: usize) {
-        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(message) if message.offset() < 0 => {
-                // After a duplicate sequence the broker does not say where the record lies.
-                let at = format!("{}/{}", message.topic(), message.partition());
-                reports.failure.get_or_insert(format!("a record of {at} was delivered without an offset"));
-            }
-            Ok(message) if is_current == 1 => {
-                let next = reports.current_next.entry(message.partition()).or_insert(0);
-                *next = (*next).max(message.offset().saturating_add(1));
-            }
-            Ok(_) => {}
-            Err((error, message)) => {
-                reports.refusal = reports.refusal.take().or_else(|| Refusal::of(error, message.topic()));
-                let at = format!("{}/{}", message.topic(), message.partition());
-                reports.failure.get_or_insert(format!("a record of {at} was not delivered: {error}"));
-            }
-        }
     }
 }
 
@@ -214,7 +141,13 @@ impl Publisher {
                 source,
             })?;
         }
-        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned(), refusal: Mutex::default() })
+        Ok(Publisher {
+            producer,
+            delivery,
+            current_topic: current_topic.to_owned(),
+            refusal: Mutex::default(),
+            spent: AtomicBool::new(false),
+        })
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
@@ -245,7 +178,7 @@ impl Publisher {
         }
         let current_next = match self.produce(batch.records.iter(), batch.stamp, wait) {
             Ok(reports) => reports,
-            Err(reason) => return self.abort(reason, wait),
+            Err(reason) => return self.abort(reason, Asked::ToAbort, wait),
         };
         let mut list = TopicPartitionList::new();
         for shard in &batch.offsets {
@@ -254,12 +187,14 @@ impl Publisher {
         }
         match step(wait, || self.producer.send_offsets_to_transaction(&list, &group, STEP)) {
             Step::Done => {}
-            Step::Abort(reason) => return self.abort(format!("the offsets were not taken: {reason}"), wait),
+            Step::Abort(reason) => {
+                return self.abort(format!("the offsets were not taken: {reason}"), Asked::ToAbort, wait);
+            }
             Step::Fatal(error) => return Err(fatal("send offsets", error)),
         }
         match step(wait, || self.producer.commit_transaction(STEP)) {
             Step::Done => Ok(Outcome::Committed { current_next }),
-            Step::Abort(reason) => self.abort(format!("the commit was refused: {reason}"), wait),
+            Step::Abort(reason) => self.abort(format!("the commit was refused: {reason}"), Asked::ToCommit, wait),
             Step::Fatal(error) => Err(fatal("commit a transaction", error)),
         }
     }
@@ -304,7 +239,12 @@ impl Publisher {
     ) -> Result<BTreeMap<i32, i64>, String> {
         self.producer.context().take();
         let refused = records.find_map(|record| self.enqueue(record, stamp).err());
-        self.flush(wait);
+        // What a transaction may not write waits until its time is over, and what is written beside it too.
+        self.flush(wait, || self.delivery == Delivery::ExactlyOnce && self.producer.context().is_denied());
+        if self.producer.in_flight_count() > 0 {
+            self.producer.purge(PurgeConfig::default().queue());
+            self.flush(wait, || false);
+        }
         let reports = self.producer.context().take();
         self.note_refusal(reports.refusal);
         match refused.or(reports.failure) {
@@ -316,6 +256,11 @@ impl Publisher {
     fn note_refusal(&self, refusal: Option<Refusal>) {
         let mut held = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         *held = held.take().or(refusal);
+    }
+
+    /// Whether another one must take its place.
+    pub fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
     }
 
     /// What a topic refused since the last call.
@@ -350,19 +295,25 @@ impl Publisher {
         }
     }
 
-    fn abort(&self, reason: String, wait: &mut Wait<'_>) -> Result<Outcome, KafkaFailure> {
+    fn abort(&self, reason: String, asked: Asked, wait: &mut Wait<'_>) -> Result<Outcome, KafkaFailure> {
         // Aborting purges what is queued; nothing of it may be reported into the next batch.
         match step(wait, || self.producer.abort_transaction(STEP)) {
             Step::Done => {}
             Step::Abort(_) => {}
+            // Nobody asked for a commit, so nothing of it will stand. librdkafka cannot abort a transaction whose first
+            // topic was refused, which the coordinator has not begun.
+            Step::Fatal(KafkaError::Transaction(error)) if asked == Asked::ToAbort && error.is_fatal() => {
+                self.spent.store(true, Ordering::Relaxed);
+                return Ok(Outcome::Aborted { reason });
+            }
             Step::Fatal(source) => return Err(KafkaFailure::Producer { step: "abort a transaction", source }),
         }
-        self.flush(wait);
+        self.flush(wait, || false);
         Ok(Outcome::Aborted { reason })
     }
 
-    fn flush(&self, wait: &mut Wait<'_>) {
-        while self.producer.in_flight_count() > 0 {
+    fn flush(&self, wait: &mut Wait<'_>, gives_up: impl Fn() -> bool) {
+        while self.producer.in_flight_count() > 0 && !gives_up() {
             self.producer.poll(Duration::from_millis(1));
             wait.tell();
         }
@@ -402,6 +353,13 @@ impl Wait<'_> {
             (self.waiting)(self.began.elapsed());
         }
     }
+}
+
+/// What the coordinator was asked to do with a transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ToCommit,
+    ToAbort,
 }
 
 enum Step {

@@ -11,11 +11,13 @@ use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::Server;
 use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
-use crate::kafka::publisher::{Outcome, Publisher, Refusal};
+use crate::kafka::deliveries::Refusal;
+use crate::kafka::publisher::{Outcome, Publisher};
 use crate::kafka::source::{Polled, Source};
 use crate::kafka::topics;
 use crate::telemetry::events::{
-    BacklogMemoryLost, BatchCommitted, ClockBelieved, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
+    BacklogMemoryLost, BatchCommitted, ClockBelieved, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping,
+    TransactionAborted,
 };
 use crate::telemetry::{Health, emit};
 
@@ -304,6 +306,7 @@ impl Service {
         }
         match published? {
             Outcome::Committed { current_next } => {
+                self.fit.written(&pending.batch.records, &self.health);
                 let now = self.clock.now();
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
                 for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
@@ -312,6 +315,7 @@ impl Service {
                 emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
             }
             Outcome::Written { current_next, reason } => {
+                self.fit.written(&pending.batch.records, &self.health);
                 let now = self.clock.now();
                 emit(TransactionAborted { reason: &reason });
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
@@ -338,6 +342,7 @@ impl Service {
     fn follow_refusals(&mut self) -> Result<(), RunError> {
         match self.publisher.take_refusal() {
             None => {}
+            Some(Refusal::Denied(topic)) => self.fit.deny(&topic, &self.health, Instant::now()),
             Some(Refusal::Undelivered) => self.outputs_are_there()?,
             Some(Refusal::TooLarge(topic)) => {
                 self.fit.refused(&topic);
@@ -347,6 +352,9 @@ impl Service {
                     self.publisher = start::publisher(self.fit.config(), batch_max)?;
                 }
             }
+        }
+        if self.publisher.is_spent() {
+            self.publisher = start::publisher(self.fit.config(), self.batch_max)?;
         }
         Ok(())
     }

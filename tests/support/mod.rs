@@ -5,6 +5,7 @@
 //! - [`topics`]: topics, committed offsets and reading a topic to its end.
 //! - [`producer`]: records with chosen keys, times and headers; transactions that commit, abort or are left open.
 //! - [`process`]: the orderwatch binary in a work folder, its signals, its output, its HTTP side.
+//! - [`acl`]: what a broker with an authorizer lets nobody do.
 //! - [`wall_clock`]: moves a process's wall clock.
 //! - [`monitoring`]: the dashboard, the Prometheus rules and the metrics that they name.
 //! - [`wait`]: `eventually`, the one way to wait.
@@ -12,6 +13,7 @@
 //! Every test binary compiles all of this and uses a part, hence the `allow`s.
 #![allow(dead_code, unused_imports)]
 
+pub mod acl;
 pub mod broker;
 pub mod daemon;
 pub mod jars;

@@ -20,7 +20,7 @@ pub use group::{
 pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{
     BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, OutputMadeAnew, RecordTooLarge, TopicTakesLess,
-    TransactionAborted,
+    TransactionAborted, WriteDenied,
 };
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{

@@ -93,6 +93,7 @@ fn each_event_is_one_line_and_its_metrics() {
     check(ExceptionCut { topic: "t", exception: "e", bytes: 9 }, &["orderwatch_exceptions_cut_total 1"]);
     let too_large = RecordTooLarge { topic: "t", exception: "e", shard: None, bytes: 9, max_bytes: 8 };
     check(too_large, &["orderwatch_records_too_large_total 1"]);
+    check(WriteDenied { topic: "t" }, &["orderwatch_writes_denied_total{topic=\"t\"} 1"]);
     check(OutputMadeAnew { topic: "t", partition: 0, expected: 9, end: 1 }, &[]);
     check(InputMadeAnew { topic: "t", partition: 0, expected: 9, end: 1 }, &[]);
     check(TopicTakesLess { topic: "t", max_bytes: 8 }, &[]);
