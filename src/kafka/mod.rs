@@ -6,11 +6,12 @@
 //!   of its own.
 //! - [`publisher`]: outputs and offsets, in one transaction or one after the other; [`deliveries`]:
 //!   what came of each record; [`offsets`]: what a commit says.
-//! - [`current`]: reading back what was published.
+//! - [`current`]: reading back what was published; [`access`]: what the broker does not let us do.
 
 // An error ends the process or is logged: its size is no matter.
 #![allow(clippy::result_large_err)]
 
+pub mod access;
 mod bell;
 pub mod client;
 pub mod clock;

@@ -16,6 +16,7 @@ use crate::config::{Delivery, KafkaConfig};
 use crate::domain::Timestamp;
 use crate::guard::{Guard, is_off};
 
+use super::access;
 use super::client::{self, Sizes};
 use super::deliveries::{Deliveries, Refusal};
 use super::error::KafkaFailure;
@@ -134,11 +135,18 @@ impl Publisher {
             .create_with_context(Deliveries::default())
             .map_err(|source| KafkaFailure::Client { purpose: "producing", source })?;
         if delivery == Delivery::ExactlyOnce {
-            producer.init_transactions(timeout).map_err(|source| KafkaFailure::Unanswered {
-                question: "the transaction coordinator; a broker without transactions needs delivery: at_least_once"
-                    .to_owned(),
-                brokers: kafka.brokers.clone(),
-                source,
+            producer.init_transactions(timeout).map_err(|source| match access::is_denied(&source) {
+                true => KafkaFailure::NotAllowed {
+                    operation: "WRITE and DESCRIBE",
+                    resource: format!("the transactional ids that begin with {}-", kafka.group_id),
+                },
+                false => KafkaFailure::Unanswered {
+                    question:
+                        "the transaction coordinator; a broker without transactions needs delivery: at_least_once"
+                            .to_owned(),
+                    brokers: kafka.brokers.clone(),
+                    source,
+                },
             })?;
         }
         Ok(Publisher {

@@ -1,5 +1,6 @@
 //! The group's consumer: what is polled becomes a [`Polled`], a closed list.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::config::KafkaConfig;
 use crate::domain::{Str, StreamId};
 
+use super::access;
 use super::bell::Bell;
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
@@ -144,7 +146,10 @@ pub struct Source {
     consumer: BaseConsumer<Context>,
     /// Rings when the consumer's queue was empty and is not any more.
     bell: Arc<Bell>,
+    kafka: KafkaConfig,
     streams: Vec<Str>,
+    /// Whether a record of the stream was read.
+    read: Vec<Cell<bool>>,
     is_static: bool,
 }
 
@@ -174,7 +179,14 @@ impl Source {
         consumer.set_nonempty_callback(move || ringer.ring());
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
-        Ok(Source { consumer, bell, streams: streams.to_vec(), is_static: kafka.is_static_member() })
+        Ok(Source {
+            consumer,
+            bell,
+            kafka: kafka.clone(),
+            streams: streams.to_vec(),
+            read: vec![Cell::new(false); streams.len()],
+            is_static: kafka.is_static_member(),
+        })
     }
 
     /// Whether the group keeps our place while we are away (`group.instance.id`).
@@ -207,19 +219,42 @@ impl Source {
         match polled {
             None => Ok(Polled::Nothing),
             Some(Ok(message)) => Ok(match stream_of(&self.streams, message.topic()) {
-                Some(stream) => Polled::Record(Fetched::copy(&message, stream)),
+                Some(stream) => {
+                    if let Some(read) = self.read.get(usize::from(stream.0)) {
+                        read.set(true);
+                    }
+                    Polled::Record(Fetched::copy(&message, stream))
+                }
                 None => Polled::Nothing,
             }),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
                 Err(KafkaFailure::Fenced(error))
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(KafkaFailure::Consumer(error)),
+            Some(Err(error)) if access::is_denied(&error) => self.denied(&error).map(|()| Polled::Nothing),
             Some(Err(error)) => {
                 // The broker is away, a topic is gone: librdkafka goes on trying, and the frontier shows it.
                 client::log_error(&error, "while consuming");
                 Ok(Polled::Nothing)
             }
         }
+    }
+
+    /// What was never allowed ends the start; what is taken from us while we run is waited for.
+    fn denied(&self, error: &KafkaError) -> Result<(), KafkaFailure> {
+        let (failure, worked) = if access::is_of_group(error) {
+            (access::denied_group(&self.kafka), self.consumer.context().heard.load(Ordering::Relaxed))
+        } else if let Some((stream, failure)) = access::refused(&self.kafka, &self.streams) {
+            (failure, self.read.get(usize::from(stream.0)).is_some_and(Cell::get))
+        } else {
+            // It was given meanwhile.
+            return Ok(());
+        };
+        if !worked {
+            return Err(failure);
+        }
+        client::log_error(error, &failure.to_string());
+        Ok(())
     }
 
     /// Wakes librdkafka's own thread, which sends the heartbeats. It may sleep for an hour where the wall clock was set back

@@ -14,7 +14,7 @@ use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
 use crate::kafka::deliveries::Refusal;
 use crate::kafka::publisher::{Outcome, Publisher};
 use crate::kafka::source::{Polled, Source};
-use crate::kafka::topics;
+use crate::kafka::topics::{self, Lost};
 use crate::telemetry::events::{
     BacklogMemoryLost, BatchCommitted, ClockBelieved, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping,
     TransactionAborted,
@@ -360,8 +360,13 @@ impl Service {
     }
 
     /// librdkafka gives a topic that went no chance: a start makes it again, or says what it must be like.
-    fn outputs_are_there(&self) -> Result<(), RunError> {
-        topics::gone(self.fit.config()).map_or(Ok(()), |topic| Err(KafkaFailure::OutputGone { topic }.into()))
+    fn outputs_are_there(&mut self) -> Result<(), RunError> {
+        match topics::lost(self.fit.config()) {
+            Some(Lost::Gone(topic)) => return Err(KafkaFailure::OutputGone { topic }.into()),
+            Some(Lost::Denied(topic)) => self.fit.deny(&topic, &self.health, Instant::now()),
+            None => {}
+        }
+        Ok(())
     }
 
     fn say(&self, exception: &Exception, now: Timestamp) {
