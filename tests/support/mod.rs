@@ -5,6 +5,7 @@
 //! - [`topics`]: topics, committed offsets and reading a topic to its end.
 //! - [`producer`]: records with chosen keys, times and headers; transactions that commit, abort or are left open.
 //! - [`process`]: the orderwatch binary in a work folder, its signals, its output, its HTTP side.
+//! - [`door`]: a process's own way to the broker, which can be cut and slowed down.
 //! - [`acl`]: what a broker with an authorizer lets nobody do.
 //! - [`wall_clock`]: moves a process's wall clock.
 //! - [`monitoring`]: the dashboard, the Prometheus rules and the metrics that they name.
@@ -16,6 +17,7 @@
 pub mod acl;
 pub mod broker;
 pub mod daemon;
+pub mod door;
 pub mod jars;
 pub mod metrics;
 pub mod monitoring;
