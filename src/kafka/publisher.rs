@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
-use crate::domain::Timestamp;
+use crate::domain::{Str, Timestamp};
 use crate::guard::{Guard, is_off};
 
 use super::access;
@@ -156,6 +156,15 @@ impl Publisher {
             refusal: Mutex::default(),
             spent: AtomicBool::new(false),
         })
+    }
+
+    /// Asks where these topics lie. What is not known when it is first written to is asked for ten times a second, which a
+    /// broker that answers slowly cannot keep up with.
+    pub fn learn(&self, topics: &[Str]) {
+        for topic in topics {
+            // Where it is not answered, it is asked for when it is written to.
+            drop(self.producer.client().fetch_metadata(Some(topic), STEP));
+        }
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls

@@ -62,6 +62,11 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
     Ok(())
 }
 
+/// Every output topic.
+pub fn of(config: &Config) -> Vec<Str> {
+    wanted(config, 1).into_iter().map(|wanted| wanted.topic).collect()
+}
+
 /// Why nothing gets to an output topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
