@@ -207,7 +207,9 @@ impl Publisher {
             Step::Abort(reason) => {
                 return self.abort(format!("the offsets were not taken: {reason}"), Asked::ToAbort, wait);
             }
-            Step::Fatal(error) => return Err(fatal("send offsets", error)),
+            Step::Fatal(error) => {
+                return self.spend(format!("the offsets were not taken: {error}"), "send offsets", error);
+            }
         }
         match step(wait, || self.producer.commit_transaction(STEP)) {
             Step::Done => Ok(Outcome::Committed { current_next }),
@@ -317,16 +319,23 @@ impl Publisher {
         match step(wait, || self.producer.abort_transaction(STEP)) {
             Step::Done => {}
             Step::Abort(_) => {}
-            // Nobody asked for a commit, so nothing of it will stand. librdkafka cannot abort a transaction whose first
-            // topic was refused, which the coordinator has not begun.
-            Step::Fatal(KafkaError::Transaction(error)) if asked == Asked::ToAbort && error.is_fatal() => {
-                self.spent.store(true, Ordering::Relaxed);
-                return Ok(Outcome::Aborted { reason });
-            }
+            Step::Fatal(source) if asked == Asked::ToAbort => return self.spend(reason, "abort a transaction", source),
             Step::Fatal(source) => return Err(KafkaFailure::Producer { step: "abort a transaction", source }),
         }
         self.flush(wait, || false);
         Ok(Outcome::Aborted { reason })
+    }
+
+    /// A transaction whose commit nobody asked for will not stand, whatever became of the producer: the coordinator ends it in
+    /// time, as it does where the broker is too slow for it. Nor can librdkafka abort one whose first topic was refused.
+    fn spend(&self, reason: String, step: &'static str, source: KafkaError) -> Result<Outcome, KafkaFailure> {
+        match source {
+            KafkaError::Transaction(error) if error.is_fatal() => {
+                self.spent.store(true, Ordering::Relaxed);
+                Ok(Outcome::Aborted { reason })
+            }
+            source => Err(KafkaFailure::Producer { step, source }),
+        }
     }
 
     fn flush(&self, wait: &mut Wait<'_>, gives_up: impl Fn() -> bool) {
