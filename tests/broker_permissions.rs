@@ -121,3 +121,30 @@ fn what_a_start_may_not_do_is_said_in_one_line() {
     assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
     assert!(shop.history().iter().map(Record::key).eq(["a"]));
 }
+
+#[test]
+fn what_is_taken_away_while_it_runs_is_waited_for() {
+    let broker = guarded();
+    let shop = Shop::new(broker, 2, &Options::default());
+    let (orders, group) = (shop.topic("orders"), shop.name.clone());
+    let mut process = shop.start();
+    let producer = broker.producer();
+    let overdue = |order: &str| producer.send(shop.event(order, "order.placed", now_ms() - HOUR));
+    overdue("a");
+    wait_told(&shop, &process, "sla", &["a"]);
+    for (resource, words, order, told) in [
+        (Resource::Topic(&orders), format!("the topic {orders}: allow READ on it"), "b", &["a", "b"][..]),
+        (Resource::Group(&group), format!("the group {group}: allow READ on it"), "c", &["a", "b", "c"]),
+    ] {
+        broker.deny(resource, Operation::Read);
+        overdue(order);
+        eventually(PATIENCE, "a word of what to do", || {
+            let said = process.stderr();
+            if said.contains(&words) { Ok(()) } else { Err(said) }
+        });
+        broker.deny_no_more(resource);
+        wait_told(&shop, &process, "sla", told);
+    }
+    assert_published_once(&shop);
+    assert!(process.terminate(LEAVES_WITHIN).success(), "{}", process.stderr());
+}
