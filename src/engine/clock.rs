@@ -12,7 +12,8 @@ pub const CLOCK_HOLD: Millis = Millis::from_secs(300);
 pub enum Reading {
     /// Both clocks agree.
     Agreed(Timestamp),
-    /// The wall clock was moved by `by`: nothing that is idle advances.
+    /// The wall clock was moved by `by`: nothing that is idle advances. So it is too where it was set back and believed,
+    /// until it has caught up.
     Hold {
         /// The clock's own time.
         now: Timestamp,
@@ -52,7 +53,11 @@ impl Clock {
         if by.get().abs() <= TOLERANCE.get() {
             self.disagrees_since = None;
             self.last = forward(self.last, own);
-            return Reading::Agreed(self.last);
+            let stands_for = self.last - own;
+            return match stands_for > TOLERANCE {
+                true => Reading::Hold { now: self.last, by: own - self.last },
+                false => Reading::Agreed(self.last),
+            };
         }
         let since = *self.disagrees_since.get_or_insert(boot);
         if boot - since < CLOCK_HOLD {
@@ -119,8 +124,23 @@ mod tests {
             let expected = at(10_000_000 + (jump + held).max(almost));
             assert_eq!(believed.now(), expected, "jump {jump}");
             let later = clock.read(at(10_000_000 + jump + held + 5), Millis::new(held + 5));
-            assert!(later.now() >= believed.now() && matches!(later, Reading::Agreed(_)), "{later:?}");
+            let stands = Reading::Hold { now: believed.now(), by: Millis::new(jump + held + 5 - almost) };
+            assert_eq!(later, if jump < 0 { stands } else { Reading::Agreed(believed.now() + Millis::new(5)) });
         }
+    }
+
+    #[test]
+    fn set_back_and_believed_it_stands_until_the_wall_has_caught_up() {
+        let mut clock = Clock::start(at(10_000_000), Millis::new(0));
+        let hold = CLOCK_HOLD.get();
+        let wall_less_boot = 10_000_000 - 60_000;
+        clock.read(at(wall_less_boot), Millis::new(0));
+        let mut at_boot = |boot: i64| clock.read(at(wall_less_boot + boot), Millis::new(boot));
+        assert!(matches!(at_boot(hold), Reading::Reanchored { .. }));
+        let stood_at = at_boot(hold + 1).now();
+        let caught_up = (stood_at - at(wall_less_boot)).get();
+        assert_eq!(at_boot(caught_up - TOLERANCE.get() - 1).evidence(), None);
+        assert_eq!(at_boot(caught_up + 7), Reading::Agreed(stood_at + Millis::new(7)));
     }
 
     #[test]

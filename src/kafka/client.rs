@@ -2,7 +2,7 @@
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::KafkaConfig;
 use crate::telemetry::emit;
@@ -30,6 +30,10 @@ pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// A client-wide error, such as a broker that cannot be reached; librdkafka goes on trying.
 pub fn log_error(error: &KafkaError, reason: &str) {
+    // That a reader has come to an end is no error.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     let code = error.rdkafka_error_code().map_or_else(|| "Unknown".to_owned(), |code| format!("{code:?}"));
     emit(events::KafkaError { code, detail: reason });
 }

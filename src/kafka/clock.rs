@@ -27,18 +27,34 @@ const COUNTED_EVERY: Duration = Duration::from_millis(500);
 
 /// The process's clock. Clones share it.
 #[derive(Clone, Debug)]
-pub struct SystemClock(Arc<Mutex<Clock>>);
+pub struct SystemClock(Arc<Mutex<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    /// The wall clock was believed, and it was not told yet: whoever read it then may not be the one who tells.
+    believed: Option<Millis>,
+}
 
 impl SystemClock {
     /// Starts at the wall clock.
     pub fn start() -> Self {
-        SystemClock(Arc::new(Mutex::new(Clock::start(wall(), boot()))))
+        SystemClock(Arc::new(Mutex::new(Shared { clock: Clock::start(wall(), boot()), believed: None })))
     }
 
     /// Reads it.
     pub fn read(&self) -> Reading {
-        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.read(wall(), boot())
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = shared.clock.read(wall(), boot());
+        if let Reading::Reanchored { by, .. } = reading {
+            shared.believed = Some(by);
+        }
+        reading
+    }
+
+    /// By how much the wall clock was off when it was believed, since the last call.
+    pub fn take_believed(&self) -> Option<Millis> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).believed.take()
     }
 
     /// The time, whatever it is worth.

@@ -13,8 +13,10 @@ use crate::codec::OutputRecord;
 use crate::config::{Config, KafkaConfig};
 use crate::domain::{Str, Timestamp};
 
-use super::client::{self, Logged, Sizes};
+use super::access;
+use super::client::{self, Sizes};
 use super::current::Reader;
+use super::deliveries::{Deliveries, Refusal, Reports};
 use super::error::KafkaFailure;
 
 const FIRST_START: &str = "first-start";
@@ -79,9 +81,9 @@ fn write(kafka: &KafkaConfig, topic: &Str, key: &str, value: &str) -> Result<(),
 /// # Errors
 /// The topic cannot be written.
 pub fn write_all(kafka: &KafkaConfig, records: &[OutputRecord]) -> Result<(), KafkaFailure> {
-    let producer: BaseProducer<Logged> =
+    let producer: BaseProducer<Deliveries> =
         client::producer(kafka, None, Sizes { message_max: 1 << 20, batch_max: 1 << 16 })
-            .create_with_context(Logged)
+            .create_with_context(Deliveries::default())
             .map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
     let failed = |topic: &str, source| KafkaFailure::Unanswered {
         question: format!("writing to {topic}"),
@@ -89,9 +91,14 @@ pub fn write_all(kafka: &KafkaConfig, records: &[OutputRecord]) -> Result<(), Ka
         source,
     };
     for OutputRecord { topic, partition, key, value, .. } in records {
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, 0);
         (record.partition, record.key, record.payload) = (*partition, key.as_deref(), value.as_deref());
         producer.send(record).map_err(|(e, _)| failed(topic, e))?;
     }
-    producer.flush(READ_WITHIN).map_err(|e| failed("the control topic", e))
+    producer.flush(READ_WITHIN).map_err(|e| failed("the control topic", e))?;
+    match producer.context().take() {
+        Reports { refusal: Some(Refusal::Denied(topic)), .. } => Err(access::denied_topic("WRITE", &topic)),
+        Reports { failure: Some(reason), .. } => Err(KafkaFailure::NotWritten { reason }),
+        _ => Ok(()),
+    }
 }

@@ -12,6 +12,7 @@ use crate::domain::Str;
 use crate::telemetry::emit;
 use crate::telemetry::events::OutputMadeAnew;
 
+use super::access;
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
 
@@ -38,12 +39,12 @@ pub struct Reader {
     client: BaseConsumer<Logged>,
     /// Tells where a partition ends, open transactions counted.
     ends: BaseConsumer<Logged>,
-    brokers: String,
+    kafka: KafkaConfig,
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Reader({})", self.brokers)
+        write!(f, "Reader({})", self.kafka.brokers)
     }
 }
 
@@ -56,7 +57,7 @@ impl Reader {
         let failed = |source| KafkaFailure::Client { purpose: "reading back", source };
         let client = client::reader(kafka).create_with_context(Logged).map_err(failed)?;
         let ends = client::ends(kafka, "read_uncommitted").create_with_context(Logged).map_err(failed)?;
-        Ok(Reader { client, ends, brokers: kafka.brokers.clone() })
+        Ok(Reader { client, ends, kafka: kafka.clone() })
     }
 
     /// The group's commits of one shard, by stream. Waits for transactions that are being decided.
@@ -138,6 +139,9 @@ impl Reader {
                 // What a compaction took from the end moves no position; the end itself says that all was read.
                 Some(Err(KafkaError::PartitionEOF(_))) if target == stable => position = target,
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) if access::is_denied(&error) => {
+                    return Err(access::unread(&self.kafka, &error, topic));
+                }
                 Some(Err(error)) => client::log_error(&error, "while reading back what was published"),
                 None => {
                     position = position.max(self.position(topic, partition).unwrap_or(first));
@@ -173,6 +177,9 @@ impl Reader {
                     break;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
+                Some(Err(error)) if access::is_denied(&error) => {
+                    return Err(access::unread(&self.kafka, &error, topic));
+                }
                 Some(Err(error)) => client::log_error(&error, "while reading an input's first record"),
                 None if Instant::now() >= deadline => {
                     let (topic, waited_s) = (Str::new(topic), ANSWER_WITHIN.as_secs());
@@ -210,7 +217,10 @@ impl Reader {
     }
 
     fn unanswered(&self, question: String, source: KafkaError) -> KafkaFailure {
-        KafkaFailure::Unanswered { question, brokers: self.brokers.clone(), source }
+        if access::is_of_group(&source) {
+            return access::denied_group(&self.kafka);
+        }
+        KafkaFailure::Unanswered { question, brokers: self.kafka.brokers.clone(), source }
     }
 }
 

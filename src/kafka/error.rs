@@ -27,6 +27,20 @@ pub enum KafkaFailure {
         #[source]
         source: KafkaError,
     },
+    /// A record is not in the log.
+    #[error("{reason}")]
+    NotWritten {
+        /// Which, and why.
+        reason: String,
+    },
+    /// The broker's authorizer refuses it.
+    #[error("the broker does not let orderwatch use {resource}: allow {operation} on it (kafka-acls.sh)")]
+    NotAllowed {
+        /// What is missing, such as `READ`.
+        operation: &'static str,
+        /// `the topic orders`
+        resource: String,
+    },
     /// An input topic is missing.
     #[error(
         "the input topic {topic} does not exist: create it, with as many partitions as the other inputs, or correct `streams`"

@@ -2,18 +2,22 @@
 //!
 //! - [`client`]: how librdkafka is set up for each of our clients.
 //! - [`topology`], [`topics`], [`control`]: what is looked at and made before the first record is read.
-//! - [`source`]: the group's consumer, from poll to [`record::Fetched`]; [`clock`]: the ends of the inputs, on a client
+//! - [`source`]: the group's consumer, from poll to [`record::Fetched`], which [`bell`] waits for; [`clock`]: the ends of the inputs, on a client
 //!   of its own.
-//! - [`publisher`]: outputs and offsets, in one transaction or one after the other; [`offsets`]: what a commit says.
-//! - [`current`]: reading back what was published.
+//! - [`publisher`]: outputs and offsets, in one transaction or one after the other; [`deliveries`]:
+//!   what came of each record; [`offsets`]: what a commit says.
+//! - [`current`]: reading back what was published; [`access`]: what the broker does not let us do.
 
 // An error ends the process or is logged: its size is no matter.
 #![allow(clippy::result_large_err)]
 
+pub mod access;
+mod bell;
 pub mod client;
 pub mod clock;
 pub mod control;
 pub mod current;
+pub mod deliveries;
 pub mod error;
 pub mod in_process;
 pub mod offsets;

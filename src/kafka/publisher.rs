@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
+use crate::domain::{Str, Timestamp};
 use crate::guard::{Guard, is_off};
 
+use super::access;
 use super::client::{self, Sizes};
+use super::deliveries::{Deliveries, Refusal};
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
 use super::source::Source;
@@ -36,6 +38,8 @@ pub struct Batch {
     pub records: Vec<OutputRecord>,
     /// The shards whose offsets go with them.
     pub offsets: Vec<ShardOffsets>,
+    /// The records' time: our clock, for the wall clock may have jumped, and a broker refuses what lies an hour ahead.
+    pub stamp: Timestamp,
 }
 
 /// What became of a batch.
@@ -63,28 +67,6 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
-}
-
-/// Why a topic does not take what it is sent.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A record, or its batch, is too large for this topic.
-    TooLarge(String),
-    /// A record did not get there, for the topic may be gone.
-    Undelivered,
-}
-
-impl Refusal {
-    fn of(error: &KafkaError, topic: &str) -> Option<Self> {
-        match error.rdkafka_error_code()? {
-            RDKafkaErrorCode::MessageSizeTooLarge => Some(Refusal::TooLarge(topic.to_owned())),
-            RDKafkaErrorCode::MessageTimedOut
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownPartition
-            | RDKafkaErrorCode::UnknownTopicOrPartition => Some(Refusal::Undelivered),
-            _ => None,
-        }
-    }
 }
 
 /// What `at_least_once` does with a batch, one after the other.
@@ -124,64 +106,13 @@ pub struct Publisher {
     delivery: Delivery,
     current_topic: String,
     refusal: Mutex<Option<Refusal>>,
+    /// It can begin no transaction any more; another one can.
+    spent: AtomicBool,
 }
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Publisher({:?})", self.delivery)
-    }
-}
-
-/// What the broker said of the records of the batch in hand.
-#[derive(Debug, Default)]
-struct Reports {
-    current_next: BTreeMap<i32, i64>,
-    failure: Option<String>,
-    refusal: Option<Refusal>,
-}
-
-/// Collects delivery reports; a record's opaque is 1 where it is one of `exceptions-current`.
-#[derive(Debug, Default)]
-struct Deliveries(Mutex<Reports>);
-
-impl Deliveries {
-    fn take(&self) -> Reports {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        client::log_error(&error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, is_current: usize) {
-        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(message) if message.offset() < 0 => {
-                // After a duplicate sequence the broker does not say where the record lies.
-                let at = format!("{}/{}", message.topic(), message.partition());
-                reports.failure.get_or_insert(format!("a record of {at} was delivered without an offset"));
-            }
-            Ok(message) if is_current == 1 => {
-                let next = reports.current_next.entry(message.partition()).or_insert(0);
-                *next = (*next).max(message.offset().saturating_add(1));
-            }
-            Ok(_) => {}
-            Err((error, message)) => {
-                reports.refusal = reports.refusal.take().or_else(|| Refusal::of(error, message.topic()));
-                let at = format!("{}/{}", message.topic(), message.partition());
-                reports.failure.get_or_insert(format!("a record of {at} was not delivered: {error}"));
-            }
-        }
     }
 }
 
@@ -204,14 +135,36 @@ impl Publisher {
             .create_with_context(Deliveries::default())
             .map_err(|source| KafkaFailure::Client { purpose: "producing", source })?;
         if delivery == Delivery::ExactlyOnce {
-            producer.init_transactions(timeout).map_err(|source| KafkaFailure::Unanswered {
-                question: "the transaction coordinator; a broker without transactions needs delivery: at_least_once"
-                    .to_owned(),
-                brokers: kafka.brokers.clone(),
-                source,
+            producer.init_transactions(timeout).map_err(|source| match access::is_denied(&source) {
+                true => KafkaFailure::NotAllowed {
+                    operation: "WRITE and DESCRIBE",
+                    resource: format!("the transactional ids that begin with {}-", kafka.group_id),
+                },
+                false => KafkaFailure::Unanswered {
+                    question:
+                        "the transaction coordinator; a broker without transactions needs delivery: at_least_once"
+                            .to_owned(),
+                    brokers: kafka.brokers.clone(),
+                    source,
+                },
             })?;
         }
-        Ok(Publisher { producer, delivery, current_topic: current_topic.to_owned(), refusal: Mutex::default() })
+        Ok(Publisher {
+            producer,
+            delivery,
+            current_topic: current_topic.to_owned(),
+            refusal: Mutex::default(),
+            spent: AtomicBool::new(false),
+        })
+    }
+
+    /// Asks where these topics lie. What is not known when it is first written to is asked for ten times a second, which a
+    /// broker that answers slowly cannot keep up with.
+    pub fn learn(&self, topics: &[Str]) {
+        for topic in topics {
+            // Where it is not answered, it is asked for when it is written to.
+            drop(self.producer.client().fetch_metadata(Some(topic), STEP));
+        }
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
@@ -240,9 +193,9 @@ impl Publisher {
         if let Err(error) = self.producer.begin_transaction() {
             return Err(fatal("begin a transaction", error));
         }
-        let current_next = match self.produce(batch.records.iter(), wait) {
+        let current_next = match self.produce(batch.records.iter(), batch.stamp, wait) {
             Ok(reports) => reports,
-            Err(reason) => return self.abort(reason, wait),
+            Err(reason) => return self.abort(reason, Asked::ToAbort, wait),
         };
         let mut list = TopicPartitionList::new();
         for shard in &batch.offsets {
@@ -251,12 +204,16 @@ impl Publisher {
         }
         match step(wait, || self.producer.send_offsets_to_transaction(&list, &group, STEP)) {
             Step::Done => {}
-            Step::Abort(reason) => return self.abort(format!("the offsets were not taken: {reason}"), wait),
-            Step::Fatal(error) => return Err(fatal("send offsets", error)),
+            Step::Abort(reason) => {
+                return self.abort(format!("the offsets were not taken: {reason}"), Asked::ToAbort, wait);
+            }
+            Step::Fatal(error) => {
+                return self.spend(format!("the offsets were not taken: {error}"), "send offsets", error);
+            }
         }
         match step(wait, || self.producer.commit_transaction(STEP)) {
             Step::Done => Ok(Outcome::Committed { current_next }),
-            Step::Abort(reason) => self.abort(format!("the commit was refused: {reason}"), wait),
+            Step::Abort(reason) => self.abort(format!("the commit was refused: {reason}"), Asked::ToCommit, wait),
             Step::Fatal(error) => Err(fatal("commit a transaction", error)),
         }
     }
@@ -272,7 +229,7 @@ impl Publisher {
             match act {
                 Act::ProduceCurrent | Act::ProduceOthers => {
                     let records = batch.records.iter().filter(|record| act.writes(&record.topic, &self.current_topic));
-                    match self.produce(records, wait) {
+                    match self.produce(records, batch.stamp, wait) {
                         Ok(reports) => current_next.extend(reports),
                         Err(reason) => return Ok(Outcome::Torn { reason }),
                     }
@@ -296,11 +253,17 @@ impl Publisher {
     fn produce<'r>(
         &self,
         mut records: impl Iterator<Item = &'r OutputRecord>,
+        stamp: Timestamp,
         wait: &mut Wait<'_>,
     ) -> Result<BTreeMap<i32, i64>, String> {
         self.producer.context().take();
-        let refused = records.find_map(|record| self.enqueue(record).err());
-        self.flush(wait);
+        let refused = records.find_map(|record| self.enqueue(record, stamp).err());
+        // What a transaction may not write waits until its time is over, and what is written beside it too.
+        self.flush(wait, || self.delivery == Delivery::ExactlyOnce && self.producer.context().is_denied());
+        if self.producer.in_flight_count() > 0 {
+            self.producer.purge(PurgeConfig::default().queue());
+            self.flush(wait, || false);
+        }
         let reports = self.producer.context().take();
         self.note_refusal(reports.refusal);
         match refused.or(reports.failure) {
@@ -314,17 +277,23 @@ impl Publisher {
         *held = held.take().or(refusal);
     }
 
+    /// Whether another one must take its place.
+    pub fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
+    }
+
     /// What a topic refused since the last call.
     pub fn take_refusal(&self) -> Option<Refusal> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn enqueue(&self, output: &OutputRecord) -> Result<(), String> {
+    fn enqueue(&self, output: &OutputRecord, stamp: Timestamp) -> Result<(), String> {
         let is_current = usize::from(output.topic == self.current_topic.as_str());
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, is_current);
         record.partition = output.partition;
         record.key = output.key.as_deref();
         record.payload = output.value.as_deref();
+        record.timestamp = Some(stamp.as_millis());
         if !output.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(output.headers.len());
             record.headers = Some(output.headers.iter().fold(headers, |headers, (key, value)| {
@@ -345,19 +314,32 @@ impl Publisher {
         }
     }
 
-    fn abort(&self, reason: String, wait: &mut Wait<'_>) -> Result<Outcome, KafkaFailure> {
+    fn abort(&self, reason: String, asked: Asked, wait: &mut Wait<'_>) -> Result<Outcome, KafkaFailure> {
         // Aborting purges what is queued; nothing of it may be reported into the next batch.
         match step(wait, || self.producer.abort_transaction(STEP)) {
             Step::Done => {}
             Step::Abort(_) => {}
+            Step::Fatal(source) if asked == Asked::ToAbort => return self.spend(reason, "abort a transaction", source),
             Step::Fatal(source) => return Err(KafkaFailure::Producer { step: "abort a transaction", source }),
         }
-        self.flush(wait);
+        self.flush(wait, || false);
         Ok(Outcome::Aborted { reason })
     }
 
-    fn flush(&self, wait: &mut Wait<'_>) {
-        while self.producer.in_flight_count() > 0 {
+    /// A transaction whose commit nobody asked for will not stand, whatever became of the producer: the coordinator ends it in
+    /// time, as it does where the broker is too slow for it. Nor can librdkafka abort one whose first topic was refused.
+    fn spend(&self, reason: String, step: &'static str, source: KafkaError) -> Result<Outcome, KafkaFailure> {
+        match source {
+            KafkaError::Transaction(error) if error.is_fatal() => {
+                self.spent.store(true, Ordering::Relaxed);
+                Ok(Outcome::Aborted { reason })
+            }
+            source => Err(KafkaFailure::Producer { step, source }),
+        }
+    }
+
+    fn flush(&self, wait: &mut Wait<'_>, gives_up: impl Fn() -> bool) {
+        while self.producer.in_flight_count() > 0 && !gives_up() {
             self.producer.poll(Duration::from_millis(1));
             wait.tell();
         }
@@ -397,6 +379,13 @@ impl Wait<'_> {
             (self.waiting)(self.began.elapsed());
         }
     }
+}
+
+/// What the coordinator was asked to do with a transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ToCommit,
+    ToAbort,
 }
 
 enum Step {

@@ -1,8 +1,9 @@
 //! The group's consumer: what is polled becomes a [`Polled`], a closed list.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -15,6 +16,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::config::KafkaConfig;
 use crate::domain::{Str, StreamId};
 
+use super::access;
+use super::bell::Bell;
 use super::error::KafkaFailure;
 use super::offsets::ShardOffsets;
 use super::{Fetched, InputPartition, client};
@@ -141,7 +144,12 @@ impl ConsumerContext for Context {
 /// The consumer of all declared inputs.
 pub struct Source {
     consumer: BaseConsumer<Context>,
+    /// Rings when the consumer's queue was empty and is not any more.
+    bell: Arc<Bell>,
+    kafka: KafkaConfig,
     streams: Vec<Str>,
+    /// Whether a record of the stream was read.
+    read: Vec<Cell<bool>>,
     is_static: bool,
 }
 
@@ -164,10 +172,21 @@ impl Source {
             heard: AtomicBool::new(false),
         };
         let failed = |source| KafkaFailure::Client { purpose: "consuming", source };
-        let consumer: BaseConsumer<Context> = client::consumer(kafka).create_with_context(context).map_err(failed)?;
+        let mut consumer: BaseConsumer<Context> =
+            client::consumer(kafka).create_with_context(context).map_err(failed)?;
+        let bell = Arc::new(Bell::default());
+        let ringer = Arc::clone(&bell);
+        consumer.set_nonempty_callback(move || ringer.ring());
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
-        Ok(Source { consumer, streams: streams.to_vec(), is_static: kafka.is_static_member() })
+        Ok(Source {
+            consumer,
+            bell,
+            kafka: kafka.clone(),
+            streams: streams.to_vec(),
+            read: vec![Cell::new(false); streams.len()],
+            is_static: kafka.is_static_member(),
+        })
     }
 
     /// Whether the group keeps our place while we are away (`group.instance.id`).
@@ -192,22 +211,56 @@ impl Source {
     /// # Errors
     /// The consumer cannot go on.
     pub fn poll(&self, timeout: Duration) -> Result<Polled, KafkaFailure> {
-        match self.consumer.poll(timeout) {
+        let mut polled = self.consumer.poll(Duration::ZERO);
+        if polled.is_none() && !timeout.is_zero() {
+            self.bell.wait(timeout);
+            polled = self.consumer.poll(Duration::ZERO);
+        }
+        match polled {
             None => Ok(Polled::Nothing),
             Some(Ok(message)) => Ok(match stream_of(&self.streams, message.topic()) {
-                Some(stream) => Polled::Record(Fetched::copy(&message, stream)),
+                Some(stream) => {
+                    if let Some(read) = self.read.get(usize::from(stream.0)) {
+                        read.set(true);
+                    }
+                    Polled::Record(Fetched::copy(&message, stream))
+                }
                 None => Polled::Nothing,
             }),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
                 Err(KafkaFailure::Fenced(error))
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(KafkaFailure::Consumer(error)),
+            Some(Err(error)) if access::is_denied(&error) => self.denied(&error).map(|()| Polled::Nothing),
             Some(Err(error)) => {
                 // The broker is away, a topic is gone: librdkafka goes on trying, and the frontier shows it.
                 client::log_error(&error, "while consuming");
                 Ok(Polled::Nothing)
             }
         }
+    }
+
+    /// What was never allowed ends the start; what is taken from us while we run is waited for.
+    fn denied(&self, error: &KafkaError) -> Result<(), KafkaFailure> {
+        let (failure, worked) = if access::is_of_group(error) {
+            (access::denied_group(&self.kafka), self.consumer.context().heard.load(Ordering::Relaxed))
+        } else if let Some((stream, failure)) = access::refused(&self.kafka, &self.streams) {
+            (failure, self.read.get(usize::from(stream.0)).is_some_and(Cell::get))
+        } else {
+            // It was given meanwhile.
+            return Ok(());
+        };
+        if !worked {
+            return Err(failure);
+        }
+        client::log_error(error, &failure.to_string());
+        Ok(())
+    }
+
+    /// Wakes librdkafka's own thread, which sends the heartbeats. It may sleep for an hour where the wall clock was set back
+    /// by one ([`Bell`]), and any question to it ends that.
+    pub fn wake(&self) {
+        drop(self.consumer.group_metadata());
     }
 
     /// What happened to the assignment since the last call.

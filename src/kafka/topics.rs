@@ -14,6 +14,7 @@ use crate::domain::Str;
 use crate::telemetry::emit;
 use crate::telemetry::events::TopicCreated;
 
+use super::access;
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
 use super::topology::{ANSWER_WITHIN, partitions};
@@ -61,11 +62,29 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
     Ok(())
 }
 
-/// An output topic that is not there any more.
-pub fn gone(config: &Config) -> Option<Str> {
+/// Every output topic.
+pub fn of(config: &Config) -> Vec<Str> {
+    wanted(config, 1).into_iter().map(|wanted| wanted.topic).collect()
+}
+
+/// Why nothing gets to an output topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It is not there any more.
+    Gone(Str),
+    /// We may not even know of it.
+    Denied(Str),
+}
+
+/// The first output topic that is lost.
+pub fn lost(config: &Config) -> Option<Lost> {
     let client: BaseConsumer<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
-    let is_gone = |wanted: &Wanted| matches!(partitions(&client, &config.kafka, &wanted.topic, TOLD_WITHIN), Ok(None));
-    wanted(config, 1).into_iter().find(is_gone).map(|wanted| wanted.topic)
+    let is_lost = |wanted: Wanted| match partitions(&client, &config.kafka, &wanted.topic, TOLD_WITHIN) {
+        Ok(None) => Some(Lost::Gone(wanted.topic)),
+        Err(KafkaFailure::NotAllowed { .. }) => Some(Lost::Denied(wanted.topic)),
+        Ok(Some(_)) | Err(_) => None,
+    };
+    wanted(config, 1).into_iter().find_map(is_lost)
 }
 
 /// The longest record that each topic of ours takes, in bytes; where the broker does not say, it is not there.
@@ -131,6 +150,7 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
             Some((_, RDKafkaErrorCode::InvalidReplicationFactor)) if Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            Some((_, code)) if access::is_denial(code) => return Err(access::denied_topic("CREATE", &wanted.topic)),
             Some((_, code)) => return Err(failed(code.to_string())),
         }
     }

@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use crate::config::KafkaConfig;
 use crate::domain::Str;
 
+use super::access;
 use super::client::{self, Logged};
 use super::error::KafkaFailure;
 
@@ -47,7 +48,7 @@ pub fn cluster_id(kafka: &KafkaConfig) -> Result<String, KafkaFailure> {
 /// The number of partitions of a topic; `None` where there is no such topic.
 ///
 /// # Errors
-/// The broker does not answer.
+/// The broker does not answer, or does not let us know.
 pub fn partitions(
     client: &BaseConsumer<Logged>,
     kafka: &KafkaConfig,
@@ -59,6 +60,10 @@ pub fn partitions(
         brokers: kafka.brokers.clone(),
         source,
     })?;
-    let found = metadata.topics().iter().find(|held| held.name() == topic && held.error().is_none());
+    let told = metadata.topics().iter().find(|held| held.name() == topic);
+    if told.and_then(|held| held.error()).is_some_and(|error| access::is_denial(error.into())) {
+        return Err(access::denied_topic("DESCRIBE", topic));
+    }
+    let found = told.filter(|held| held.error().is_none());
     Ok(found.map(|held| held.partitions().len()).filter(|count| *count > 0))
 }

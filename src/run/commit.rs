@@ -55,6 +55,7 @@ impl Pending {
         wants_commit: &dyn Fn(&Task) -> bool,
     ) -> Self {
         let mut pending = Pending::default();
+        pending.batch.stamp = moment.clock;
         let records = &mut pending.batch.records;
         let of_backlogs = match owner_is_live {
             true => backlogs.drain(wire, moment.clock, records),

@@ -1,8 +1,9 @@
-//! Records that are too large for their topic: an exception is cut to it, and what cannot be cut holds its shard alone.
+//! Records that their topic does not take. Too large ones: an exception is cut, and what cannot be cut holds its shard
+//! alone. Topics that we may not write to hold the shards that have something to say there, and are tried now and then.
 //!
 //! What topics take is asked at the start, and again when the broker refuses a record or something was cut: limits change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::codec::bounds::{Bounds, cut, exception_of};
 use crate::config::Config;
 use crate::domain::Str;
 use crate::kafka::topics;
-use crate::telemetry::events::{ExceptionCut, RecordTooLarge, TopicTakesLess};
+use crate::telemetry::events::{ExceptionCut, RecordTooLarge, TopicTakesLess, WriteDenied};
 use crate::telemetry::{Health, emit};
 
 use super::commit::Pending;
@@ -35,14 +36,22 @@ pub struct Fit {
     bounds: Bounds,
     /// `None`: a record of the backlogs' sum.
     held: BTreeSet<Option<i32>>,
+    /// Topics that we may not write to. Those that are tried again are so until something was written there.
+    denied: BTreeMap<Str, Denied>,
     again_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Denied {
+    Waits,
+    IsTried,
 }
 
 impl Fit {
     /// Asks the broker.
     pub fn start(config: Arc<Config>, runtime: Handle) -> Self {
         let bounds = Bounds::new(runtime.block_on(topics::record_bytes(&config)));
-        Fit { config, runtime, bounds, held: BTreeSet::new(), again_at: None }
+        Fit { config, runtime, bounds, held: BTreeSet::new(), denied: BTreeMap::new(), again_at: None }
     }
 
     /// What it goes by.
@@ -89,7 +98,34 @@ impl Fit {
             self.held.insert(shard);
             self.again_at = Some(now + HELD_FOR);
         }
-        too_large.is_empty()
+        let waits = |record: &OutputRecord| self.denied.get(&record.topic) == Some(&Denied::Waits);
+        let of_denied: Vec<_> =
+            (0..).zip(&pending.batch.records).filter(|(_, record)| waits(record)).map(|(index, _)| index).collect();
+        self.held.extend(of_denied.iter().map(|index| pending.shard_of(*index)));
+        too_large.is_empty() && of_denied.is_empty()
+    }
+
+    /// We may not write to a topic.
+    pub fn deny(&mut self, topic: &str, health: &Health, now: Instant) {
+        emit(WriteDenied { topic });
+        self.denied.insert(Str::new(topic), Denied::Waits);
+        self.again_at = Some(now + HELD_FOR);
+        self.note_denied(health);
+    }
+
+    /// A batch was written.
+    pub fn written(&mut self, records: &[OutputRecord], health: &Health) {
+        let before = self.denied.len();
+        self.denied.retain(|topic, _| !records.iter().any(|record| record.topic == *topic));
+        if self.denied.len() < before {
+            self.note_denied(health);
+        }
+    }
+
+    fn note_denied(&self, health: &Health) {
+        let topics: Vec<&str> = self.denied.keys().map(Str::as_str).collect();
+        let note = format!("orderwatch may not write to {}: allow WRITE there; nothing is lost", topics.join(", "));
+        health.set_note("permissions", (!topics.is_empty()).then_some(note));
     }
 
     /// The broker refused a record for its size: what it was thought to take is too much.
@@ -109,6 +145,7 @@ impl Fit {
         if self.again_at.is_some_and(|at| at <= now) {
             self.again_at = None;
             self.ask();
+            self.denied.values_mut().for_each(|denied| *denied = Denied::IsTried);
             if !std::mem::take(&mut self.held).is_empty() {
                 health.set_note("outputs", None);
             }

@@ -102,7 +102,7 @@ impl Reporter {
             }
             HeldCause::BrokerUnreachable => "the broker does not answer".to_owned(),
             HeldCause::NotAssigned => format!("{at} is not assigned here: do all members have the same streams?"),
-            HeldCause::ClockHold => "the wall clock jumped".to_owned(),
+            HeldCause::ClockHold => "the wall clock jumped, or was set back and has not caught up".to_owned(),
         }
     }
 

@@ -11,17 +11,14 @@ use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::Server;
 use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
-use crate::kafka::publisher::{Outcome, Publisher, Refusal};
+use crate::kafka::publisher::Publisher;
 use crate::kafka::source::{Polled, Source};
-use crate::kafka::topics;
-use crate::telemetry::events::{
-    BacklogMemoryLost, BatchCommitted, ClockHeld, ExceptionPublished, KafkaError, Stopped, Stopping, TransactionAborted,
-};
+use crate::telemetry::events::{BacklogMemoryLost, ClockBelieved, ClockHeld, KafkaError, Stopped, Stopping};
 use crate::telemetry::{Health, emit};
 
 use super::RunError;
 use super::backlogs::{self, Backlogs};
-use super::commit::{Moment, Pending};
+use super::commit::Pending;
 use super::fit::Fit;
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
@@ -29,17 +26,12 @@ use super::recovery::Recovered;
 use super::report::Reporter;
 use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
-use super::start;
 use super::stop::Stop;
 use super::task::Task;
 use super::wire::Wire;
 
 /// Records taken from the consumer in one turn.
 const POLL_RECORDS: usize = 4_096;
-/// After an abort, the difference is made again after this long.
-const AFTER_ABORT: Duration = Duration::from_millis(50);
-/// A commit that waits longer than this waits for a broker that is away.
-const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 /// Snapshots at the end of a run may take so long.
 const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
@@ -224,6 +216,9 @@ impl Service {
             emit(ClockHeld { difference, hold: CLOCK_HOLD });
         }
         self.clock_held = held.is_some();
+        if let Some(difference) = self.clock.take_believed() {
+            emit(ClockBelieved { difference });
+        }
     }
 
     /// Applies what is buffered, moves the frontiers, and commits what follows.
@@ -251,111 +246,6 @@ impl Service {
         }
         self.shards.tasks_mut().filter(|task| task.is_live()).for_each(|task| self.backlogs.observe(task));
         self.commit(clock, false)
-    }
-
-    fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
-        let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
-        let moment = Moment { clock, monotonic: Instant::now(), force };
-        let fit = &self.fit;
-        let tasks = self.shards.tasks_mut().filter(|task| !fit.holds(Some(task.partition)));
-        let owner_is_live = owner_is_live && !fit.holds(None);
-        let pending = Pending::gather(tasks, owner_is_live, &mut self.backlogs, &self.wire, moment, &|task| {
-            self.snapshots.is_due(task) || self.snapshots.waits_for_a_commit(task)
-        });
-        if !pending.is_empty() {
-            self.publish(pending, false)?;
-        }
-        let now = self.clock.now();
-        for task in self.shards.tasks_mut().filter(|task| task.is_settled()) {
-            if self.snapshots.is_due(task) {
-                self.snapshots.begin(task, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a batch. `torn`: some of it is in the log already.
-    fn publish(&mut self, mut pending: Pending, torn: bool) -> Result<(), RunError> {
-        if !self.fit.pass(&mut pending, &self.health, Instant::now()) {
-            self.retry_at = Some(Instant::now() + AFTER_ABORT);
-            match torn {
-                true => self.torn = Some(pending),
-                false => pending.aborted(self.shards.tasks_mut(), &mut self.backlogs),
-            }
-            return Ok(());
-        }
-        let (began, records) = (Instant::now(), pending.batch.records.len());
-        let (health, shards, reporter) = (&self.health, &mut self.shards, &mut self.reporter);
-        let mut waiting = |waited: Duration| {
-            health.beat();
-            if waited >= UNREACHABLE_AFTER {
-                for task in shards.tasks_mut() {
-                    task.frontier.unreachable();
-                    reporter.report(task, &self.wire, health);
-                }
-            }
-        };
-        let published = self.publisher.publish(&self.source, &pending.batch, &mut waiting);
-        if published.is_err() {
-            self.outputs_are_there()?;
-        }
-        match published? {
-            Outcome::Committed { current_next } => {
-                let now = self.clock.now();
-                let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
-                for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
-                    self.say(&exception, now);
-                }
-                emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
-            }
-            Outcome::Written { current_next, reason } => {
-                let now = self.clock.now();
-                emit(TransactionAborted { reason: &reason });
-                let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
-                for exception in pending.written(shards, backlogs, &current_next) {
-                    self.say(&exception, now);
-                }
-                self.retry_at = Some(Instant::now() + AFTER_ABORT);
-            }
-            Outcome::Torn { reason } => {
-                emit(TransactionAborted { reason: &reason });
-                self.torn = Some(pending);
-                self.retry_at = Some(Instant::now() + AFTER_ABORT);
-            }
-            Outcome::Aborted { reason } => {
-                emit(TransactionAborted { reason: &reason });
-                pending.aborted(self.shards.tasks_mut(), &mut self.backlogs);
-                self.retry_at = Some(Instant::now() + AFTER_ABORT);
-            }
-        }
-        self.follow_refusals()
-    }
-
-    /// What a topic refused: batches become smaller and exceptions are cut; or a topic is gone.
-    fn follow_refusals(&mut self) -> Result<(), RunError> {
-        match self.publisher.take_refusal() {
-            None => {}
-            Some(Refusal::Undelivered) => self.outputs_are_there()?,
-            Some(Refusal::TooLarge(topic)) => {
-                self.fit.refused(&topic);
-                let batch_max = self.fit.batch_max(self.batch_max);
-                if batch_max < self.batch_max {
-                    self.batch_max = batch_max;
-                    self.publisher = start::publisher(self.fit.config(), batch_max)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// librdkafka gives a topic that went no chance: a start makes it again, or says what it must be like.
-    fn outputs_are_there(&self) -> Result<(), RunError> {
-        topics::gone(self.fit.config()).map_or(Ok(()), |topic| Err(KafkaFailure::OutputGone { topic }.into()))
-    }
-
-    fn say(&self, exception: &Exception, now: Timestamp) {
-        let detection_delay = self.reporter.detection_delay(exception, now);
-        emit(ExceptionPublished { meters: &self.wire.meters, exception, detection_delay });
     }
 
     fn ask(&mut self) {
@@ -393,6 +283,7 @@ impl Service {
     fn keep_house(&mut self) {
         self.feeding = self.snapshots.turn(self.shards.tasks_mut(), &self.health);
         if self.housekeeping.is_due() {
+            self.source.wake();
             for task in self.shards.tasks_mut() {
                 self.reporter.report(task, &self.wire, &self.health);
             }

@@ -162,7 +162,9 @@ fn settings(config: &Config, started: Timestamp) -> Result<Settings, RunError> {
 pub(super) fn publisher(config: &Config, batch_max: usize) -> Result<Publisher, RunError> {
     let sizes = Sizes { message_max: message_max_bytes(config), batch_max };
     let current = &config.outputs.current;
-    Ok(Publisher::start(&config.kafka, config.delivery, current, sizes, COORDINATOR_WITHIN)?)
+    let publisher = Publisher::start(&config.kafka, config.delivery, current, sizes, COORDINATOR_WITHIN)?;
+    publisher.learn(&topics::of(config));
+    Ok(publisher)
 }
 
 /// To what a dead letter is cut: to what its topic takes, with room for Kafka's own words around it. Where the broker

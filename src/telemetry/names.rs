@@ -142,6 +142,8 @@ metrics_table! {
         "Records of exceptions that were written without the order's attributes, being too large for their topic.";
     RECORDS_TOO_LARGE = "orderwatch_records_too_large_total", Counter, Count, [],
         "Records that were too large for their topic even so; each try counts.";
+    WRITES_DENIED = "orderwatch_writes_denied_total", Counter, Count, ["topic"],
+        "Batches that were not written because the broker lets us not write to this topic; each try counts.";
     KAFKA_ERRORS = "orderwatch_kafka_errors_total", Counter, Count, ["code"],
         "Errors that the Kafka client reported.";
     CLOCK_HOLDS = "orderwatch_clock_holds_total", Counter, Count, [],

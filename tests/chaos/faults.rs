@@ -1,7 +1,7 @@
 //! What may be broken, and how often.
 
-use super::door::Step;
 use super::settings::Delivery;
+use crate::support::door::Step;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -14,6 +14,7 @@ pub enum Fault {
     Cut,
     CutAtCommit,
     Deaf,
+    Slow,
     Reset,
     BrokerStop,
     BrokerKill,
@@ -36,6 +37,7 @@ impl Fault {
             Fault::Cut => "network cut",
             Fault::CutAtCommit => "network cut at a step of a commit, longer than the session",
             Fault::Deaf => "answers of the broker cut",
+            Fault::Slow => "answers of the broker slow",
             Fault::Reset => "connections reset and refused",
             Fault::BrokerStop => "broker stopped and restarted",
             Fault::BrokerKill => "broker killed and restarted",
@@ -47,7 +49,7 @@ impl Fault {
     }
 }
 
-const WEIGHTS: [(Fault, i64); 15] = [
+const WEIGHTS: [(Fault, i64); 16] = [
     (Fault::Kill, 12),
     (Fault::KillAtCommit, 10),
     (Fault::Leave, 7),
@@ -57,6 +59,7 @@ const WEIGHTS: [(Fault, i64); 15] = [
     (Fault::Cut, 8),
     (Fault::CutAtCommit, 10),
     (Fault::Deaf, 8),
+    (Fault::Slow, 6),
     (Fault::Reset, 7),
     (Fault::BrokerStop, 3),
     (Fault::BrokerKill, 4),

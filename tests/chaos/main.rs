@@ -2,13 +2,12 @@
 //!
 //! - [`fate`], [`book`], [`load`]: orders whose fate the seed decides, told as time goes on.
 //! - [`truth`]: what must come of them, computed from their events alone.
-//! - [`seat`], [`door`]: the processes and their ways to the broker; [`faults`], [`storm`]: what is broken of them.
+//! - [`seat`], `support::door`: the processes and their ways to the broker; [`faults`], [`storm`]: what is broken of them.
 //! - [`said`], [`check`], [`report`]: what was published, what of it is lost, doubled or false, and the ledger;
 //!   [`proof`]: that the check would find it.
 
 mod book;
 mod check;
-mod door;
 mod fate;
 mod faults;
 mod load;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use super::door::Door;
 use super::settings::{self, Delivery};
 use crate::support::daemon::{Daemon, free_port};
+use crate::support::door::Door;
 use crate::support::process::get;
 use crate::support::wait::try_eventually;
 

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
-use super::door::{Trap, Wire};
 use super::faults::{Fault, steps, weights};
 use super::random::Random;
 use super::seat::Seat;
 use super::settings::{Args, SESSION, now_ms};
 use super::traces;
 use crate::support::Broker;
+use crate::support::door::{Trap, Wire};
 
 /// Processes that ended by themselves are looked for so often.
 const BEAT: Duration = Duration::from_millis(50);
@@ -148,7 +148,7 @@ impl Storm {
                 seat.is_well() && seat.door.wire() == Wire::Whole && !seat.door.has_trap()
             }
             Fault::Leave | Fault::FreezeShort | Fault::FreezeLong => seat.is_well(),
-            Fault::Cut | Fault::Deaf | Fault::Reset => seat.door.wire() == Wire::Whole,
+            Fault::Cut | Fault::Deaf | Fault::Slow | Fault::Reset => seat.door.wire() == Wire::Whole,
             Fault::DiskFull => seat.daemon.is_some() && !seat.full,
             Fault::BrokerStop | Fault::BrokerKill | Fault::BrokerRevived | Fault::DamagedSnapshot => true,
         };
@@ -170,6 +170,7 @@ impl Storm {
             Fault::FreezeShort => (Mend::Thaw, short),
             Fault::FreezeLong => (Mend::Thaw, SESSION + long),
             Fault::Cut | Fault::Deaf => (mended, long),
+            Fault::Slow => (Mend::Deliver, long),
             Fault::Reset => (Mend::Reset, short),
             Fault::DiskFull => (Mend::FreeDisk, long),
         };
@@ -182,6 +183,7 @@ impl Storm {
             Fault::FreezeShort | Fault::FreezeLong => seat.freeze(),
             Fault::Cut => seat.door.set(Wire::Cut),
             Fault::Deaf => seat.door.set(Wire::Deaf),
+            Fault::Slow => seat.door.set(Wire::Slow(draw.millis(100, 1_500))),
             Fault::Reset => seat.door.set(Wire::Refused),
             _ => seat.fill_disk(),
         }

@@ -5,14 +5,19 @@
 //! - [`topics`]: topics, committed offsets and reading a topic to its end.
 //! - [`producer`]: records with chosen keys, times and headers; transactions that commit, abort or are left open.
 //! - [`process`]: the orderwatch binary in a work folder, its signals, its output, its HTTP side.
+//! - [`door`]: a process's own way to the broker, which can be cut and slowed down.
+//! - [`acl`]: what a broker with an authorizer lets nobody do.
+//! - [`wall_clock`]: moves a process's wall clock.
 //! - [`monitoring`]: the dashboard, the Prometheus rules and the metrics that they name.
 //! - [`wait`]: `eventually`, the one way to wait.
 //!
 //! Every test binary compiles all of this and uses a part, hence the `allow`s.
 #![allow(dead_code, unused_imports)]
 
+pub mod acl;
 pub mod broker;
 pub mod daemon;
+pub mod door;
 pub mod jars;
 pub mod metrics;
 pub mod monitoring;
@@ -21,6 +26,8 @@ pub mod producer;
 pub mod rng;
 pub mod topics;
 pub mod wait;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub mod wall_clock;
 
 pub use broker::Broker;
 pub use process::{Process, Workdir};

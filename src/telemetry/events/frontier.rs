@@ -83,3 +83,25 @@ impl InternalEvent for ClockHeld {
         );
     }
 }
+
+/// The two clocks have disagreed for so long that the wall clock's word is taken.
+#[derive(Debug)]
+pub struct ClockBelieved {
+    /// Wall − ours, before.
+    pub difference: Millis,
+}
+
+impl InternalEvent for ClockBelieved {
+    fn emit(self) {
+        let difference_ms = self.difference.get();
+        if self.difference < Millis::ZERO {
+            warn!(
+                difference_ms,
+                "the wall clock is believed from now on; it was set back, so idle partitions advance no frontier until it has \
+                 caught up with what was judged"
+            );
+        } else {
+            warn!(difference_ms, "the wall clock is believed from now on: deadlines up to it are judged");
+        }
+    }
+}

@@ -12,7 +12,7 @@ mod snapshot;
 mod tests;
 
 pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
-pub use frontier::{ClockHeld, FrontierHeld, FrontierMoves};
+pub use frontier::{ClockBelieved, ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
     BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
     ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
@@ -20,7 +20,7 @@ pub use group::{
 pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{
     BatchCommitted, CycleEnded, ExceptionCut, ExceptionPublished, OutputMadeAnew, RecordTooLarge, TopicTakesLess,
-    TransactionAborted,
+    TransactionAborted, WriteDenied,
 };
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{

@@ -131,6 +131,25 @@ impl InternalEvent for RecordTooLarge<'_> {
     }
 }
 
+/// The broker does not let us write to a topic.
+#[derive(Debug)]
+pub struct WriteDenied<'a> {
+    /// The topic.
+    pub topic: &'a str,
+}
+
+impl InternalEvent for WriteDenied<'_> {
+    fn emit(self) {
+        let WriteDenied { topic } = self;
+        counter!(names::WRITES_DENIED, "topic" => topic.to_owned()).increment(1);
+        error!(
+            topic,
+            "orderwatch may not write to this topic: allow WRITE on it; the shards with something to say there wait, lose nothing, \
+             and try again every few seconds"
+        );
+    }
+}
+
 /// Less of `exceptions-current` is there than the group's commits say.
 #[derive(Debug)]
 pub struct OutputMadeAnew<'a> {

@@ -96,6 +96,7 @@ fn each_event_is_one_line_and_its_metrics() {
     check(ExceptionCut { topic: "t", exception: "e", bytes: 9 }, &["orderwatch_exceptions_cut_total 1"]);
     let too_large = RecordTooLarge { topic: "t", exception: "e", shard: None, bytes: 9, max_bytes: 8 };
     check(too_large, &["orderwatch_records_too_large_total 1"]);
+    check(WriteDenied { topic: "t" }, &["orderwatch_writes_denied_total{topic=\"t\"} 1"]);
     check(OutputMadeAnew { topic: "t", partition: 0, expected: 9, end: 1 }, &[]);
     check(InputMadeAnew { topic: "t", partition: 0, expected: 9, end: 1 }, &[]);
     check(TopicTakesLess { topic: "t", max_bytes: 8 }, &[]);
@@ -115,6 +116,9 @@ fn each_event_is_one_line_and_its_metrics() {
         ClockHeld { difference: Millis::from_secs(2), hold: Millis::from_secs(300) },
         &["orderwatch_clock_holds_total 1"],
     );
+    for difference in [Millis::from_secs(-3_600), Millis::from_secs(3_600)] {
+        check(ClockBelieved { difference }, &[]);
+    }
     check(BacklogsUnjudged { here: 1, shards: 4 }, &[]);
     for cause in HeldCause::ALL {
         check(FrontierHeld { shard: 0, frontier: None, cause, note: "orders[0]" }, &[]);

@@ -1,17 +1,21 @@
-//! A process's own way to the broker: a TCP proxy whose wire can be cut, at any time or at the very step of a commit.
+//! A process's own way to the broker: a TCP proxy whose wire can be cut, at any time or at the very step of a commit,
+//! or be slow.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use crate::support::broker::Listener;
-use crate::support::daemon::free_port;
+use super::broker::Listener;
+use super::daemon::free_port;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     Whole,
+    /// Each answer of the broker comes so much later, one after the other on each connection.
+    Slow(Duration),
     /// Nothing passes, and nobody is told.
     Cut,
     /// Requests reach the broker; its answers do not come back.
@@ -23,7 +27,7 @@ pub enum Wire {
 impl Wire {
     fn passes(self, way: Way) -> bool {
         match self {
-            Wire::Whole => true,
+            Wire::Whole | Wire::Slow(_) => true,
             Wire::Deaf => way == Way::ToBroker,
             Wire::Cut | Wire::Refused => false,
         }
@@ -44,6 +48,38 @@ impl Step {
     /// Where a request begins with what was read; small ones come whole, which is enough for a trap.
     fn begins(self, read: &[u8]) -> bool {
         read.get(4..6) == Some(&(self as u16).to_be_bytes())
+    }
+}
+
+/// Where answers begin in what comes of a connection: each is led by its length.
+#[derive(Default)]
+struct Answers {
+    length: [u8; 4],
+    /// How much of the length is known.
+    known: usize,
+    left: usize,
+}
+
+impl Answers {
+    fn beginning_in(&mut self, mut read: &[u8]) -> usize {
+        let mut begun = 0;
+        while !read.is_empty() {
+            if self.left > 0 {
+                let passed = self.left.min(read.len());
+                self.left -= passed;
+                read = &read[passed..];
+                continue;
+            }
+            begun += usize::from(self.known == 0);
+            self.length[self.known] = read[0];
+            read = &read[1..];
+            self.known += 1;
+            if self.known == self.length.len() {
+                self.left = u32::from_be_bytes(self.length) as usize;
+                self.known = 0;
+            }
+        }
+        begun
     }
 }
 
@@ -164,8 +200,12 @@ impl Shared {
     /// Hands on what comes until either side ends; a cut wire holds the end back too.
     fn copy(&self, mut from: TcpStream, mut to: TcpStream, way: Way, number: u64) {
         let mut buffer = vec![0; 64 << 10];
+        let mut answers = Answers::default();
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
+            if way == Way::FromBroker {
+                (0..answers.beginning_in(&buffer[..read])).for_each(|_| self.take_time(number));
+            }
             let trap = self.trap(way, &buffer[..read]);
             let after = trap.and_then(|trap| {
                 if trap.after {
@@ -190,6 +230,14 @@ impl Shared {
 
     fn trap(&self, way: Way, read: &[u8]) -> Option<Trap> {
         self.state().trap.take_if(|trap| way == Way::ToBroker && trap.step.begins(read))
+    }
+
+    /// As long as an answer takes on a slow wire, unless that is mended first.
+    fn take_time(&self, number: u64) {
+        let state = self.state();
+        let Wire::Slow(delay) = state.wire else { return };
+        let slow = |state: &mut State| state.wire == Wire::Slow(delay) && state.links.contains_key(&number);
+        drop(self.changed.wait_timeout_while(state, delay, slow));
     }
 
     fn wait_until_it_passes(&self, way: Way, number: u64) {
