@@ -7,7 +7,6 @@ use super::{SESSION_MS, SHARDS};
 /// When a moved shard's restore had come how far, in milliseconds since the epoch.
 struct Restore {
     shard: i32,
-    began: i64,
     checking: i64,
     reading: i64,
     loaded: i64,
@@ -48,7 +47,8 @@ pub fn of(takeover: &Takeover) -> String {
 }
 
 impl Restore {
-    const HEADER: &str = "shard  waits  commits, documents  snapshot checked  and read  exceptions-current  replay (records)  first exception";
+    const HEADER: &str = "shard  its turn, commits, documents  snapshot checked  and read  exceptions-current  \
+                          replay (records)  first exception";
 
     fn of(takeover: &Takeover, shard: i32, assigned: i64) -> Restore {
         let line = |message: &str| -> &Line {
@@ -61,7 +61,6 @@ impl Restore {
         let first = takeover.seen.iter().find(|seen| seen.shard == shard && seen.at_ms >= assigned);
         Restore {
             shard,
-            began: restored.at_ms - number(restored, "took_ms"),
             checking: reading - number(loaded, "checked_ms"),
             reading,
             loaded: loaded.at_ms,
@@ -75,10 +74,9 @@ impl Restore {
     fn row(&self, assigned: i64) -> String {
         let part = |from: i64, to: i64| seconds(to - from);
         format!(
-            "{:5} {:6.2} {:19.2} {:17.2} {:9.2} {:19.2} {:>17} {:16.2}",
+            "{:5} {:29.2} {:17.2} {:9.2} {:19.2} {:>17} {:16.2}",
             self.shard,
-            part(assigned, self.began),
-            part(self.began, self.checking),
+            part(assigned, self.checking),
             part(self.checking, self.reading),
             part(self.reading, self.loaded),
             part(self.loaded, self.read_back),

@@ -83,7 +83,10 @@ impl<'a> Pair<'a> {
         self.victim.kill();
         let killed_ms = now_ms();
         let mut left_a_transaction = None;
-        let log = eventually(TAKES_OVER_WITHIN, "an exception of each moved shard", || {
+        let log = eventually(TAKES_OVER_WITHIN, "an exception of each shard", || {
+            if let Some(status) = self.survivor.exited() {
+                panic!("the survivor ended ({status}):\n{}", self.survivor.stderr());
+            }
             let log = log::since(&self.survivor.stderr(), killed_ms);
             // Nobody else writes to these partitions before the survivor is assigned them.
             if left_a_transaction.is_none() && log.iter().any(|line| line.says("shards revoked")) {
@@ -91,7 +94,7 @@ impl<'a> Pair<'a> {
             }
             let assigned = log.iter().find(|line| line.says("shards assigned")).ok_or("nothing is assigned")?;
             let publishing: BTreeSet<i32> = watch.since(assigned.at_ms).iter().map(|seen| seen.shard).collect();
-            let waiting: Vec<_> = moved.difference(&publishing).collect();
+            let waiting: Vec<_> = (0..SHARDS).filter(|shard| !publishing.contains(shard)).collect();
             if waiting.is_empty() { Ok(log) } else { Err(format!("not yet of {waiting:?}")) }
         });
         let seen = watch.since(killed_ms - BEFORE_MS);

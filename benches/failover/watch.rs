@@ -1,7 +1,6 @@
 //! A subscriber of the exceptions: when it reads, read_committed, one of which shard.
 
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -23,7 +22,6 @@ pub struct Seen {
 /// Reads until the bench ends.
 pub struct Watch {
     seen: Arc<Mutex<Vec<Seen>>>,
-    thread: JoinHandle<()>,
 }
 
 impl Watch {
@@ -37,23 +35,22 @@ impl Watch {
         all.set_all_offsets(Offset::End).expect("an offset");
         consumer.assign(&all).expect("an assignment");
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (noted, name) = (Arc::clone(&seen), topic.to_owned());
-        let thread = std::thread::spawn(move || {
+        let noted = Arc::clone(&seen);
+        std::thread::spawn(move || {
             loop {
-                let Some(message) = consumer.poll(Duration::from_secs(1)) else { continue };
-                let message = message.unwrap_or_else(|e| panic!("reading {name}: {e}"));
+                // After an error librdkafka goes on by itself.
+                let Some(Ok(message)) = consumer.poll(Duration::from_secs(1)) else { continue };
                 let key = String::from_utf8_lossy(message.key().unwrap_or_default());
                 if let Some(shard) = shard_of_fresh(&key) {
                     noted.lock().expect("nobody panics with it").push(Seen { shard, at_ms: now_ms() });
                 }
             }
         });
-        Watch { seen, thread }
+        Watch { seen }
     }
 
     /// What was read at or after a time.
     pub fn since(&self, ms: i64) -> Vec<Seen> {
-        assert!(!self.thread.is_finished(), "the subscriber reads no more");
         let seen = self.seen.lock().expect("nobody panics with it");
         seen.iter().copied().filter(|seen| seen.at_ms >= ms).collect()
     }
