@@ -40,7 +40,7 @@ pub fn of(takeover: &Takeover) -> String {
     out.push(format!("  shards that stayed: at most {:.2} s without an exception", longest_silence(takeover)));
     if takeover.left_a_transaction {
         out.push(
-            "  it was killed amid a transaction: until the broker aborts it, nobody reads what follows".to_owned(),
+            "  it was killed amid a transaction: nobody reads past it, where it had written, until the broker aborts it".to_owned(),
         );
     }
     out.join("\n")
