@@ -29,7 +29,8 @@ chaos: cargo ## break three processes and a broker for minutes: ARGS="--minutes 
 	tests/support/prepare.sh
 	cargo test --release --locked --test chaos -- $(ARGS)
 
-bench: cargo ## events/s and the other figures
+bench: cargo ## events/s and the other figures; two of them are measured on a real broker
+	tests/support/prepare.sh
 	cargo bench --locked $(ARGS)
 
 check: cargo ## does it compile

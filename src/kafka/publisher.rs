@@ -30,6 +30,9 @@ const STEP: Duration = Duration::from_secs(1);
 const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 /// How often it is told that the broker is waited for.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+/// The pause between two looks for delivery reports where none has come. `BaseProducer::poll` cannot pause for so little: it
+/// hands librdkafka what is left of its time cut to whole milliseconds, so `poll(1 ms)` keeps a core busy for all of it.
+const BETWEEN_REPORTS: Duration = Duration::from_micros(200);
 
 /// What to commit: records and the offsets that they follow from.
 #[derive(Debug, Default)]
@@ -339,8 +342,13 @@ impl Publisher {
     }
 
     fn flush(&self, wait: &mut Wait<'_>, gives_up: impl Fn() -> bool) {
-        while self.producer.in_flight_count() > 0 && !gives_up() {
-            self.producer.poll(Duration::from_millis(1));
+        let mut left = self.producer.in_flight_count();
+        while left > 0 && !gives_up() {
+            self.producer.poll(Duration::ZERO);
+            let before = std::mem::replace(&mut left, self.producer.in_flight_count());
+            if left == before {
+                std::thread::sleep(BETWEEN_REPORTS);
+            }
             wait.tell();
         }
     }

@@ -12,7 +12,7 @@
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
 //! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
-//!   that reaches; [`restore`]: the thread that does it; [`snapshots`]: writing a shard out.
+//!   that reaches; [`restore`]: the thread that does it, [`queue`]: in which order; [`snapshots`]: writing a shard out.
 //! - [`start`]: from the configuration to a running service; [`stop`]: being told to end it.
 //!
 //! `task`, `lanes`, `commits`, `commit`, `group`, `recovery`, `inputs` and `backlogs` do no I/O and read no clock (a monotonic time is
@@ -32,6 +32,7 @@ pub mod inputs;
 pub mod lanes;
 pub mod pace;
 pub mod publish;
+pub mod queue;
 pub mod recovery;
 pub mod report;
 pub mod restore;

@@ -1,7 +1,6 @@
 //! The thread that reads shards back, so that the loop goes on turning. The inputs between snapshot and commit are then
 //! replayed by the loop itself, through the shard's task. What is made of it is [`super::recovery`]'s.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -21,6 +20,7 @@ use crate::telemetry::events::SnapshotsUnreadable;
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
+use super::queue::Queue;
 use super::recovery::{Log, Recovered, Recovery, ShardJob, Shelf, Shelved};
 
 /// How long a transaction's late marker is waited for: a killed writer's lasts its time-out, at most 15 s, and the broker's
@@ -86,13 +86,13 @@ impl Restorer {
         let (jobs, wanted) = channel::<Job>();
         let (done, outcomes) = channel();
         let spawned = std::thread::Builder::new().name("restore".to_owned()).spawn(move || {
-            let mut again = VecDeque::new();
-            while let Some(job) = next(&wanted, &mut again) {
+            let mut queue = Queue::default();
+            while let Some(job) = next(&wanted, &mut queue) {
                 let answer = match means.work(&reader, &job) {
                     // The topics alone may not reach back far enough, and the shards that are here must go on.
                     (shard, _, Outcome::Failed(error)) if matches!(*error, RunError::Snapshots(_)) => {
                         emit(SnapshotsUnreadable { shard, error: &error.to_string(), again_in: AGAIN_AFTER });
-                        again.push_back(job);
+                        queue.failed(job);
                         continue;
                     }
                     answer => answer,
@@ -119,28 +119,37 @@ impl Restorer {
 }
 
 /// The next job: those that were asked for, then those that failed. `None` where nobody wants any more.
-fn next(wanted: &Receiver<Job>, again: &mut VecDeque<Job>) -> Option<Job> {
-    if again.is_empty() {
-        return wanted.recv().ok();
-    }
-    match wanted.recv_timeout(AGAIN_AFTER) {
-        Ok(job) => {
-            // A shard that came back has a job of its own; its old one is waited for by nobody.
-            again.retain(|old| !job.replaces(old));
-            Some(job)
+fn next(wanted: &Receiver<Job>, queue: &mut Queue) -> Option<Job> {
+    loop {
+        wanted.try_iter().for_each(|job| queue.push(job));
+        if let Some(job) = queue.take() {
+            return Some(job);
         }
-        Err(RecvTimeoutError::Timeout) => again.pop_front(),
-        Err(RecvTimeoutError::Disconnected) => None,
+        if !queue.has_failed() {
+            queue.push(wanted.recv().ok()?);
+            continue;
+        }
+        match wanted.recv_timeout(AGAIN_AFTER) {
+            Ok(job) => queue.push(job),
+            Err(RecvTimeoutError::Timeout) => return queue.take_failed(),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
     }
 }
 
 impl Job {
-    fn replaces(&self, old: &Job) -> bool {
+    /// Whether nobody waits for the old one where this one was asked for.
+    pub fn replaces(&self, old: &Job) -> bool {
         match (self, old) {
             (Job::Shard(new), Job::Shard(old)) => new.partition == old.partition,
             (Job::Backlogs(_), Job::Backlogs(_)) => true,
             _ => false,
         }
+    }
+
+    /// Whether it may be done with a look at the group's commits.
+    pub fn is_quick(&self) -> bool {
+        matches!(self, Job::Shard(job) if job.known.is_some())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading a snapshot back: the newest that is whole and ours; a damaged one is skipped for the one before, loudly.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::format::{Chunk, Decoder, FormatError, unpack};
@@ -37,6 +37,7 @@ pub struct Found {
     pub header: SnapshotHeader,
     /// What it holds.
     pub totals: SnapshotTotals,
+    checked_in: Duration,
     store: SnapshotStore,
     topics: Vec<Str>,
 }
@@ -65,7 +66,9 @@ impl SnapshotStore {
     }
 
     async fn examine(&self, name: &SnapshotName, expected: &Expected) -> Result<Found, StoreError> {
+        let began = Instant::now();
         let (header, totals) = self.verify(&name.path).await?;
+        let checked_in = began.elapsed();
         let other = [
             ("group", header.group_id.to_string(), expected.group_id.to_string()),
             ("shard", header.shard.to_string(), expected.shard.to_string()),
@@ -76,7 +79,8 @@ impl SnapshotStore {
         if let Some((what, theirs, ours)) = other {
             return Err(StoreError::Foreign { location: self.locate(&name.path), what, theirs, ours });
         }
-        Ok(Found { name: name.clone(), header, totals, store: self.clone(), topics: expected.topics.clone() })
+        let (store, topics) = (self.clone(), expected.topics.clone());
+        Ok(Found { name: name.clone(), header, totals, checked_in, store, topics })
     }
 
     /// Reads a snapshot to its end and checks every checksum, without unpacking it.
@@ -139,8 +143,8 @@ impl Found {
         for (topic, events) in &orders.dropped {
             emit(SnapshotStreamDropped { shard, name, topic, events: *events });
         }
-        let taken_at = self.header.taken_at;
-        emit(SnapshotLoaded { shard, name, taken_at, orders: self.totals.orders, took: began.elapsed() });
+        let (taken_at, checked, took) = (self.header.taken_at, self.checked_in, began.elapsed());
+        emit(SnapshotLoaded { shard, name, taken_at, orders: self.totals.orders, checked, took });
         Ok(orders.totals)
     }
 

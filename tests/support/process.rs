@@ -91,6 +91,11 @@ impl Process {
         Process::launch(workdir, Command::new(BINARY), args, environment)
     }
 
+    /// As [`Process::spawn`], of another build.
+    pub fn spawn_other(binary: &Path, workdir: &Workdir, args: &[&str]) -> Process {
+        Process::launch(workdir, Command::new(binary), args, &[])
+    }
+
     /// A process that survives a limit on the size of its files (`RLIMIT_FSIZE`, by default a deadly signal): what is
     /// written beyond the limit fails as it does on a full disk, for root too.
     pub fn spawn_limitable(workdir: &Workdir, args: &[&str]) -> Process {

@@ -145,13 +145,16 @@ pub struct SnapshotLoaded<'a> {
     pub taken_at: Timestamp,
     /// Orders in it.
     pub orders: u64,
+    /// How long it took before to read it to its end once and check every checksum.
+    pub checked: Duration,
     /// How long the reading took.
     pub took: Duration,
 }
 
 impl InternalEvent for SnapshotLoaded<'_> {
     fn emit(self) {
-        let SnapshotLoaded { shard, name, taken_at, orders, took } = self;
-        info!(shard, name, %taken_at, orders, took_ms = took.as_millis(), "snapshot loaded");
+        let SnapshotLoaded { shard, name, taken_at, orders, checked, took } = self;
+        let (checked_ms, took_ms) = (checked.as_millis(), took.as_millis());
+        info!(shard, name, %taken_at, orders, checked_ms, took_ms, "snapshot loaded");
     }
 }

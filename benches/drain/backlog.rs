@@ -1,0 +1,94 @@
+//! What is to be drained: a shop's log on topics, and what must come of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use orderwatch::demo::log::{ShopLog, TOPICS};
+use orderwatch::demo::policies::{PAID, Promise, SHIPPED};
+use orderwatch::demo::shop::Shop;
+use orderwatch::demo::truth::{Counts, Truth};
+use orderwatch::domain::{Millis, Status, Timestamp};
+
+use crate::live::{load, now_ms};
+use crate::support::{Broker, Message};
+
+pub const PARTITIONS: i32 = 4;
+const SEED: u64 = 7;
+const MINUTE: Millis = Millis::from_secs(60);
+/// From one order to the next.
+const EVERY: Millis = Millis::from_secs(1);
+/// The log ends so long before now: nothing of it is due any more.
+const AGO: Millis = Millis::from_secs(86_400);
+
+pub struct Backlog {
+    pub events: usize,
+    /// The offset after the last record, by topic and partition.
+    pub ends: BTreeMap<(&'static str, i32), i64>,
+    /// The transitions that must be published, once each.
+    pub truth: Counts,
+    orders: u64,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Makes the topics and fills them.
+    pub fn load(broker: &Broker, orders: u64) -> Backlog {
+        let span = Millis::new(EVERY.get() * i64::try_from(orders).expect("a number of orders"));
+        let opened_at = Timestamp::from_millis(now_ms()) - AGO - span;
+        let shop = Shop { seed: SEED, opened_at, minute: MINUTE, stoppage: None };
+        let log = ShopLog::new(&shop, orders, EVERY, PARTITIONS);
+        let mut truth = Truth::new(&shop, Millis::ZERO, Timestamp::MAX);
+        log.stories.iter().for_each(|story| truth.tell(story));
+        let mut ends = BTreeMap::new();
+        let mut bytes = 0;
+        for record in &log.records {
+            ends.insert((TOPICS[usize::from(record.stream)], record.partition), record.offset + 1);
+            bytes += record.event.payload.len();
+        }
+        broker.create_topics(&TOPICS, PARTITIONS, &[]);
+        let messages = log.records.iter().map(|record| {
+            let event = &record.event;
+            let message = Message::to(event.topic).partition(record.partition).at(event.at.as_millis());
+            message.key(&event.order_id).value(&event.payload)
+        });
+        let events = load(broker, messages);
+        Backlog { events, ends, truth: published(truth.counts), orders, bytes }
+    }
+}
+
+/// The two promises. They give no warnings and do not escalate: which of those a catch-up tells depends on how far its
+/// frontier moves at a time, and every build is to publish the same.
+pub fn policies() -> String {
+    let sla = |promise: Promise, cycle: &str| {
+        format!(
+            "  - {{id: {}, {cycle}, cancel_on: [order.cancelled], target: {}s,\n     \
+             severity: critical, owner: desk, route: desk, expected_outcome: \"kept\"}}\n",
+            promise.id,
+            promise.target * MINUTE.get() / 1000
+        )
+    };
+    let paid = sla(PAID, "start: order.placed, stop: order.paid_in_full");
+    let held = "pause: {from: order.held, until: order.released}";
+    let shipped = sla(SHIPPED, &format!("start: order.paid_in_full, stop: order.fully_shipped, {held}"));
+    format!("slas:\n{paid}{shipped}")
+}
+
+/// Of all that is true of the shop, what these policies publish. A breach that is cancelled is counted where it opens.
+fn published(mut counts: Counts) -> Counts {
+    counts.retain(|(policy, status), _| {
+        [PAID.id, SHIPPED.id].contains(policy) && matches!(status, Status::Opened | Status::Resolved)
+    });
+    counts
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opened: u64 = self.truth.iter().filter(|((_, status), _)| *status == Status::Opened).map(|(_, n)| n).sum();
+        let (Backlog { events, orders, bytes, .. }, topics) = (self, TOPICS.len());
+        let each = bytes / events.max(&1);
+        write!(
+            f,
+            "{orders} orders, {events} events of {each} bytes on {topics} topics of {PARTITIONS} partitions, {opened} broken promises"
+        )
+    }
+}

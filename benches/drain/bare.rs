@@ -1,0 +1,79 @@
+//! The least that any consumer does: librdkafka's records, one after the other, counted; perhaps decoded.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use orderwatch::codec::{Format, RawRecord, StreamCodec, decode};
+use orderwatch::demo::log::TOPICS;
+use orderwatch::domain::{Millis, Str, StreamId, Timestamp};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::Measured;
+use super::backlog::Backlog;
+use crate::live::cpu;
+use crate::support::{Broker, unique};
+
+/// No drain of a million records takes so long.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+pub fn drain(broker: &Broker, backlog: &Backlog, decodes: bool) -> Measured {
+    let codecs = TOPICS.map(codec);
+    let (began, cpu_before) = (Instant::now(), cpu::time("self"));
+    let consumer = consumer(broker, backlog);
+    let mut read = 0;
+    while read < backlog.events {
+        match consumer.poll(STUCK_AFTER) {
+            Some(Ok(message)) => {
+                if decodes {
+                    decode_one(&codecs, &message);
+                }
+                read += 1;
+            }
+            Some(Err(e)) => panic!("the bare consumer: {e}"),
+            None => panic!("the bare consumer has read {read} of {} and gets no more", backlog.events),
+        }
+    }
+    Measured { took: began.elapsed(), cpu: cpu::time("self") - cpu_before }
+}
+
+/// At the beginning of every partition; with what makes librdkafka fast, as `orderwatch run` sets it.
+fn consumer(broker: &Broker, backlog: &Backlog) -> BaseConsumer {
+    let mut config = broker.client();
+    config.set("group.id", unique("bare")).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
+    config.set("isolation.level", "read_committed").set("fetch.queue.backoff.ms", "5");
+    config.set("fetch.message.max.bytes", "1048576").set("queued.max.messages.kbytes", "131072");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut all = TopicPartitionList::new();
+    for (topic, partition) in backlog.ends.keys() {
+        all.add_partition_offset(topic, *partition, Offset::Beginning).expect("an offset");
+    }
+    consumer.assign(&all).expect("an assignment");
+    consumer
+}
+
+fn decode_one(codecs: &[StreamCodec], message: &BorrowedMessage<'_>) {
+    let stream = TOPICS.iter().position(|topic| *topic == message.topic()).expect("a topic of ours");
+    let raw = RawRecord {
+        stream: StreamId(u16::try_from(stream).expect("a few streams")),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().map(Timestamp::from_millis),
+        key: message.key(),
+        value: message.payload(),
+        headers: &[],
+    };
+    black_box(decode(&codecs[stream], &raw).expect("the shop sends events"));
+}
+
+fn codec(topic: &str) -> StreamCodec {
+    StreamCodec {
+        topic: Str::new(topic),
+        format: Format::Json,
+        require: Vec::new(),
+        max_record_bytes: 1 << 20,
+        max_future_skew: Millis::from_secs(300),
+        max_past_skew: Millis::from_secs(400 * 86_400),
+    }
+}

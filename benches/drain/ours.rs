@@ -1,0 +1,94 @@
+//! One drain by `orderwatch run`: from nothing until its group has committed the end of every input.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use orderwatch::demo::log::TOPICS;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::Measured;
+use super::backlog::{Backlog, PARTITIONS, policies};
+use crate::live::{RUN, Service, cpu};
+use crate::support::{Broker, Process, Workdir, eventually, unique};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+const DRAINS_WITHIN: Duration = Duration::from_secs(600);
+/// For what was due when the inputs ended.
+const TELLS_WITHIN: Duration = Duration::from_secs(30);
+const LEAVES_WITHIN: Duration = Duration::from_secs(15);
+
+/// The time runs from when the process has joined its group: how long a process and its topics take to come about is
+/// not what is measured. The CPU time is all that it used.
+pub fn drain(binary: &Path, broker: &Broker, backlog: &Backlog) -> Measured {
+    let (workdir, policies) = (Workdir::new(), policies());
+    let snapshots = workdir.path().join("snapshots");
+    let service =
+        Service { broker, group: unique("drain"), properties: "", snapshots: &snapshots, policies: &policies };
+    service.write(&workdir);
+    let group = Group::of(broker, &service.group);
+    let mut process = Process::spawn_other(binary, &workdir, &RUN);
+    process.wait_ready(STARTS_WITHIN);
+    let began = Instant::now();
+    eventually(DRAINS_WITHIN, "the end of every input to be committed", || {
+        if let Some(status) = process.exited() {
+            panic!("it ended ({status}):\n{}", process.stderr());
+        }
+        group.is_at(&backlog.ends)
+    });
+    let measured = Measured { took: began.elapsed(), cpu: cpu::time(&process.pid().to_string()) };
+    check(&service, backlog);
+    let status = process.terminate(LEAVES_WITHIN);
+    assert!(status.success(), "it left with {status}:\n{}", process.stderr());
+    measured
+}
+
+/// Nothing is missing, nothing was told twice and nothing had to be taken back.
+fn check(service: &Service<'_>, backlog: &Backlog) {
+    eventually(TELLS_WITHIN, "the truth", || {
+        let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for record in service.broker.read_committed(&service.output("sla")) {
+            let exception = record.json();
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let (policy, status) = (text(&exception["policy"]["id"]), text(&exception["status"]));
+            // Of a cancellation the truth says nothing that does not depend on warnings.
+            if status != "cancelled" {
+                *counts.entry((policy, status)).or_default() += 1;
+            }
+        }
+        let truth = backlog.truth.iter();
+        let truth: BTreeMap<_, _> =
+            truth.map(|((policy, status), n)| (((*policy).to_owned(), status.as_str().to_owned()), *n)).collect();
+        if counts == truth { Ok(()) } else { Err(format!("published {counts:?}, true is {truth:?}")) }
+    });
+}
+
+/// A consumer group, asked for its commits.
+struct Group {
+    client: BaseConsumer,
+    inputs: TopicPartitionList,
+}
+
+impl Group {
+    fn of(broker: &Broker, group: &str) -> Group {
+        let client = broker.client().set("group.id", group).create().expect("a Kafka client");
+        let mut inputs = TopicPartitionList::new();
+        for topic in TOPICS {
+            inputs.add_partition_range(topic, 0, PARTITIONS - 1);
+        }
+        Group { client, inputs }
+    }
+
+    /// Ok where everything up to `ends` is committed.
+    fn is_at(&self, ends: &BTreeMap<(&'static str, i32), i64>) -> Result<(), String> {
+        let asked = self.client.committed_offsets(self.inputs.clone(), STARTS_WITHIN).map_err(|e| e.to_string())?;
+        let committed = |topic: &str, partition| match asked.find_partition(topic, partition).map(|held| held.offset())
+        {
+            Some(Offset::Offset(offset)) => offset,
+            _ => 0,
+        };
+        let left: i64 = ends.iter().map(|((topic, partition), end)| end - committed(topic, *partition)).sum();
+        if left == 0 { Ok(()) } else { Err(format!("{left} records are not")) }
+    }
+}
