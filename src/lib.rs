@@ -35,6 +35,7 @@ pub mod kafka;
 pub mod policy;
 pub mod replay;
 pub mod run;
+pub mod scenario;
 pub mod snapshot;
 pub mod telemetry;
 

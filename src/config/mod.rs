@@ -20,16 +20,16 @@ mod kafka_properties;
 mod load;
 mod policies;
 mod policy_parts;
-mod problem;
-mod read;
+pub(crate) mod problem;
+pub(crate) mod read;
 mod service;
 mod summary;
 #[cfg(test)]
 mod tests;
 pub mod units;
-mod values;
+pub(crate) mod values;
 mod vars;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use load::{load_policies, parse_policies};
 pub use problem::{ConfigErrors, Level, Problem, SourceFile, Style, Warning, render};

@@ -1,0 +1,281 @@
+//! A scenario's document.
+
+use std::ops::Range;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value as Json, json};
+
+use crate::config::read::{Fields, Reader, quoted};
+use crate::config::yaml::{Key, Node, Value};
+use crate::config::{Config, values};
+use crate::domain::{Exception, Severity, Status, Str, Subject, Timestamp};
+
+/// A story and what must be said of it.
+#[derive(Debug)]
+pub struct Scenario {
+    pub events: Vec<Told>,
+    /// The frontier ends here.
+    pub until: Timestamp,
+    pub expected: Vec<Expected>,
+    pub expect_span: Range<usize>,
+    calendar: Dates,
+}
+
+/// An event, and when it is told.
+#[derive(Debug)]
+pub struct Told {
+    /// Record time.
+    pub at: Timestamp,
+    pub order: Str,
+    /// Its topic's place in `streams:`.
+    pub stream: usize,
+    /// JSON as on a topic.
+    pub payload: Vec<u8>,
+    pub span: Range<usize>,
+}
+
+/// A state that must be said; what is `None` may be anything.
+#[derive(Debug)]
+pub struct Expected {
+    /// The frontier at which it is said, to the second.
+    pub at: Timestamp,
+    pub status: Status,
+    pub policy: Str,
+    pub order: Option<Str>,
+    pub group: Option<Str>,
+    pub owner: Option<Str>,
+    pub route: Option<Str>,
+    pub reason: Option<Str>,
+    pub about: Option<Str>,
+    pub severity: Option<Severity>,
+    pub level: Option<i64>,
+    pub span: Range<usize>,
+}
+
+/// What a time of the day means.
+#[derive(Clone, Debug)]
+struct Dates {
+    day: Date,
+    zone: TimeZone,
+}
+
+const STATUSES: [(&str, Status); 7] = [
+    ("at_risk", Status::AtRisk),
+    ("averted", Status::Averted),
+    ("opened", Status::Opened),
+    ("escalated", Status::Escalated),
+    ("resolved", Status::Resolved),
+    ("retracted", Status::Retracted),
+    ("cancelled", Status::Cancelled),
+];
+
+/// Reads the document.
+pub fn scenario(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<Scenario> {
+    r.fields(node, |f| {
+        f.required("story", values::text)?;
+        let day = f.required("day", |r, n| {
+            r.parsed(n, "a date such as `2026-11-20`", |text| text.parse::<Date>().map_err(|e| e.to_string()))
+        });
+        let zone = f.or("time_zone", TimeZone::UTC, |r, n| {
+            r.parsed(n, "a time zone such as `Europe/Berlin`", |name| TimeZone::get(name).map_err(|e| e.to_string()))
+        });
+        let dates = Dates { day: day?, zone: zone? };
+        let mut number = 0;
+        let events = f.required("events", |r, n| {
+            r.list(n, |r, n| {
+                number += 1;
+                event(r, n, &dates, config, number)
+            })
+        });
+        let until = f.required("until", |r, n| time(r, n, &dates));
+        let expected = f.required("expect", |r, n| r.list(n, |r, n| expected(r, n, &dates, config)));
+        let expect_span = f.span("expect").clone();
+        Some(Scenario { events: events?, until: until?, expected: expected?, expect_span, calendar: dates })
+    })
+}
+
+fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> Option<Expected> {
+    r.fields(node, |f| {
+        let at = f.required("at", |r, n| time(r, n, dates));
+        let status = f.required("status", |r, n| r.one_of(n, &STATUSES));
+        let policy = f.required("policy", |r, n| policy(r, n, config));
+        let mut text = |name| f.optional(name, values::text);
+        let (order, group, owner, route) = (text("order"), text("group"), text("owner"), text("route"));
+        let (reason, about) = (text("reason"), text("about"));
+        let severity = f.optional("severity", values::severity);
+        let level = f.optional("level", values::at_least(0));
+        Some(Expected {
+            at: at?,
+            status: status?,
+            policy: policy?,
+            order: order?,
+            group: group?,
+            owner: owner?,
+            route: route?,
+            reason: reason?,
+            about: about?,
+            severity: severity?,
+            level: level?,
+            span: node.span.clone(),
+        })
+    })
+}
+
+fn policy(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<Str> {
+    let id = values::text(r, node)?;
+    let policies = &config.policies;
+    let slas = policies.slas.iter().map(|sla| &sla.id);
+    let ids = slas.chain(policies.backlogs.iter().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
+    if !ids.into_iter().any(|known| *known == id) {
+        r.error(&node.span, format!("there is no policy {}", quoted(&id)));
+        return None;
+    }
+    Some(id)
+}
+
+fn event(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config, number: usize) -> Option<Told> {
+    r.fields(node, |f| {
+        let at = f.required("at", |r, n| time(r, n, dates));
+        let told = f.optional("told", |r, n| time(r, n, dates));
+        let kind = f.required("type", values::text);
+        let order = f.or("order", "o-1".into(), values::text);
+        let id = f.or("id", Str::new(format!("e-{number}")), values::text);
+        let stream = f.or("topic", 0, |r, n| stream(r, n, config));
+        let mut body = Map::new();
+        let details = details(f, &mut body, dates);
+        let (at, order, ()) = (at?, order?, details?);
+        body.insert("event_id".into(), json!(id?.as_str()));
+        body.insert("order_id".into(), json!(order.as_str()));
+        body.insert("type".into(), json!(kind?.as_str()));
+        body.insert("event_time".into(), json!(at.as_millis()));
+        let payload = serde_json::to_vec(&body).ok()?;
+        Some(Told { at: told?.unwrap_or(at), order, stream: stream?, payload, span: node.span.clone() })
+    })
+}
+
+/// What only some events carry. Every field is asked for before any is given up on.
+fn details(f: &mut Fields<'_, '_, '_>, body: &mut Map<String, Json>, dates: &Dates) -> Option<()> {
+    let mut found: Vec<(&str, Option<Option<Json>>)> = Vec::new();
+    for name in ["source", "payment_id", "capture_id", "fulfillment_id", "reason"] {
+        found.push((name, f.optional(name, |r, n| values::text(r, n).map(|text| json!(text.as_str())))));
+    }
+    for name in ["total", "amount", "fee"] {
+        found.push((name, f.optional(name, money)));
+    }
+    for name in ["promised_ship_by", "promised_deliver_by"] {
+        found.push((name, f.optional(name, |r, n| promise(r, n, dates))));
+    }
+    found.push(("lines", f.optional("lines", lines)));
+    found.push(("attributes", f.optional("attributes", attributes)));
+    for (name, value) in found {
+        body.extend(value?.map(|value| (name.to_owned(), value)));
+    }
+    Some(())
+}
+
+fn promise(r: &mut Reader<'_>, node: &Node, dates: &Dates) -> Option<Json> {
+    match &node.value {
+        Value::Scalar(text) if text == "withdrawn" => Some(Json::Null),
+        _ => time(r, node, dates).map(|at| json!(at.as_millis())),
+    }
+}
+
+/// `{A-1: 2, B-2: 1}`
+fn lines(r: &mut Reader<'_>, node: &Node) -> Option<Json> {
+    let line = |r: &mut Reader<'_>, sku: &Key, node: &Node| {
+        Some(json!({"sku": sku.name, "quantity": values::at_least(0)(r, node)?}))
+    };
+    r.entries(node, line).map(Json::Array)
+}
+
+fn attributes(r: &mut Reader<'_>, node: &Node) -> Option<Json> {
+    let all = r.entries(node, |r, name, node| match &node.value {
+        Value::Null => Some((name.name.clone(), Json::Null)),
+        _ => Some((name.name.clone(), scalar(&r.scalar(node, "a value")?))),
+    })?;
+    Some(Json::Object(all.into_iter().collect()))
+}
+
+fn scalar(text: &str) -> Json {
+    match text {
+        "true" => json!(true),
+        "false" => json!(false),
+        _ => text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
+    }
+}
+
+/// `123.45 EUR`: the digits after the point are those of the currency's minor unit.
+fn money(r: &mut Reader<'_>, node: &Node) -> Option<Json> {
+    r.parsed(node, "an amount such as `123.45 EUR`", |text| {
+        let (figure, currency) = text.split_once(' ').ok_or("a currency is missing")?;
+        let (whole, part) = figure.split_once('.').unwrap_or((figure, ""));
+        let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !is_number(whole) || !is_number(part) {
+            return Err("it is no figure".to_owned());
+        }
+        let minor: i64 = format!("{whole}{part}").parse().map_err(|_| "it is too large".to_owned())?;
+        Ok(json!({"amount_minor": minor, "currency": currency}))
+    })
+}
+
+fn stream(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<usize> {
+    let topic = values::text(r, node)?;
+    let place = config.streams.iter().position(|stream| stream.topic == topic);
+    if place.is_none() {
+        r.error(&node.span, format!("no stream reads the topic {}", quoted(&topic)));
+    }
+    place
+}
+
+/// `10:30`, `10:30:05`, `+2 10:30` (two days later) or `2026-11-21 10:30`, by the wall clock of the scenario's zone.
+fn time(r: &mut Reader<'_>, node: &Node, dates: &Dates) -> Option<Timestamp> {
+    let expected = "a time such as `10:30`, `10:30:05`, `+2 10:30` or `2026-11-21 10:30`";
+    r.parsed(node, expected, |text| dates.parse(text).ok_or_else(|| "it is none".to_owned()))
+}
+
+impl Dates {
+    fn parse(&self, text: &str) -> Option<Timestamp> {
+        let (day, clock) = match text.split_once(' ') {
+            None => (self.day, text),
+            Some((days, clock)) => match days.strip_prefix('+') {
+                Some(days) => {
+                    (self.day.checked_add(jiff::Span::new().try_days(days.parse::<i64>().ok()?).ok()?).ok()?, clock)
+                }
+                None => (days.parse().ok()?, clock),
+            },
+        };
+        let at = self.zone.to_timestamp(DateTime::from_parts(day, clock.parse::<Time>().ok()?)).ok()?;
+        Some(Timestamp::from_millis(at.as_millisecond()))
+    }
+
+    fn format(&self, at: Timestamp) -> String {
+        let Ok(at) = jiff::Timestamp::from_millisecond(at.as_millis()) else { return at.to_string() };
+        let at = self.zone.to_datetime(at);
+        let clock = at.strftime("%H:%M:%S");
+        if at.date() == self.day { clock.to_string() } else { format!("{} {clock}", at.date()) }
+    }
+}
+
+impl Scenario {
+    /// A state as the document would say it.
+    pub fn line(&self, said: &Exception) -> String {
+        let about = match &said.subject {
+            Subject::Order(order) => format!("order: {order}"),
+            Subject::Group(_) => format!("group: \"{}\"", said.subject.key(&said.policy.id)),
+        };
+        let mut line = format!(
+            "{{at: \"{}\", status: {}, policy: {}, {about}",
+            self.calendar.format(said.frontier),
+            said.status.as_str(),
+            said.policy.id
+        );
+        if said.level() > 0 {
+            line += &format!(", level: {}", said.level());
+        }
+        if let Some(check) = &said.check {
+            line += &format!(", reason: {}", check.reason);
+        }
+        line + &format!(", owner: {}}}", said.owner)
+    }
+}
