@@ -32,7 +32,7 @@ fn calendar(r: &mut Reader<'_>, name: Str, node: &Node) -> Option<Calendar> {
     r.fields(node, |f| {
         let zone = f.required("time_zone", time_zone);
         let week = f.required("hours", week);
-        let holidays = f.or("holidays", Vec::new(), |r, n| r.list(n, date));
+        let holidays = f.or("holidays", Vec::new(), |r, n| r.list(n, holiday).map(|dates| dates.concat()));
         let exceptions = f.or("exceptions", Vec::new(), |r, n| {
             r.entries(n, |r, key, node| {
                 let day = day_of_calendar(&key.name).map_err(|why| r.error(&key.span, why)).ok();
@@ -140,6 +140,17 @@ fn minutes(text: &str) -> Result<u16, String> {
         Some((hours, minutes)) if hours < 24 && minutes < 60 => Ok(hours * 60 + minutes),
         _ => Err(format!("{} is no time of the day such as `08:00`", quoted(text))),
     }
+}
+
+/// A date, or `{ics: FILE}`, whose dates the loader has filled in.
+fn holiday(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Date>> {
+    if !matches!(node.value, Value::Map(_)) {
+        return date(r, node).map(|date| vec![date]);
+    }
+    r.fields(node, |f| {
+        f.required("ics", values::text)?;
+        f.required("dates", |r, n| r.list(n, date))
+    })
 }
 
 fn date(r: &mut Reader<'_>, node: &Node) -> Option<Date> {

@@ -10,7 +10,7 @@ use crate::policy::Policies;
 use super::problem::{ConfigErrors, Level, Problem, SourceFile, Warning};
 use super::read::{Lookup, Reader};
 use super::yaml::FILE_BYTES_MAX;
-use super::{Config, policies, service, values};
+use super::{Config, ics, policies, service, values};
 
 impl Config {
     /// Reads orderwatch.yaml and the policies that it names, with this process's environment.
@@ -40,7 +40,7 @@ impl Config {
                 let policies_path = other_policies.map_or(named, Path::to_path_buf);
                 match open(&policies_path) {
                     Ok(file) => {
-                        let (policies, problems) = policies::read(file);
+                        let (policies, problems) = read_policies(file, &policies_path);
                         of_policies = problems;
                         Some((policies_path, Arc::new(policies?)))
                     }
@@ -67,8 +67,17 @@ impl Config {
 /// Every error of the file.
 pub fn load_policies(path: &Path) -> Result<(Policies, Vec<Warning>), ConfigErrors> {
     let file = open(path).map_err(|problem| ConfigErrors(vec![problem]))?;
-    let (policies, problems) = policies::read(file);
+    let (policies, problems) = read_policies(file, path);
     sound(policies, problems)
+}
+
+/// A policy file with the holidays of the files beside it.
+fn read_policies(file: SourceFile, path: &Path) -> (Option<Policies>, Vec<Problem>) {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    match ics::filled_in(file, &|name| open(&beside.join(name))) {
+        Ok(file) => policies::read(file),
+        Err(problems) => (None, problems),
+    }
 }
 
 /// Reads a policy document that is no file, such as a snapshot's. `name` stands in errors.

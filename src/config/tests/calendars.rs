@@ -104,3 +104,24 @@ fn a_target_fits_its_calendar() {
     let cutoff = Some(jiff::civil::time(14, 0, 0, 0));
     assert_eq!(policies.slas[0].target, Target::BusinessDays(BusinessDays { days: 2, cutoff, by: None }));
 }
+
+#[test]
+fn holidays_come_from_a_file_beside_the_document_which_then_stands_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policies.yaml");
+    let text = calendar("time_zone: UTC, hours: 24/7, holidays: [2026-05-01, {ics: holidays.ics}]");
+    std::fs::write(&path, &text).unwrap();
+    let errors = |path: &std::path::Path| load_policies(path).unwrap_err().to_string();
+    assert!(errors(&path).contains("holidays.ics: cannot be read: No such file"), "{}", errors(&path));
+
+    let event = "BEGIN:VEVENT\nDTSTART;VALUE=DATE:20261225\nEND:VEVENT\n";
+    std::fs::write(dir.path().join("holidays.ics"), event).unwrap();
+    let (policies, _) = load_policies(&path).unwrap();
+    assert!(policies.text.contains("[2026-05-01, {ics: \"holidays.ics\", dates: [2026-12-25]}]"), "{}", policies.text);
+    let (again, _) = parse_policies("from the topic", &policies.text).unwrap();
+    assert_eq!(again.version, policies.version);
+    assert_eq!(policy_errors(&text), ["2:59: calendars.c.holidays[1]: `dates` is missing"]);
+
+    std::fs::write(dir.path().join("holidays.ics"), event.replace("END", "RRULE:FREQ=WEEKLY\nEND")).unwrap();
+    assert!(errors(&path).contains("holidays.ics:3:1: of RRULE only a yearly date"), "{}", errors(&path));
+}
