@@ -68,6 +68,14 @@ fn is_of_the_producer(key: &str) -> bool {
     PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || key == "acks" || key == "request.required.acks"
 }
 
+/// For so long the coordinator waits for a member that does not join again, and all others with it; never shorter than the
+/// session, which librdkafka would refuse.
+fn poll_interval_ms(kafka: &KafkaConfig) -> u64 {
+    const A_MINUTE: u64 = 60_000;
+    let session = kafka.properties.get("session.timeout.ms").and_then(|text| text.parse().ok());
+    session.unwrap_or(0).max(A_MINUTE)
+}
+
 /// The group's consumer. Range assignment, so that shard n is partition n of every input.
 pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = base(kafka);
@@ -78,6 +86,7 @@ pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
     } else {
         config.set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "1000");
     }
+    config.set("max.poll.interval.ms", poll_interval_ms(kafka).to_string());
     // With librdkafka's default of a second between fetches, a catch-up takes twice as long.
     config.set("fetch.queue.backoff.ms", "5").set("fetch.message.max.bytes", "1048576");
     config.set("queued.max.messages.kbytes", "131072");

@@ -15,6 +15,8 @@ pub const GROUP: &str = "chaos";
 pub const SESSION: Duration = Duration::from_secs(6);
 /// After so long the broker aborts what a process left open.
 const TRANSACTION_MS: u32 = 5_000;
+/// For so long a rebalance waits for a member that does not come.
+const POLL_MS: u32 = 12_000;
 
 /// Runs three processes of one group against a real broker, breaks things by the seed, and compares what they publish
 /// with what is true. Ends with 1 unless nothing was lost, doubled or false.
@@ -85,7 +87,7 @@ pub fn service(delivery: Delivery, brokers: &str, listen: &str, snapshots: &Path
     format!(
         "kafka:\n  brokers: {brokers}\n  group_id: {GROUP}\n  \
          properties: {{session.timeout.ms: \"{session}\", heartbeat.interval.ms: \"500\", \
-         transaction.timeout.ms: \"{TRANSACTION_MS}\"}}\n\
+         transaction.timeout.ms: \"{TRANSACTION_MS}\", max.poll.interval.ms: \"{POLL_MS}\"}}\n\
          streams: [{{topic: orders}}, {{topic: payments}}, {{topic: fulfillments}}]\n\
          outputs: {{create_topics: true}}\ndelivery: {delivery}\ngrace: {GRACE_MS}ms\n\
          start: {{publish_after: 2000-01-01T00:00:00Z}}\n\
