@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::{Event, Millis, Str, Timestamp};
 use crate::policy::Policies;
+use crate::policy::case::Case;
 use crate::policy::view::OrderView;
 
 use super::order::CaseKey;
@@ -48,7 +49,7 @@ impl History {
 
     /// What of the document in force is not judged on an order: it had ended when another document came, and nothing new
     /// has been heard of the order since.
-    pub(super) fn settled(&self, order_id: &str, events: &[Event]) -> Vec<CaseKey> {
+    pub(super) fn settled(&self, order_id: &str, events: &[Event], grace: Millis) -> Vec<CaseKey> {
         let Some(in_force) = self.eras.last().filter(|_| !self.is_plain()) else { return Vec::new() };
         let slas = in_force.policies.slas.iter().enumerate();
         let slas = slas.map(|(i, sla)| (CaseKey::Sla(i as u16), Policy::Sla(&sla.id)));
@@ -56,17 +57,18 @@ impl History {
             let reasons = check.kind.reasons().iter().enumerate();
             reasons.map(move |(r, reason)| (CaseKey::Check(i as u16, r as u8), Policy::Check(&check.id, reason)))
         });
-        let settled = |(_, policy): &(CaseKey, Policy<'_>)| self.is_settled(*policy, order_id, events);
+        let settled = |(_, policy): &(CaseKey, Policy<'_>)| self.is_settled(*policy, order_id, events, grace);
         slas.chain(checks).filter(settled).map(|(key, _)| key).collect()
     }
 
-    fn is_settled(&self, policy: Policy<'_>, order_id: &str, events: &[Event]) -> bool {
+    fn is_settled(&self, policy: Policy<'_>, order_id: &str, events: &[Event], grace: Millis) -> bool {
         let mut judged_by = 0;
         for (k, era) in self.eras.iter().enumerate().skip(1) {
             let next = self.eras.get(k + 1);
             let is_news = |event: &Event| !era.knew(event) && next.is_none_or(|next| next.knew(event));
             let known: Vec<Event> = events.iter().filter(|event| era.knew(event)).cloned().collect();
-            let had_ended = policy.has_ended(&self.eras[judged_by].policies, order_id, &known);
+            let view = OrderView::new(order_id, &known);
+            let had_ended = policy.has_ended(&self.eras[judged_by].policies, &view, era.frontier, grace);
             if !had_ended || events.iter().any(is_news) {
                 judged_by = k;
             }
@@ -123,18 +125,22 @@ enum Policy<'a> {
 }
 
 impl Policy<'_> {
-    /// Whether a document says of an order that the policy's cycle is over: met, resolved or cancelled.
-    fn has_ended(self, document: &Policies, order_id: &str, events: &[Event]) -> bool {
-        let view = OrderView::new(order_id, events);
+    /// Whether a document says of an order that the policy's cycle is over at that frontier: met, resolved or cancelled. Of an
+    /// end that came too late nothing is told before the frontier is past the deadline: until then it is not over.
+    fn has_ended(self, document: &Policies, view: &OrderView<'_>, frontier: Timestamp, grace: Millis) -> bool {
+        let is_over = |case: &Case<'_>, own: Option<Millis>| {
+            case.end.is_some_and(|end| end.in_time || case.is_breached(frontier, own.unwrap_or(grace)))
+        };
         match self {
             Policy::Sla(id) => {
-                let place = document.slas.iter().position(|sla| sla.id == *id);
-                place.and_then(|place| document.sla_case(place, &view)).is_some_and(|case| case.end.is_some())
+                let Some(place) = document.slas.iter().position(|sla| sla.id == *id) else { return false };
+                let own = document.slas.get(place).and_then(|sla| sla.grace);
+                document.sla_case(place, view).is_some_and(|case| is_over(&case, own))
             }
             Policy::Check(id, reason) => {
-                let check = document.checks.iter().find(|check| check.id == *id);
-                let cases = check.map(|check| check.cases(&view, reason)).unwrap_or_default();
-                !cases.is_empty() && cases.iter().all(|case| case.end.is_some())
+                let Some(check) = document.checks.iter().find(|check| check.id == *id) else { return false };
+                let cases = check.cases(view, reason);
+                !cases.is_empty() && cases.iter().all(|case| is_over(case, check.grace))
             }
         }
     }

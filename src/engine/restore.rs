@@ -232,7 +232,7 @@ impl Shard {
     fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { id, events, published, settled, .. } = &mut **order;
-        *settled = self.history.settled(id, events);
+        *settled = self.history.settled(id, events, self.settings.grace);
         for published in published {
             published.frozen = match published.key {
                 CaseKey::Unknown(_) => Frozen::Past,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::recovery::restarted_under;
 use super::story::*;
-use crate::domain::{Str, Timestamp};
+use crate::domain::{Millis, Str, Timestamp};
 use crate::engine::{Era, History};
 use crate::policy::Policies;
+use crate::policy::checks::{CheckKind, CheckPolicy};
 use crate::policy::sla::Sla;
 
 fn paid_within(minutes: i64) -> Sla {
@@ -122,4 +123,30 @@ fn a_new_id_that_says_so_publishes_what_was_overdue_when_it_came() {
     assert_eq!(again.said(), [""; 0]);
     let again = edited(&s, 70, Vec::new, || vec![Sla { backfill: true, ..paid_within(60) }]);
     assert_eq!(again.said(), ["70 opened"]);
+}
+
+#[test]
+fn a_breach_whose_end_is_known_before_it_is_due_is_told_over_an_edit() {
+    let patient = || vec![Sla { grace: Some(Millis::new(5 * MINUTE)), ..paid_within(60) }];
+    let mut s = Story::new(document(patient()));
+    s.read(event("order.placed", 0));
+    s.read(event("payment.captured", 61));
+    assert_eq!(s.said(), [""; 0], "the deadline and its grace are not over yet");
+    let mut again = edited(&s, 62, patient, patient);
+    again.advance(70);
+    assert_eq!(again.said(), ["65+ opened", "65+ resolved"]);
+
+    // Of a finding of a check likewise.
+    let unpaid = || {
+        let check = check(CheckKind::ShippedBeforePayment, 10);
+        policies(vec![], vec![CheckPolicy { grace: Some(Millis::new(5 * MINUTE)), ..check }])
+    };
+    let mut s = Story::new(unpaid());
+    s.read(event("fulfillment.shipped", 0));
+    s.read(event("payment.captured", 12));
+    let era = |frontier, positions| Era { policies: Arc::new(unpaid()), frontier, positions };
+    let history = History::new(vec![era(Timestamp::MIN, vec![0; 3]), era(at(13), vec![s.offset; 3])]);
+    let mut again = restarted_under(&s, 13, unpaid(), history);
+    again.advance(70);
+    assert_eq!(again.said(), ["15+ opened", "15+ resolved"]);
 }
