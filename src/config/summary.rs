@@ -156,7 +156,7 @@ fn row(id: &str, figure: String, who: &Responsibility, details: Vec<String>) -> 
 fn choice(choice: &Choice) -> String {
     match choice {
         Choice::Name(name) => name.to_string(),
-        Choice::First(_) => join(choice.names().into_iter()),
+        Choice::First(rules) => join(rules.iter().map(|(_, name)| name)),
         Choice::From { attribute, or_else, .. } => format!("by {attribute}, or {or_else}"),
     }
 }

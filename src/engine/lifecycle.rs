@@ -4,7 +4,7 @@
 //! with the run whatever memory held at the time. An order that was silent for `max_open` has ended in the same way: its
 //! next record begins a new one, whether or not a frontier has evicted it by then.
 
-use crate::domain::{Milestone, Millis, Standard, Timestamp};
+use crate::domain::{Millis, Timestamp};
 use crate::policy::Settings;
 use crate::policy::case::{Case, End};
 use crate::policy::view::OrderView;
@@ -52,12 +52,7 @@ pub struct Closing {
 impl Closing {
     /// Begins with the milestone that ends an order's life: completed, cancelled or fully delivered.
     pub fn of(view: &OrderView<'_>) -> Self {
-        const ENDS: [Milestone; 3] = [
-            Milestone::Standard(Standard::OrderCompleted),
-            Milestone::Standard(Standard::OrderCancelled),
-            Milestone::Standard(Standard::OrderFullyDelivered),
-        ];
-        Closing { closed_at: ENDS.iter().filter_map(|end| view.first(end)).map(|end| end.known_at).max() }
+        Closing { closed_at: OrderView::ENDS.iter().filter_map(|end| view.first(end)).map(|end| end.known_at).max() }
     }
 
     /// A running cycle or an open exception keeps an order open; one that ended closes it no earlier than its end.

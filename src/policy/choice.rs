@@ -55,15 +55,6 @@ impl Choice {
             }
         }
     }
-
-    /// Every name that it gives by itself.
-    pub fn names(&self) -> Vec<&Str> {
-        match self {
-            Choice::Name(name) => vec![name],
-            Choice::First(rules) => rules.iter().map(|(_, name)| name).collect(),
-            Choice::From { or_else, .. } => vec![or_else],
-        }
-    }
 }
 
 impl<T: Into<Str>> From<T> for Choice {

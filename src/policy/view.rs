@@ -45,6 +45,13 @@ pub struct AsOf<'a> {
 }
 
 impl<'a> OrderView<'a> {
+    /// What ends an order's life.
+    pub const ENDS: [Milestone; 3] = [
+        Milestone::Standard(Standard::OrderCompleted),
+        Milestone::Standard(Standard::OrderCancelled),
+        Milestone::Standard(Standard::OrderFullyDelivered),
+    ];
+
     /// `events` must be in (event_time, position) order, each identity once.
     pub fn new(order_id: &'a str, events: &'a [Event]) -> Self {
         debug_assert!(events.is_sorted_by_key(Event::order_key));

@@ -3,7 +3,7 @@
 //! It is open from its first event until it is completed, cancelled or fully delivered. The next event ends it, and begins
 //! the wait anew.
 
-use crate::domain::{CheckFigures, Milestone, Millis, Standard};
+use crate::domain::{CheckFigures, Millis};
 use crate::policy::case::{Case, CaseClock, End, EndKind};
 use crate::policy::derived::instants;
 use crate::policy::view::OrderView;
@@ -13,12 +13,7 @@ pub const REASONS: &[&str] = &["silent"];
 
 /// Every silence that was, or will be, too long.
 pub fn cases<'a>(view: &OrderView<'a>, after: Millis) -> Vec<Case<'a>> {
-    const ENDS: [Milestone; 3] = [
-        Milestone::Standard(Standard::OrderCompleted),
-        Milestone::Standard(Standard::OrderCancelled),
-        Milestone::Standard(Standard::OrderFullyDelivered),
-    ];
-    let closed = view.first_of(&ENDS);
+    let closed = view.first_of(&OrderView::ENDS);
     let heard: Vec<_> = instants(view.events()).filter_map(<[_]>::last).collect();
     let open = heard.iter().enumerate().filter(|(_, event)| closed.is_none_or(|closed| event.event_time < closed.at));
     let silences = open.filter_map(|(i, event)| {
