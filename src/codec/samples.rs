@@ -19,6 +19,7 @@ pub(super) fn sla() -> Exception {
         status: Status::Opened,
         policy: PolicyRef { id: "paid-in-1h".into(), version: "0123456789ab".into() },
         subject: Subject::Order("o-1".into()),
+        fulfillment_id: None,
         severity: Severity::Critical,
         owner: "payments-team".into(),
         route: "payments-oncall".into(),

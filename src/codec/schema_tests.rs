@@ -147,7 +147,8 @@ fn schemas_and_protobuf_name_the_same_fields() {
 fn the_samples_say_all_that_the_schema_names() {
     let schema = exception_schema();
     let moved = Exception { earlier_routes: vec!["ops".into()], ..samples::sla() };
-    let all = [moved, samples::backlog(), samples::reconciliation()];
+    let of_a_parcel = Exception { fulfillment_id: Some("f-1".into()), ..samples::sla() };
+    let all = [moved, of_a_parcel, samples::backlog(), samples::reconciliation()];
     let values = all.map(|e| serde_json::from_slice::<Value>(&encode_exception(&e, Format::Json)).unwrap());
     let unsaid = properties(&schema).keys().filter(|name| values.iter().all(|v| v.get(name.as_str()).is_none()));
     assert_eq!(unsaid.collect::<Vec<_>>(), Vec::<&String>::new());

@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Milestone, Millis, Standard, Str};
 use crate::policy::backlog::Bounds;
-use crate::policy::sla::{MilestoneRef, PromiseRule, Target};
+use crate::policy::cycle::Scope;
+use crate::policy::promise::PromiseRule;
+use crate::policy::sla::{MilestoneRef, Occurrence, Target};
 use crate::policy::{Backlog, Policies, Sla};
 
 use super::calendars::{self, Calendars, calendars};
@@ -89,13 +91,21 @@ fn ids_apart(f: &mut Fields<'_, '_, '_>) {
 
 /// Of a group the first is taken when it starts: with other starts, a later one would take a cycle away that runs.
 fn groups_start_alike(f: &mut Fields<'_, '_, '_>, slas: &[Sla]) {
-    let mut starts: HashMap<&Str, &MilestoneRef> = HashMap::new();
+    let mut firsts: HashMap<&Str, &Sla> = HashMap::new();
     for (place, sla) in slas.iter().enumerate() {
         let Some(group) = &sla.first_match else { continue };
-        if *starts.entry(group).or_insert(&sla.start) != &sla.start {
-            let start = f.node("slas").and_then(|slas| slas.item(place)).and_then(|sla| sla.field("start"));
-            let span = start.map_or(f.whole(), |start| &start.span);
-            f.reader.error(span, format!("slas[{place}]: the SLAs of the group {} must have one start", quoted(group)));
+        let first = *firsts.entry(group).or_insert(sla);
+        let whole = f.whole();
+        let node = f.node("slas").and_then(|slas| slas.item(place));
+        let span = |name| node.and_then(|sla| sla.field(name).or(sla.field("id"))).map_or(whole, |node| &node.span);
+        let group = quoted(group);
+        if first.start != sla.start {
+            f.reader.error(span("start"), format!("slas[{place}]: the SLAs of the group {group} must have one start"));
+        }
+        if !first.has_cycles_like(sla) {
+            let field = if first.scope == sla.scope { "each" } else { "scope" };
+            let message = format!("slas[{place}]: the SLAs of the group {group} must have one `scope` and one `each`");
+            f.reader.error(span(field), message);
         }
     }
 }
@@ -120,12 +130,23 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
         f.optional("entity", values::entity);
         let first_match = f.optional("first_match", values::text);
         let backfill = f.or("backfill", false, values::boolean);
-        f.not_built("scope", "SLAs on a part of an order");
-        f.not_built("each", "SLAs on a part of an order");
+        let scope = f.or("scope", Scope::Order, |r, n| {
+            r.one_of(n, &[("order", Scope::Order), ("fulfillment", Scope::Fulfillment)])
+        });
+        let each = f.or("each", false, values::boolean);
         let (start, stop, target, promise) = (start?, stop?, target?, promise?);
+        let (scope, each) = (scope?, each?);
         sla_makes_sense(f, &start, &stop, target, promise.is_some());
         calendar_makes_sense(f, target);
+        if scope == Scope::Fulfillment {
+            scope_makes_sense(f, &start.milestone, &stop.milestone);
+        }
+        if each {
+            each_makes_sense(f, &start, &stop, target);
+        }
         Some(Sla {
+            scope,
+            each,
             id: id?,
             when: when?,
             start,
@@ -157,7 +178,7 @@ fn sla_makes_sense(
         f.reader
             .error(f.span("stop"), format!("start and stop are both `{}`: it would be kept at once", stop.milestone));
     }
-    let promised = matches!(target, Target::PromisedShipBy | Target::PromisedDeliverBy);
+    let promised = target.is_promised();
     if promise && !promised {
         let message = "`promise` is for a promised date, and this target is none";
         f.reader.error(f.span("promise"), message);
@@ -171,6 +192,48 @@ fn sla_makes_sense(
         let message = format!("`{s}` can come after its order has closed", s = s.as_str());
         let help = "what comes later than `retain_closed` after closing is counted as late and starts nothing";
         f.reader.warn(f.span("start"), message, Some(help.to_owned()));
+    }
+}
+
+/// What is never about one fulfillment tells no cycle of one from another's.
+fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, start: &Milestone, stop: &Milestone) {
+    let is_whole = |milestone: &Milestone| milestone.as_str().starts_with("order.");
+    match (is_whole(start), is_whole(stop)) {
+        (true, true) => {
+            let message =
+                format!("`{start}` and `{stop}` are of the whole order: no fulfillment has a cycle of its own");
+            let help = "take a `fulfillment.*` milestone, or leave `scope` out".to_owned();
+            f.reader.error_with_help(f.span("scope"), message, Some(help));
+        }
+        (false, true) => {
+            let message = format!("`{stop}` is of the whole order: it ends the cycles of all its fulfillments");
+            f.reader.warn(f.span("stop"), message, None);
+        }
+        _ => {}
+    }
+    for (name, milestone) in [("start", start), ("stop", stop)] {
+        if milestone.as_str().starts_with("payment.") {
+            let message = format!("a `{milestone}` without a fulfillment_id counts for every fulfillment");
+            f.reader.warn(f.span(name), message, None);
+        }
+    }
+}
+
+/// What comes again begins a cycle of its own, so it must be able to, and have a deadline of its own.
+fn each_makes_sense(f: &mut Fields<'_, '_, '_>, start: &MilestoneRef, stop: &MilestoneRef, target: Target) {
+    if start.milestone.is_for_good() {
+        let message = format!("`{}` is reached once: `each` has nothing to repeat", start.milestone);
+        f.reader.error(f.span("each"), message);
+    }
+    for (name, milestone) in [("start", start), ("stop", stop)] {
+        if milestone.occurrence == Occurrence::Last {
+            let message = "with `each` every start has its own cycle and its own stop: `occurrence: last` has no place";
+            f.reader.error(f.span(name), message);
+        }
+    }
+    if target.is_promised() {
+        let message = "a promised date is not of one cycle: with `each` one broken promise would be told many times";
+        f.reader.error(f.span("target"), message);
     }
 }
 

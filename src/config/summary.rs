@@ -7,7 +7,9 @@ use crate::domain::{Milestone, Millis};
 use crate::policy::backlog::Bounds;
 use crate::policy::calendar::BusinessDays;
 use crate::policy::checks::CheckKind;
-use crate::policy::sla::{MilestoneRef, Occurrence, PromiseRule, Target};
+use crate::policy::cycle::Scope;
+use crate::policy::promise::PromiseRule;
+use crate::policy::sla::{MilestoneRef, Occurrence, Target};
 use crate::policy::{Backlog, CheckPolicy, Choice, Condition, Responsibility, Rung, Sla};
 
 use super::units::format_duration;
@@ -169,6 +171,12 @@ fn sla(sla: &Sla) -> Row {
         Target::PromisedDeliverBy => "promised_deliver_by".to_owned(),
     };
     let mut facts = vec![format!("{} -> {}", milestone_ref(&sla.start), milestone_ref(&sla.stop))];
+    if sla.scope == Scope::Fulfillment {
+        facts.push("for each fulfillment".to_owned());
+    }
+    if sla.each {
+        facts.push(format!("anew with each {}", sla.start.milestone));
+    }
     facts.extend(sla.calendar.iter().map(|calendar| format!("on the calendar {}", calendar.name)));
     facts.extend(sla.first_match.iter().map(|group| format!("the first that fits of {group}")));
     if sla.promise == PromiseRule::Original {

@@ -124,6 +124,16 @@ impl Event {
         self.milestone.as_str().starts_with("payment.")
     }
 
+    /// True for `fulfillment.*`.
+    pub fn is_fulfillment(&self) -> bool {
+        self.milestone.as_str().starts_with("fulfillment.")
+    }
+
+    /// Which parcel it is about; `None` where it is about the whole order, as every `order.*` is, whatever it carries.
+    pub fn fulfillment_id(&self) -> Option<&Str> {
+        self.details.as_ref()?.fulfillment_id.as_ref().filter(|_| !self.is_order())
+    }
+
     /// True where `other` is the same event told again: the identity DESIGN section 3 names.
     pub fn same_identity(&self, other: &Event) -> bool {
         self.position.stream == other.position.stream && self.event_id == other.event_id && self.source == other.source

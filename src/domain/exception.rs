@@ -170,6 +170,8 @@ pub struct Exception {
     pub policy: PolicyRef,
     /// What it is about.
     pub subject: Subject,
+    /// Which fulfillment of the order, where the policy has a cycle for each.
+    pub fulfillment_id: Option<Str>,
     /// How bad it is.
     pub severity: Severity,
     /// Whose it is.

@@ -88,6 +88,11 @@ impl Milestone {
         }
     }
 
+    /// True for what is reached once and stays so: the sums, and what ends an order's life.
+    pub const fn is_for_good(&self) -> bool {
+        self.is_derived() || matches!(self, Milestone::Standard(Standard::OrderCompleted | Standard::OrderCancelled))
+    }
+
     /// True for a milestone that no event may claim (`order.paid_in_full` and its like).
     pub const fn is_derived(&self) -> bool {
         matches!(self, Milestone::Standard(s) if s.is_derived())

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Event, Millis, Str, Timestamp};
-use crate::policy::Policies;
+use crate::domain::{Event, Millis, Timestamp};
 use crate::policy::case::Case;
+use crate::policy::cycle::Cycle;
 use crate::policy::view::OrderView;
+use crate::policy::{Policies, Settings};
 
-use super::order::CaseKey;
+use super::cycles::key_of_cycle;
+use super::order::{CaseKey, Published};
 
 /// One document, and from where on it was in force.
 #[derive(Clone, Debug)]
@@ -49,27 +51,47 @@ impl History {
 
     /// What of the document in force is not judged on an order: it had ended when another document came, and nothing new
     /// has been heard of the order since.
-    pub(super) fn settled(&self, order_id: &str, events: &[Event], grace: Millis) -> Vec<CaseKey> {
+    pub(super) fn settled(
+        &self,
+        order_id: &str,
+        events: &[Event],
+        published: &[Published],
+        settings: &Settings,
+    ) -> Vec<CaseKey> {
         let Some(in_force) = self.eras.last().filter(|_| !self.is_plain()) else { return Vec::new() };
-        let slas = in_force.policies.slas.iter().enumerate();
-        let slas = slas.map(|(i, sla)| (CaseKey::Sla(i as u16), Policy::Sla(&sla.id)));
-        let checks = in_force.policies.checks.iter().enumerate().flat_map(|(i, check)| {
-            let reasons = check.kind.reasons().iter().enumerate();
-            reasons.map(move |(r, reason)| (CaseKey::Check(i as u16, r as u8), Policy::Check(&check.id, reason)))
+        let policies = &in_force.policies;
+        let view = OrderView::new(order_id, events);
+        let cycles = policies.slas.iter().enumerate().flat_map(|(place, sla)| {
+            let cycles = policies.cycles(place, &view).into_iter();
+            cycles.map(move |cycle| key_of_cycle(place, sla, &cycle, &settings.streams))
         });
-        let settled = |(_, policy): &(CaseKey, Policy<'_>)| self.is_settled(*policy, order_id, events, grace);
-        slas.chain(checks).filter(settled).map(|(key, _)| key).collect()
+        let mut keys: Vec<CaseKey> = cycles.collect();
+        // What was told of cycles that this document does not have.
+        for told in published.iter().map(|p| &p.key).filter(|key| matches!(key, CaseKey::Sla(..))) {
+            if !keys.contains(told) {
+                keys.push(told.clone());
+            }
+        }
+        keys.extend(
+            policies
+                .checks
+                .iter()
+                .enumerate()
+                .flat_map(|(i, check)| (0..check.kind.reasons().len()).map(move |r| CaseKey::Check(i as u16, r as u8))),
+        );
+        keys.retain(|key| self.is_settled(key, policies, &view, settings));
+        keys
     }
 
-    fn is_settled(&self, policy: Policy<'_>, order_id: &str, events: &[Event], grace: Millis) -> bool {
+    fn is_settled(&self, key: &CaseKey, in_force: &Policies, view: &OrderView<'_>, settings: &Settings) -> bool {
         let mut judged_by = 0;
         for (k, era) in self.eras.iter().enumerate().skip(1) {
             let next = self.eras.get(k + 1);
             let is_news = |event: &Event| !era.knew(event) && next.is_none_or(|next| next.knew(event));
-            let known: Vec<Event> = events.iter().filter(|event| era.knew(event)).cloned().collect();
-            let view = OrderView::new(order_id, &known);
-            let had_ended = policy.has_ended(&self.eras[judged_by].policies, &view, era.frontier, grace);
-            if !had_ended || events.iter().any(is_news) {
+            let known: Vec<Event> = view.events().iter().filter(|event| era.knew(event)).cloned().collect();
+            let then = Then { view: OrderView::new(view.order_id(), &known), frontier: era.frontier, settings };
+            let had_ended = then.has_ended(key, in_force, &self.eras[judged_by].policies);
+            if !had_ended || view.events().iter().any(is_news) {
                 judged_by = k;
             }
         }
@@ -107,41 +129,50 @@ pub(super) struct Since {
 
 impl Since {
     /// Whether something due at `due` was overdue when its policy came into force.
-    pub fn is_before(&self, key: CaseKey, due: Timestamp, grace: Millis) -> bool {
+    pub fn is_before(&self, key: &CaseKey, due: Timestamp, grace: Millis) -> bool {
         let since = match key {
-            CaseKey::Sla(place) => self.slas.get(usize::from(place)),
-            CaseKey::Check(place, _) => self.checks.get(usize::from(place)),
+            CaseKey::Sla(place, _) => self.slas.get(usize::from(*place)),
+            CaseKey::Check(place, _) => self.checks.get(usize::from(*place)),
             CaseKey::Unknown(_) => None,
         };
         since.is_some_and(|since| due + grace < *since)
     }
 }
 
-/// A policy by its id, whatever document it stands in.
-#[derive(Clone, Copy, Debug)]
-enum Policy<'a> {
-    Sla(&'a Str),
-    Check(&'a Str, &'a str),
+/// An order as it was known when a document came into force.
+struct Then<'a> {
+    view: OrderView<'a>,
+    frontier: Timestamp,
+    settings: &'a Settings,
 }
 
-impl Policy<'_> {
-    /// Whether a document says of an order that the policy's cycle is over at that frontier: met, resolved or cancelled. Of an
-    /// end that came too late nothing is told before the frontier is past the deadline: until then it is not over.
-    fn has_ended(self, document: &Policies, view: &OrderView<'_>, frontier: Timestamp, grace: Millis) -> bool {
+impl Then<'_> {
+    /// Whether a document says that a case of the one in force was over then: met, resolved or cancelled. Of an end that came
+    /// too late nothing is told before the frontier is past the deadline: until then it is not over.
+    fn has_ended(&self, key: &CaseKey, in_force: &Policies, document: &Policies) -> bool {
         let is_over = |case: &Case<'_>, own: Option<Millis>| {
-            case.end.is_some_and(|end| end.in_time || case.is_breached(frontier, own.unwrap_or(grace)))
+            let grace = own.unwrap_or(self.settings.grace);
+            case.end.is_some_and(|end| end.in_time || case.is_breached(self.frontier, grace))
         };
-        match self {
-            Policy::Sla(id) => {
-                let Some(place) = document.slas.iter().position(|sla| sla.id == *id) else { return false };
-                let own = document.slas.get(place).and_then(|sla| sla.grace);
-                document.sla_case(place, view).is_some_and(|case| is_over(&case, own))
+        match key {
+            CaseKey::Sla(place, _) => {
+                let own = usize::from(*place);
+                let Some(sla) = in_force.slas.get(own) else { return false };
+                let Some(place) = document.slas.iter().position(|other| other.id == sla.id) else { return false };
+                // Where its cycles were others, it is asked what of those that there are now was over.
+                let like = document.slas.get(place).filter(|other| other.has_cycles_like(sla));
+                let (document, place, sla) = like.map_or((in_force, own, sla), |like| (document, place, like));
+                let is_it = |cycle: &Cycle<'_>| key_of_cycle(own, sla, cycle, &self.settings.streams) == *key;
+                document.cycles(place, &self.view).iter().any(|cycle| is_it(cycle) && is_over(&cycle.case, sla.grace))
             }
-            Policy::Check(id, reason) => {
-                let Some(check) = document.checks.iter().find(|check| check.id == *id) else { return false };
-                let cases = check.cases(view, reason);
+            CaseKey::Check(place, reason) => {
+                let Some(check) = in_force.checks.get(usize::from(*place)) else { return false };
+                let Some(reason) = check.kind.reasons().get(usize::from(*reason)) else { return false };
+                let Some(check) = document.checks.iter().find(|other| other.id == check.id) else { return false };
+                let cases = check.cases(&self.view, reason);
                 !cases.is_empty() && cases.iter().all(|case| is_over(case, check.grace))
             }
+            CaseKey::Unknown(_) => false,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Judging one order: each policy's cases against the frontier and what was published.
 
-use crate::domain::{Exception, Kind, Millis, Status, Timestamp};
+use crate::domain::{Exception, Kind, Millis, Status, Timestamp, exception_id};
 use crate::policy::case::{Case, CaseClock, EndKind};
 use crate::policy::checks::CheckPolicy;
-use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
 use crate::policy::{Policies, Settings};
 
 use super::backlog::Partials;
+use super::cycles::{Known, key_of_told};
 use super::history::Since;
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Frozen, Order, Published};
@@ -59,15 +59,9 @@ impl Judge<'_> {
         let mut closing = Closing::of(&view);
         let mut next_due = None;
         let policies = self.policies;
-        for (i, sla) in policies.slas.iter().enumerate() {
-            if settled.contains(&CaseKey::Sla(i as u16)) {
-                continue;
-            }
-            let case = policies.sla_case(i, &view);
-            self.count_end(i as u16, sla, case.as_ref(), ended);
-            let subject = Subject { key: CaseKey::Sla(i as u16), ladder: self.sla_ladder(sla), label: sla_label(sla) };
-            let due = self.cases(&subject, &view, case.as_slice(), published, &mut closing);
-            next_due = earliest(next_due, due);
+        for place in 0..policies.slas.len() {
+            let mut known = Known { published, ended, settled };
+            next_due = earliest(next_due, self.sla(place, &view, &mut known, &mut closing));
         }
         for (i, check) in policies.checks.iter().enumerate() {
             for (r, reason) in check.kind.reasons().iter().enumerate() {
@@ -76,7 +70,8 @@ impl Judge<'_> {
                     continue;
                 }
                 let cases = check.cases(&view, reason);
-                let subject = Subject { key, ladder: self.check_ladder(check), label: check_label(check, reason) };
+                let subject =
+                    Subject { key: &key, ladder: self.check_ladder(check), label: check_label(check, reason) };
                 let due = self.cases(&subject, &view, &cases, published, &mut closing);
                 next_due = earliest(next_due, due);
             }
@@ -94,7 +89,7 @@ impl Judge<'_> {
     }
 
     /// Brings the published state of one exception in line with its cases, oldest first.
-    fn cases(
+    pub(super) fn cases(
         &mut self,
         subject: &Subject<'_>,
         view: &OrderView<'_>,
@@ -104,13 +99,13 @@ impl Judge<'_> {
     ) -> Option<Timestamp> {
         cases.iter().for_each(|case| closing.consider(case));
         // A subscriber takes no state whose frontier lies before the one that it has.
-        let told_at = published.iter().find(|p| p.key == subject.key).map(|p| p.last.frontier);
+        let told_at = published.iter().find(|p| p.key == *subject.key).map(|p| p.last.frontier);
         let from = self.moved.from.max(told_at.unwrap_or(self.moved.from)).min(self.moved.to);
         let moved = Move { from, ..self.moved };
         let grace = subject.ladder.grace;
         let due = cases.iter().take_while(|case| case.is_breached(moved.to, grace)).count();
         if self.sink.is_some() {
-            let told = published.iter().find(|p| p.key == subject.key);
+            let told = published.iter().find(|p| p.key == *subject.key);
             let is_past =
                 |told: &Published| told.frozen == Frozen::Past || self.told_is_unproven(subject, view, cases, told);
             if told.is_some_and(is_past) {
@@ -136,7 +131,7 @@ impl Judge<'_> {
     /// Whether a case that began then may be none by events that were removed before they could be read here.
     fn is_unproven(&self, subject: &Subject<'_>, view: &OrderView<'_>, began: Timestamp) -> bool {
         let check = match subject.key {
-            CaseKey::Check(place, _) => self.policies.checks.get(usize::from(place)),
+            CaseKey::Check(place, _) => self.policies.checks.get(usize::from(*place)),
             _ => None,
         };
         self.past.may_lack(view, began, check.map(|check| &check.kind))
@@ -163,9 +158,13 @@ impl Judge<'_> {
         published: &mut Vec<Published>,
         moved: Move,
     ) {
-        let Some(told) = published.iter().find(|p| p.key == subject.key && !p.last.status.has_ended()) else { return };
+        let Some(told) = published.iter().find(|p| p.key == *subject.key && !p.last.status.has_ended()) else { return };
+        let fulfillment_id = told.last.fulfillment_id.clone();
+        let own = fulfillment_id.as_ref().map_or(*view, |id| view.of_fulfillment(id));
         let end = match subject.key {
-            CaseKey::Sla(place) => self.policies.slas.get(usize::from(place)).and_then(|sla| sla.end(view, None)),
+            CaseKey::Sla(place, _) => {
+                self.policies.slas.get(usize::from(*place)).and_then(|sla| sla.end(&own, told.last.started_at))
+            }
             // Where its own finding is still known, an event may end it too.
             _ => cases.iter().filter(|case| told.last.started_at == Some(case.started_at)).find_map(|case| case.end),
         };
@@ -187,7 +186,7 @@ impl Judge<'_> {
         let level = told.last.escalation_level;
         let step = Step { status, warn_percent: None, level, frontier: moved.from, due: None };
         self.publish(subject, view, Some(&case), &step, published);
-        if let Some(told) = published.iter_mut().find(|p| p.key == subject.key) {
+        if let Some(told) = published.iter_mut().find(|p| p.key == *subject.key) {
             told.frozen = Frozen::Past;
         }
     }
@@ -201,7 +200,7 @@ impl Judge<'_> {
         published: &mut Vec<Published>,
         moved: Move,
     ) {
-        let told = published.iter().find(|p| p.key == subject.key).map(|p| &p.last);
+        let told = published.iter().find(|p| p.key == *subject.key).map(|p| &p.last);
         for step in subject.ladder.steps(case, told, moved) {
             self.publish(subject, view, case, &step, published);
         }
@@ -220,10 +219,10 @@ impl Judge<'_> {
         let is_overdue = |due| due < self.settings.publish_after || self.since.is_before(subject.key, due, grace);
         let overdue = unproven || step.due.is_some_and(is_overdue);
         let Some(sink) = &mut self.sink else { return };
-        if step.status == Status::AtRisk && overdue && !published.iter().any(|p| p.key == subject.key && !p.silent) {
+        if step.status == Status::AtRisk && overdue && !published.iter().any(|p| p.key == *subject.key && !p.silent) {
             return;
         }
-        let place = published.iter().position(|p| p.key == subject.key);
+        let place = published.iter().position(|p| p.key == *subject.key);
         let before = place.map(|i| published[i].clone());
         // What was never told has no past: what follows it is told as the first of its kind. What was told once is live,
         // wherever its deadline has moved.
@@ -233,7 +232,7 @@ impl Judge<'_> {
         let past = before.as_ref().filter(|_| was_silent == silent).map(|p| &p.last);
         let renderer = Renderer { settings: self.settings, policies: self.policies };
         let Some(exception) = renderer.exception(&subject.label, view, case, step, past) else { return };
-        let entry = Published { key: subject.key, last: exception.clone(), silent, frozen: Frozen::No };
+        let entry = Published { key: subject.key.clone(), last: exception.clone(), silent, frozen: Frozen::No };
         match place {
             Some(i) => published[i] = entry,
             None => published.push(entry),
@@ -242,7 +241,7 @@ impl Judge<'_> {
             let counted = if unproven { &mut sink.counters.unproven } else { &mut sink.counters.kept_back };
             *counted += u64::from(step.status == Status::Opened);
         } else {
-            sink.outbox.publish(self.slot, self.birth, subject.key, before, exception);
+            sink.outbox.publish(self.slot, self.birth, before, exception);
         }
     }
 
@@ -259,36 +258,12 @@ impl Judge<'_> {
             last.detected_at = last.frontier;
             last.policy.version = self.policies.version.clone();
             (last.ended_at, last.closed_by) = (None, None);
-            sink.outbox.publish(self.slot, self.birth, before.key, Some(before.clone()), last.clone());
+            sink.outbox.publish(self.slot, self.birth, Some(before), last.clone());
         }
     }
 
-    /// Counts an SLA's cycle once, when its end is known.
-    fn count_end(&mut self, place: u16, sla: &Sla, case: Option<&Case<'_>>, ended: &mut Vec<u16>) {
-        let Some((case, end)) = case.and_then(|case| Some((case, case.end?))) else { return };
-        let Some(sink) = &mut self.sink else { return };
-        // How long a cycle took whose first stop may not be there is not known.
-        if ended.contains(&place) || case.started_at < self.past.complete_since {
-            return;
-        }
-        ended.push(place);
-        let outcome = match (end.in_time, end.kind) {
-            (true, EndKind::Done) => "met",
-            (true, EndKind::Cancelled) => "cancelled",
-            (false, _) => "breached",
-        };
-        if let Some(cycles_ended) = &mut sink.cycles_ended {
-            let elapsed = case.elapsed(end.at).1;
-            cycles_ended.push(CycleEnded { policy: sla.id.clone(), outcome, elapsed });
-        }
-    }
-
-    fn grace(&self, own: Option<Millis>) -> Millis {
+    pub(super) fn grace(&self, own: Option<Millis>) -> Millis {
         own.unwrap_or(self.settings.grace)
-    }
-
-    fn sla_ladder<'p>(&self, sla: &'p Sla) -> Ladder<'p> {
-        Ladder { warn_at: &sla.warn_at, rungs: &sla.escalate_after, grace: self.grace(sla.grace) }
     }
 
     fn check_ladder<'p>(&self, check: &'p CheckPolicy) -> Ladder<'p> {
@@ -298,38 +273,32 @@ impl Judge<'_> {
 
 /// One exception of one policy on one order.
 #[derive(Clone, Copy, Debug)]
-struct Subject<'a> {
-    key: CaseKey,
-    ladder: Ladder<'a>,
-    label: Label<'a>,
-}
-
-fn sla_label(sla: &Sla) -> Label<'_> {
-    Label {
-        kind: Kind::Sla,
-        policy: &sla.id,
-        reason: None,
-        responsibility: &sla.responsibility,
-        rungs: &sla.escalate_after,
-    }
+pub(super) struct Subject<'a> {
+    pub key: &'a CaseKey,
+    pub ladder: Ladder<'a>,
+    pub label: Label<'a>,
 }
 
 fn check_label<'a>(check: &'a CheckPolicy, reason: &'a str) -> Label<'a> {
     Label {
         kind: Kind::Reconciliation,
         policy: &check.id,
-        reason: Some(reason),
+        discriminator: Some(reason),
+        fulfillment_id: None,
         responsibility: &check.responsibility,
         rungs: &[],
     }
 }
 
-/// Which case of the document in force a published exception belongs to; `None` where it has none.
-pub(super) fn key_of(policies: &Policies, exception: &Exception) -> Option<CaseKey> {
+/// Which case of the document in force a published exception belongs to; `None` where it has none. `order_id`: whose it is.
+pub(super) fn key_of(policies: &Policies, order_id: &str, exception: &Exception) -> Option<CaseKey> {
     let id = &exception.policy.id;
-    let sla = policies.slas.iter().position(|sla| sla.id == *id);
-    if let Some(i) = sla.filter(|_| exception.kind == Kind::Sla) {
-        return Some(CaseKey::Sla(i as u16));
+    let sla = policies.slas.iter().position(|sla| sla.id == *id).filter(|_| exception.kind == Kind::Sla);
+    if let Some(place) = sla {
+        let key = key_of_told(place, policies, exception)?;
+        // A policy that told its cycles apart otherwise had other exceptions.
+        let is_its_own = |key: &CaseKey| exception_id(id, "order", order_id, key.cycle()) == exception.exception_id;
+        return Some(key).filter(is_its_own);
     }
     let check = policies.checks.iter().enumerate().find(|(_, check)| check.id == *id);
     let reason = exception.check.as_ref().map(|figures| figures.reason.as_str());

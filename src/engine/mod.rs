@@ -17,6 +17,7 @@
 
 pub mod backlog;
 pub mod clock;
+mod cycles;
 pub mod frontier;
 mod history;
 mod judge;

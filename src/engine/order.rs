@@ -3,6 +3,7 @@
 use crate::domain::event::Details;
 use crate::domain::{AttributeValue, Event, Exception, Line, Str, Timestamp};
 use crate::policy::backlog::Membership;
+use crate::policy::cycle::CycleKey;
 
 use super::shard::{Applied, Rejected};
 
@@ -17,14 +18,29 @@ pub const MAX_ATTRIBUTES: usize = 1_000;
 pub const MAX_ATTRIBUTE_BYTES: usize = 128 << 10;
 
 /// Which policy, and which of its cases, an entry of the published set belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CaseKey {
-    /// The SLA at this place of the policy document.
-    Sla(u16),
+    /// The SLA at this place of the policy document, and which of its cycles.
+    Sla(u16, CycleKey),
     /// The check at this place, and the place of its reason.
     Check(u16, u8),
     /// A policy that the document in force does not have; the number tells several of an order apart.
     Unknown(u16),
+}
+
+impl CaseKey {
+    /// Whether it is a cycle of the SLA at this place.
+    pub(super) fn is_of_sla(&self, place: usize) -> bool {
+        matches!(self, CaseKey::Sla(at, _) if usize::from(*at) == place)
+    }
+
+    /// What tells it from the SLA's other cycles.
+    pub(super) fn cycle(&self) -> Option<&str> {
+        match self {
+            CaseKey::Sla(_, cycle) => cycle.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// One exception of the published set.
@@ -60,8 +76,8 @@ pub struct Order {
     pub events: Vec<Event>,
     /// What was published of it.
     pub published: Vec<Published>,
-    /// SLAs (by place) whose cycle's end was counted.
-    pub ended: Vec<u16>,
+    /// Cycles whose end was counted.
+    pub ended: Vec<CaseKey>,
     /// Where it stands in each backlog's queues, by the policy's place; empty before it was judged.
     pub stays: Vec<Vec<Membership>>,
     /// When it next wants to be asked: fires when the frontier is past this.

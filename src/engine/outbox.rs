@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use crate::domain::{Exception, ExceptionId, Timestamp};
 
-use super::order::{CaseKey, Published};
+use super::order::Published;
 use super::shard::{Slot, Transition};
 
 /// A published state that an uncommitted one has replaced.
@@ -17,7 +17,7 @@ struct Undo {
     slot: u32,
     /// A slot may have another order by the time of an abort, and it may have the same id.
     birth: u64,
-    key: CaseKey,
+    exception_id: ExceptionId,
     before: Option<Published>,
 }
 
@@ -36,15 +36,8 @@ pub struct Outbox {
 
 impl Outbox {
     /// Queues a state that replaces `before` in the published set.
-    pub(super) fn publish(
-        &mut self,
-        slot: u32,
-        birth: u64,
-        key: CaseKey,
-        before: Option<Published>,
-        exception: Exception,
-    ) {
-        self.undo.push(Undo { slot, birth, key, before });
+    pub(super) fn publish(&mut self, slot: u32, birth: u64, before: Option<Published>, exception: Exception) {
+        self.undo.push(Undo { slot, birth, exception_id: exception.exception_id.clone(), before });
         *self.held.entry(slot).or_default() += 1;
         self.waiting.push((exception.frontier, Transition::Publish(Box::new(exception))));
     }
@@ -94,7 +87,7 @@ impl Outbox {
             if order.birth != undo.birth {
                 continue;
             }
-            order.published.retain(|p| p.key != undo.key);
+            order.published.retain(|p| p.last.exception_id != undo.exception_id);
             order.published.extend(undo.before);
             touched.push(undo.slot);
         }

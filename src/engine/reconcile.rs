@@ -5,7 +5,7 @@
 
 use crate::domain::{Exception, Millis, Status, Timestamp};
 use crate::policy::Rung;
-use crate::policy::case::{Case, EndKind};
+use crate::policy::case::{Case, CaseClock, EndKind};
 
 /// The rungs and the grace a case is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +150,14 @@ impl Ladder<'_> {
             return steps;
         }
         let at_risk = told.filter(|p| p.status == Status::AtRisk);
+        if let (Some(told), Some(case)) = (at_risk, case)
+            && case.ended_in_time().is_none()
+            && self.is_void(case, told, moved)
+        {
+            let mut steps = vec![Step::new(Status::Cancelled, 0, moved.from)];
+            steps.extend(self.warn(case, None, moved));
+            return steps;
+        }
         let ended = case.map_or(Some(EndKind::Cancelled), Case::ended_in_time);
         match (at_risk, ended, case) {
             (Some(_), Some(EndKind::Done), _) => vec![Step::new(Status::Averted, 0, moved.from)],
@@ -157,6 +165,13 @@ impl Ladder<'_> {
             (_, None, Some(case)) => self.warn(case, at_risk.and_then(|p| p.warn_percent), moved).into_iter().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a warning was of a deadline that has moved: it is not due any more, or another date is promised now.
+    fn is_void(&self, case: &Case<'_>, told: &Exception, moved: Move) -> bool {
+        let due = self.warning(case, moved.to.max(told.frontier)).map(|(percent, _)| percent);
+        let promises_another = matches!(case.clock, CaseClock::Plain) && told.deadline != case.deadline;
+        promises_another || told.warn_percent > due
     }
 
     fn warn(&self, case: &Case<'_>, warned: Option<u8>, moved: Move) -> Option<Step> {

@@ -16,7 +16,9 @@ pub struct Label<'a> {
     /// The policy's id.
     pub policy: &'a Str,
     /// Tells several exceptions of one policy on one order apart.
-    pub reason: Option<&'a str>,
+    pub discriminator: Option<&'a str>,
+    /// Which fulfillment of the order it is about, where it is about one.
+    pub fulfillment_id: Option<&'a Str>,
     /// Who answers for it.
     pub responsibility: &'a Responsibility,
     /// What the escalation rungs change.
@@ -74,13 +76,14 @@ impl Renderer<'_> {
         let input = seen.condition_input(view.order_id());
         let (owner, route) = (r.owner.pick(&input, Some(case.trigger)), r.route.pick(&input, Some(case.trigger)));
         Exception {
-            exception_id: exception_id(label.policy, "order", view.order_id(), label.reason),
+            exception_id: exception_id(label.policy, "order", view.order_id(), label.discriminator),
             sequence: 0,
             incarnation: before.map_or(1, |b| b.incarnation.saturating_add(1)),
             kind: label.kind,
             status: Status::Opened,
             policy: PolicyRef { id: label.policy.clone(), version: self.policies.version.clone() },
             subject: Subject::Order(Str::new(view.order_id())),
+            fulfillment_id: label.fulfillment_id.cloned(),
             severity: r.severity,
             owner,
             route,
@@ -136,6 +139,10 @@ impl Renderer<'_> {
             exception.evidence = Some(Evidence::Late);
         }
         if let Some(case) = case {
+            if exception.status == Status::Averted {
+                // It may have moved since the warning.
+                (exception.deadline, exception.target_ms) = (case.deadline, target_ms(case));
+            }
             elapse(exception, case, Some(end.at));
         }
     }

@@ -163,9 +163,9 @@ impl Shard {
         }
         let slot = match self.index.get(&order_id) {
             Some(slot) => *slot,
-            None => self.occupy(Order { id: order_id, ..Order::default() }),
+            None => self.occupy(Order { id: order_id.clone(), ..Order::default() }),
         };
-        let key = key_of(&self.policies, &exception);
+        let key = key_of(&self.policies, &order_id, &exception);
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Open(order)) => {
                 order.published.retain(|p| p.last.exception_id != exception.exception_id);
@@ -232,7 +232,7 @@ impl Shard {
     fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { id, events, published, settled, .. } = &mut **order;
-        *settled = self.history.settled(id, events, self.settings.grace);
+        *settled = self.history.settled(id, events, published, &self.settings);
         for published in published {
             published.frozen = match published.key {
                 CaseKey::Unknown(_) => Frozen::Past,

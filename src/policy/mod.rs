@@ -8,9 +8,11 @@ pub mod case;
 pub mod checks;
 pub mod choice;
 pub mod condition;
+pub mod cycle;
 mod derived;
 pub mod ledger;
 pub mod membership;
+pub mod promise;
 pub mod sla;
 pub mod view;
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 
-use case::Case;
+use cycle::Cycle;
 use view::OrderView;
 
 pub use backlog::Backlog;
@@ -46,16 +48,13 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// What an order's facts say of the SLA at this place; nothing where another of its `first_match` group was taken.
-    pub fn sla_case<'a>(&self, place: usize, view: &OrderView<'a>) -> Option<Case<'a>> {
-        let sla = self.slas.get(place)?;
-        if let Some(group) = &sla.first_match {
-            let before = self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
-            if before.into_iter().any(|other| other.applies(view)) {
-                return None;
-            }
-        }
-        sla.case(view)
+    /// What an order's facts say of the SLA at this place, cycle by cycle, without those that another of its `first_match`
+    /// group has taken.
+    pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Vec<Cycle<'a>> {
+        let Some(sla) = self.slas.get(place) else { return Vec::new() };
+        let Some(group) = &sla.first_match else { return sla.cycles(view, &|_, _| true) };
+        let before = || self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
+        sla.cycles(view, &|view, start| !before().any(|other| other.applies(view, start)))
     }
 }
 

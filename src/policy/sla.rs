@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::domain::event::Details;
-use crate::domain::{Milestone, Millis, Promise, Str, Timestamp};
+use crate::domain::{Milestone, Millis, Str, Timestamp};
 
 use super::calendar::{BusinessDays, Calendar};
 use super::case::{Case, CaseClock, End, EndKind};
+use super::cycle::{Beginning, Scope};
 use super::ledger::Ledger;
+use super::promise::{PromiseRule, promised_date};
 use super::view::{OrderView, Reached};
 use super::{Condition, Responsibility, Rung};
 
@@ -52,14 +54,11 @@ pub enum Target {
     PromisedDeliverBy,
 }
 
-/// Which promised date counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum PromiseRule {
-    /// The newest that was told before the one in force ran out.
-    #[default]
-    Latest,
-    /// The first alone.
-    Original,
+impl Target {
+    /// Whether it is a date that was promised, and no running time.
+    pub const fn is_promised(self) -> bool {
+        matches!(self, Target::PromisedShipBy | Target::PromisedDeliverBy)
+    }
 }
 
 /// One SLA policy.
@@ -71,6 +70,10 @@ pub struct Sla {
     pub when: Option<Condition>,
     /// Of the SLAs of one group, all with one start, an order runs the first whose `when` holds.
     pub first_match: Option<Str>,
+    /// What a cycle is about.
+    pub scope: Scope,
+    /// Each event of the start milestone begins a cycle of its own; `occurrence` is `first` then.
+    pub each: bool,
     /// Starts the cycle.
     pub start: MilestoneRef,
     /// Keeps the promise.
@@ -97,74 +100,102 @@ pub struct Sla {
     pub responsibility: Responsibility,
 }
 
+/// What the facts say of a cycle's deadline.
+struct Due<'a> {
+    /// `None` while its clock stands still with no end in sight.
+    deadline: Option<Timestamp>,
+    /// The running time allowed; `None` for a promised date.
+    allowed: Option<Millis>,
+    /// What withdrew the promise.
+    withdrawn: Option<Reached<'a>>,
+}
+
 impl Sla {
-    /// Whether it has started and its `when` holds, whatever becomes of it.
-    pub(super) fn applies(&self, view: &OrderView<'_>) -> bool {
-        let ledger = Ledger::of(self.pause.as_ref(), self.calendar.as_ref(), view);
-        self.start_of(view, &ledger).is_some_and(|start| self.holds_at(view, start.at))
+    /// Whether it would run on this start of its group.
+    pub(super) fn applies<'a>(&self, view: &OrderView<'a>, start: Reached<'a>) -> bool {
+        let start = match self.start.occurrence {
+            Occurrence::First => Some(start),
+            // Which one is the last hangs on this SLA's own deadline.
+            Occurrence::Last => self.start_of(view, &self.ledger(view)),
+        };
+        start.is_some_and(|start| self.holds_at(view, start.at))
     }
 
     fn holds_at(&self, view: &OrderView<'_>, start: Timestamp) -> bool {
         self.when.as_ref().is_none_or(|when| when.holds(&view.as_of(start).condition_input(view.order_id())))
     }
 
-    /// What the order's facts say of this SLA; `None` where it has no cycle: not started, `when` does not hold, no
-    /// promised date, or cancelled at or before the start.
-    pub fn case<'a>(&self, view: &OrderView<'a>) -> Option<Case<'a>> {
-        let ledger = Ledger::of(self.pause.as_ref(), self.calendar.as_ref(), view);
-        let start = self.start_of(view, &ledger)?;
+    /// When its clock runs.
+    pub(super) fn ledger(&self, view: &OrderView<'_>) -> Ledger {
+        Ledger::of(self.pause.as_ref(), self.calendar.as_ref(), view)
+    }
+
+    /// What the facts say of the cycle with this start; `None` where there is none: `when` does not hold, no promised
+    /// date, or cancelled at or before the start.
+    pub(super) fn case<'a>(&self, view: &OrderView<'a>, start: Reached<'a>, ledger: &Ledger) -> Option<Case<'a>> {
         if !self.holds_at(view, start.at) {
             return None;
         }
-        let (deadline, withdrawn) = self.deadline(view, start, &ledger)?;
-        let cancel = self.cancel_of(view, withdrawn);
+        let Due { deadline, allowed, withdrawn } = self.due(view, start, ledger)?;
+        let beginning = Beginning { at: start.at, position: Some(start.event.position) };
+        let cancel = self.cancel_of(view, beginning, withdrawn);
         if cancel.is_some_and(|cancel| cancel.at <= start.at) {
             return None;
         }
-        let clock = match self.target {
-            Target::Duration(target) => CaseClock::Running { ledger, target },
-            Target::BusinessDays(promise) => {
-                let (_, target) = ledger.business_deadline(start.at, &promise)?;
-                CaseClock::Running { ledger, target }
-            }
-            Target::PromisedShipBy | Target::PromisedDeliverBy => CaseClock::Plain,
-        };
+        let clock = allowed.map_or(CaseClock::Plain, |target| CaseClock::Running { ledger: ledger.clone(), target });
         Some(Case {
             trigger: start.event,
             started_at: start.at,
             deadline,
             clock,
-            end: first_end(self.stop_of(view, deadline), cancel, deadline),
+            end: first_end(self.stop_of(view, beginning, deadline), cancel, deadline),
             figures: None,
             follows: None,
         })
     }
 
-    /// The end by events alone, for a cycle whose start was never read; judged against `deadline`.
-    pub fn end<'a>(&self, view: &OrderView<'a>, deadline: Option<Timestamp>) -> Option<End<'a>> {
-        first_end(self.stop_of(view, deadline), self.cancel_of(view, None), deadline)
+    /// The end by events alone, for a cycle whose start was never read.
+    pub fn end<'a>(&self, view: &OrderView<'a>, started_at: Option<Timestamp>) -> Option<End<'a>> {
+        let beginning = Beginning { at: started_at.unwrap_or(Timestamp::MIN), position: None };
+        first_end(self.stop_of(view, beginning, None), self.cancel_of(view, beginning, None), None)
     }
 
-    fn cancel_of<'a>(&self, view: &OrderView<'a>, withdrawn: Option<Reached<'a>>) -> Option<Reached<'a>> {
-        let cancels = view.first_of(&self.cancel_on).into_iter().chain(withdrawn);
-        cancels.min_by_key(|r| (r.at, r.event.position))
+    /// Every time that a milestone was reached and counts for the cycle.
+    fn counting<'a>(
+        &self,
+        view: &OrderView<'a>,
+        milestone: &Milestone,
+        beginning: Beginning,
+    ) -> impl DoubleEndedIterator<Item = Reached<'a>> {
+        let all = !self.each;
+        view.occurrences(milestone).filter(move |reached| all || beginning.is_passed(milestone, reached))
+    }
+
+    fn cancel_of<'a>(
+        &self,
+        view: &OrderView<'a>,
+        beginning: Beginning,
+        withdrawn: Option<Reached<'a>>,
+    ) -> Option<Reached<'a>> {
+        let told = self.cancel_on.iter().filter_map(|milestone| self.counting(view, milestone, beginning).next());
+        told.chain(withdrawn).min_by_key(|r| (r.at, r.event.position))
     }
 
     /// With `occurrence: last` each start moves the cycle, until one comes after the deadline of the one before.
-    fn start_of<'a>(&self, view: &OrderView<'a>, ledger: &Ledger) -> Option<Reached<'a>> {
+    pub(super) fn start_of<'a>(&self, view: &OrderView<'a>, ledger: &Ledger) -> Option<Reached<'a>> {
         if self.start.occurrence == Occurrence::First {
             return view.first(&self.start.milestone);
         }
         let mut in_force = view.first(&self.start.milestone)?;
         // A promised date does not hang on the start: one look is enough.
-        let mut deadline = self.deadline(view, in_force, ledger).and_then(|(deadline, _)| deadline);
+        let mut deadline = self.due(view, in_force, ledger).and_then(|due| due.deadline);
         for next in view.occurrences(&self.start.milestone).skip(1) {
             if deadline.is_some_and(|deadline| next.at > deadline) {
                 break;
             }
             in_force = next;
             deadline = match self.target {
-                Target::Duration(_) | Target::BusinessDays(_) => self.deadline(view, in_force, ledger)?.0,
+                Target::Duration(_) | Target::BusinessDays(_) => self.due(view, in_force, ledger)?.deadline,
                 Target::PromisedShipBy | Target::PromisedDeliverBy => deadline,
             };
         }
@@ -172,74 +203,39 @@ impl Sla {
     }
 
     /// With `occurrence: last` the latest up to the deadline; past it, the first that comes.
-    fn stop_of<'a>(&self, view: &OrderView<'a>, deadline: Option<Timestamp>) -> Option<Reached<'a>> {
-        let first = view.first(&self.stop.milestone);
+    fn stop_of<'a>(
+        &self,
+        view: &OrderView<'a>,
+        beginning: Beginning,
+        deadline: Option<Timestamp>,
+    ) -> Option<Reached<'a>> {
+        let first = self.counting(view, &self.stop.milestone, beginning).next();
         match self.stop.occurrence {
             Occurrence::First => first,
             Occurrence::Last => {
                 let limit = deadline.unwrap_or(Timestamp::MAX);
-                view.occurrences(&self.stop.milestone).take_while(|r| r.at <= limit).last().or(first)
+                let stops = self.counting(view, &self.stop.milestone, beginning);
+                stops.take_while(|r| r.at <= limit).last().or(first)
             }
         }
     }
 
-    /// The deadline (`None` inside: the clock stands still) and what withdrew the promise; `None` without a target.
-    fn deadline<'a>(
-        &self,
-        view: &OrderView<'a>,
-        start: Reached<'a>,
-        ledger: &Ledger,
-    ) -> Option<(Option<Timestamp>, Option<Reached<'a>>)> {
+    /// `None` without a target.
+    fn due<'a>(&self, view: &OrderView<'a>, start: Reached<'a>, ledger: &Ledger) -> Option<Due<'a>> {
+        let running = |deadline, allowed| Due { deadline, allowed: Some(allowed), withdrawn: None };
         let promise = match self.target {
-            Target::Duration(target) => return Some((ledger.deadline(start.at, target), None)),
+            Target::Duration(target) => return Some(running(ledger.deadline(start.at, target), target)),
             Target::BusinessDays(promise) => {
-                return ledger.business_deadline(start.at, &promise).map(|(deadline, _)| (deadline, None));
+                let (deadline, allowed) = ledger.business_deadline(start.at, &promise)?;
+                return Some(running(deadline, allowed));
             }
             Target::PromisedShipBy => |d: &Details| d.promised_ship_by,
             Target::PromisedDeliverBy => |d: &Details| d.promised_deliver_by,
         };
         let stop = view.first(&self.stop.milestone).filter(|_| self.stop.occurrence == Occurrence::First);
         let ended = stop.into_iter().chain(view.first_of(&self.cancel_on)).map(|r| r.at).min();
-        promised_date(self.promise, view, ended, promise)
-    }
-}
-
-/// Follows the promises in event_time order. A change counts only while the promise in force has not run out, so that
-/// a shop cannot promise its breaches away, and only before the cycle's end: what was done in time stays so.
-fn promised_date<'a>(
-    rule: PromiseRule,
-    view: &OrderView<'a>,
-    ended: Option<Timestamp>,
-    promise: impl Fn(&Details) -> Promise,
-) -> Option<(Option<Timestamp>, Option<Reached<'a>>)> {
-    let mut in_force: Option<Timestamp> = None;
-    let mut withdrawn: Option<(Timestamp, Reached<'a>)> = None;
-    for event in view.events().iter().filter(|e| e.is_order()) {
-        let told = event.details.as_ref().map_or(Promise::Unchanged, |d| promise(d));
-        let too_late = |deadline| event.event_time > deadline || ended.is_some_and(|ended| event.event_time >= ended);
-        if told == Promise::Unchanged || in_force.is_some_and(too_late) {
-            continue;
-        }
-        match told {
-            Promise::At(date) => {
-                in_force = Some(date);
-                withdrawn = None;
-                if rule == PromiseRule::Original {
-                    break;
-                }
-            }
-            Promise::Withdrawn => {
-                if let Some(date) = in_force.take() {
-                    withdrawn = Some((date, Reached::by(event)));
-                }
-            }
-            Promise::Unchanged => {}
-        }
-    }
-    match (in_force, withdrawn) {
-        (Some(date), _) => Some((Some(date), None)),
-        (None, Some((date, by))) => Some((Some(date), Some(by))),
-        (None, None) => None,
+        let promised = promised_date(self.promise, view, ended, promise)?;
+        Some(Due { deadline: Some(promised.date), allowed: None, withdrawn: promised.withdrawn })
     }
 }
 

@@ -29,6 +29,8 @@ pub struct OrderView<'a> {
     order_id: &'a str,
     events: &'a [Event],
     derived: Derived<'a>,
+    /// Whose eyes it is seen with: what is about another fulfillment is not there.
+    fulfillment: Option<&'a Str>,
 }
 
 /// What was in force of an order at one instant. Borrowed where one event carries it whole.
@@ -55,7 +57,21 @@ impl<'a> OrderView<'a> {
     /// `events` must be in (event_time, position) order, each identity once.
     pub fn new(order_id: &'a str, events: &'a [Event]) -> Self {
         debug_assert!(events.is_sorted_by_key(Event::order_key));
-        OrderView { order_id, events, derived: Derived::of(events) }
+        OrderView { order_id, events, derived: Derived::of(events), fulfillment: None }
+    }
+
+    /// The order as one of its fulfillments sees it: with its own events, and with those that name none. What is derived
+    /// stays the whole order's.
+    pub fn of_fulfillment(self, id: &'a Str) -> Self {
+        OrderView { fulfillment: Some(id), ..self }
+    }
+
+    /// The fulfillments that its events name, sorted.
+    pub fn fulfillments(&self) -> Vec<&'a Str> {
+        let mut named: Vec<&Str> = self.events.iter().filter_map(Event::fulfillment_id).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 
     /// The order's id.
@@ -63,17 +79,29 @@ impl<'a> OrderView<'a> {
         self.order_id
     }
 
-    /// Its events.
+    /// Its events, all of them.
     pub fn events(&self) -> &'a [Event] {
         self.events
+    }
+
+    /// Those that are not about another fulfillment.
+    pub fn seen(&self) -> impl DoubleEndedIterator<Item = &'a Event> + use<'a> {
+        let own = self.fulfillment;
+        let is_another = move |event: &Event| own.is_some() && event.fulfillment_id().is_some_and(|id| Some(id) != own);
+        self.events.iter().filter(move |event| !is_another(event))
+    }
+
+    /// Whether an event names the fulfillment whose view this is.
+    pub fn is_own(&self, event: &Event) -> bool {
+        self.fulfillment.is_some() && event.fulfillment_id() == self.fulfillment
     }
 
     /// Every time the milestone was reached, in order; a derived one at most once.
     pub fn occurrences(&self, milestone: &Milestone) -> impl DoubleEndedIterator<Item = Reached<'a>> {
         let derived = self.derived(milestone);
-        let events = if milestone.is_derived() { &[] } else { self.events };
         let milestone = milestone.clone();
-        let plain = events.iter().filter(move |e| e.milestone == milestone);
+        // No event has a derived one's name.
+        let plain = self.seen().filter(move |e| e.milestone == milestone);
         plain.map(Reached::by).chain(derived)
     }
 
@@ -82,7 +110,7 @@ impl<'a> OrderView<'a> {
         if milestone.is_derived() {
             return self.derived(milestone);
         }
-        self.events.iter().find(|e| e.milestone == *milestone).map(Reached::by)
+        self.seen().find(|e| e.milestone == *milestone).map(Reached::by)
     }
 
     /// The first time any of them was reached.
@@ -102,7 +130,7 @@ impl<'a> OrderView<'a> {
     /// What was in force at `at`: from events with event_time <= `at`, the newest first.
     pub fn as_of(&self, at: Timestamp) -> AsOf<'a> {
         let mut seen = AsOf::default();
-        for event in self.events.iter().take_while(|e| e.event_time <= at) {
+        for event in self.seen().take_while(|e| e.event_time <= at) {
             if event.is_order() && seen.source.is_none() {
                 seen.source = Some(&event.source);
             }

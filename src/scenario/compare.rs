@@ -1,7 +1,7 @@
 //! What was said against what must be said.
 
 use crate::config::read::Reader;
-use crate::domain::{Exception, Subject};
+use crate::domain::{Exception, Subject, Timestamp};
 
 use super::read::{Expected, Scenario};
 
@@ -47,7 +47,8 @@ impl Expected {
         let check = said.check.as_ref();
         let named =
             |told: &Option<crate::domain::Str>, is: Option<&str>| told.as_deref().is_none_or(|told| is == Some(told));
-        said.frontier.as_millis().div_euclid(1000) == self.at.as_millis().div_euclid(1000)
+        let second = |at: Timestamp| at.as_millis().div_euclid(1000);
+        second(said.frontier) == second(self.at)
             && said.status == self.status
             && said.policy.id == self.policy
             && named(&self.order, order.map(|order| order.as_str()))
@@ -57,6 +58,8 @@ impl Expected {
             && named(&self.reason, check.map(|check| check.reason.as_str()))
             && named(&self.about, check.and_then(|check| check.about.as_deref()))
             && self.severity.is_none_or(|severity| said.severity == severity)
+            && named(&self.fulfillment_id, said.fulfillment_id.as_deref())
+            && self.deadline.is_none_or(|deadline| said.deadline.map(second) == Some(second(deadline)))
             && self.level.is_none_or(|level| i64::from(said.level()) == level)
     }
 }

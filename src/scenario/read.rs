@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::config::read::{Fields, Reader, quoted};
 use crate::config::yaml::{Key, Node, Value};
 use crate::config::{Config, values};
-use crate::domain::{Exception, Severity, Status, Str, Subject, Timestamp};
+use crate::domain::{Exception, Kind, Severity, Status, Str, Subject, Timestamp};
 
 /// A story and what must be said of it.
 #[derive(Debug)]
@@ -50,6 +50,9 @@ pub struct Expected {
     pub about: Option<Str>,
     pub severity: Option<Severity>,
     pub level: Option<i64>,
+    pub fulfillment_id: Option<Str>,
+    /// To the second.
+    pub deadline: Option<Timestamp>,
     pub span: Range<usize>,
 }
 
@@ -102,9 +105,10 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
         let policy = f.required("policy", |r, n| policy(r, n, config));
         let mut text = |name| f.optional(name, values::text);
         let (order, group, owner, route) = (text("order"), text("group"), text("owner"), text("route"));
-        let (reason, about) = (text("reason"), text("about"));
+        let (reason, about, fulfillment_id) = (text("reason"), text("about"), text("fulfillment_id"));
         let severity = f.optional("severity", values::severity);
         let level = f.optional("level", values::at_least(0));
+        let deadline = f.optional("deadline", |r, n| time(r, n, dates));
         Some(Expected {
             at: at?,
             status: status?,
@@ -117,6 +121,8 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
             about: about?,
             severity: severity?,
             level: level?,
+            fulfillment_id: fulfillment_id?,
+            deadline: deadline?,
             span: node.span.clone(),
         })
     })
@@ -273,8 +279,14 @@ impl Scenario {
         if said.level() > 0 {
             line += &format!(", level: {}", said.level());
         }
+        if let Some(id) = &said.fulfillment_id {
+            line += &format!(", fulfillment_id: {id}");
+        }
         if let Some(check) = &said.check {
             line += &format!(", reason: {}", check.reason);
+        }
+        if let Some(deadline) = said.deadline.filter(|_| said.kind == Kind::Sla) {
+            line += &format!(", deadline: \"{}\"", self.calendar.format(deadline));
         }
         line + &format!(", owner: {}}}", said.owner)
     }

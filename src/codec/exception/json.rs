@@ -12,7 +12,8 @@ use crate::domain::{
     Str, Subject, Timestamp,
 };
 
-/// One exception's value. `group`, `backlog`, `check` and `earlier_routes` are there only where they say something.
+/// One exception's value. `group`, `backlog`, `check`, `earlier_routes` and `fulfillment_id` are there only where they say
+/// something.
 #[derive(Serialize, serde::Deserialize)]
 struct Body {
     exception_id: Str,
@@ -52,6 +53,8 @@ struct Body {
     check: Option<CheckFigures>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earlier_routes: Vec<Str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fulfillment_id: Option<Str>,
 }
 
 pub(in crate::codec) fn write(exception: &Exception) -> Vec<u8> {
@@ -74,6 +77,7 @@ pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> 
         status: body.status,
         policy: body.policy,
         subject,
+        fulfillment_id: body.fulfillment_id,
         severity: body.severity,
         owner: body.owner,
         route: body.route,
@@ -144,6 +148,7 @@ impl From<&Exception> for Body {
             group,
             backlog: e.backlog,
             check: e.check,
+            fulfillment_id: e.fulfillment_id,
         }
     }
 }

@@ -61,6 +61,7 @@ fn message(e: &Exception) -> v1::Exception {
         }),
         earlier_routes: e.earlier_routes.iter().map(Str::to_string).collect(),
         replay: e.replay.as_deref().map(str::to_owned),
+        fulfillment_id: e.fulfillment_id.as_deref().map(str::to_owned),
     }
 }
 
@@ -75,6 +76,7 @@ pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> 
         status: status_of(m.status()).ok_or_else(|| lacks("status"))?,
         policy: PolicyRef { id: Str::from(policy.id.as_str()), version: Str::from(policy.version.as_str()) },
         subject: subject_of(m.subject.as_ref().ok_or_else(|| lacks("subject"))?),
+        fulfillment_id: m.fulfillment_id.as_deref().map(Str::from),
         severity: severity_of(m.severity()).ok_or_else(|| lacks("severity"))?,
         owner: Str::from(m.owner.as_str()),
         route: Str::from(m.route.as_str()),

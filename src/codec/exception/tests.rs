@@ -90,7 +90,8 @@ pub(in crate::codec) fn exception() -> impl Strategy<Value = Exception> {
     let times = (of(event_ref()), of(time()), of(time()), of(time()), of(time()), of(event_ref()), time(), time());
     let figures = (any::<[Option<i64>; 3]>(), any::<Option<u8>>(), any::<u32>(), of(backlog()), of(check()));
     let evidence = of(prop_oneof![Just(Evidence::Absent), Just(Evidence::Late)]);
-    let rest = (evidence, btree_map(text(), value(), 0..6), of(text()), prop::collection::vec(text(), 0..3));
+    let names = prop::collection::vec(text(), 0..3);
+    let rest = (evidence, btree_map(text(), value(), 0..6), of(text()), names, of(text()));
     (head, whose, times, figures, rest).prop_map(|(head, whose, times, figures, rest)| Exception {
         exception_id: head.0,
         sequence: head.1,
@@ -99,6 +100,7 @@ pub(in crate::codec) fn exception() -> impl Strategy<Value = Exception> {
         status: head.4,
         policy: PolicyRef { id: head.5, version: head.6 },
         subject: whose.0,
+        fulfillment_id: rest.4,
         severity: whose.1,
         owner: whose.2,
         route: whose.3,

@@ -207,6 +207,9 @@ pub struct Exception {
     /// Routes that were told of this incarnation before an escalation rung named another: its close goes there too.
     #[prost(string, repeated, tag = "33")]
     pub earlier_routes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which fulfillment of the order it is about, where the policy has a cycle for each (`scope: fulfillment`).
+    #[prost(string, optional, tag = "34")]
+    pub fulfillment_id: ::core::option::Option<::prost::alloc::string::String>,
     /// What it is about.
     #[prost(oneof = "exception::Subject", tags = "7, 8")]
     pub subject: ::core::option::Option<exception::Subject>,

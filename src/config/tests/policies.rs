@@ -247,3 +247,76 @@ fn what_is_probably_not_meant_is_warned_of_and_works() {
         parse_policies("p.yaml", &sla("start: order.placed, stop: returns.inspected, target: 1h")).unwrap();
     assert_eq!(messages(&warnings), [] as [&str; 0], "other namespaces are the shop's own");
 }
+
+#[test]
+fn an_sla_of_several_cycles_must_be_able_to_tell_them_apart() {
+    let rows: &[(&str, &[&str])] = &[
+        ("start: fulfillment.packed, stop: fulfillment.shipped, target: 1h, scope: fulfillment, each: true", &[]),
+        ("start: order.placed, stop: fulfillment.shipped, target: promised_ship_by, scope: fulfillment", &[]),
+        (
+            "start: order.placed, stop: order.completed, target: 1h, scope: line, each: sometimes",
+            &[
+                "2:74: slas[0].scope: expected one of order, fulfillment, found `line`",
+                "2:86: slas[0].each: expected one of true, false, found `sometimes`",
+            ],
+        ),
+        (
+            "start: order.placed, stop: order.fully_shipped, target: 1h, scope: fulfillment",
+            &[
+                "2:78: slas[0]: `order.placed` and `order.fully_shipped` are of the whole order: no fulfillment has a cycle of its own (take a `fulfillment.*` milestone, or leave `scope` out)",
+            ],
+        ),
+        (
+            "start: order.paid_in_full, stop: fulfillment.shipped, target: 1h, each: true",
+            &["2:83: slas[0]: `order.paid_in_full` is reached once: `each` has nothing to repeat"],
+        ),
+        (
+            "start: {milestone: a, occurrence: last}, stop: {milestone: b, occurrence: last}, target: 1h, each: true",
+            &[
+                "2:18: slas[0]: with `each` every start has its own cycle and its own stop: `occurrence: last` has no place",
+                "2:58: slas[0]: with `each` every start has its own cycle and its own stop: `occurrence: last` has no place",
+            ],
+        ),
+        (
+            "start: a, stop: b, target: promised_ship_by, each: true",
+            &[
+                "2:38: slas[0]: a promised date is not of one cycle: with `each` one broken promise would be told many times",
+            ],
+        ),
+    ];
+    assert_rows(rows, |fields| policy_errors(&sla(fields)));
+}
+
+#[test]
+fn the_cycles_of_a_group_are_told_apart_alike() {
+    let who = "first_match: g, severity: info, owner: a, route: b, expected_outcome: c";
+    let text = |more: &str| {
+        format!(
+            "slas:\n- {{id: x, start: fulfillment.packed, stop: fulfillment.shipped, target: 1h, scope: fulfillment, {who}}}
+- {{id: y, start: fulfillment.packed, stop: fulfillment.shipped, target: 2h, {more}{who}}}"
+        )
+    };
+    assert_eq!(policy_errors(&text("scope: fulfillment, ")), [""; 0]);
+    let wrong = "slas[1]: the SLAs of the group `g` must have one `scope` and one `each`";
+    assert_eq!(policy_errors(&text("")), [format!("3:8: {wrong}")]);
+    assert_eq!(policy_errors(&text("scope: fulfillment, each: true, ")), [format!("3:103: {wrong}")]);
+}
+
+#[test]
+fn a_scope_that_one_side_does_not_know_is_warned_of() {
+    let warned = |fields: &str| {
+        let (policies, warnings) =
+            parse_policies("p.yaml", &sla(&format!("{fields}, target: 1h, scope: fulfillment"))).unwrap();
+        assert_eq!(policies.slas.len(), 1);
+        messages(&warnings)
+    };
+    assert_eq!(
+        warned("start: fulfillment.packed, stop: order.fully_shipped"),
+        ["2:44: slas[0]: `order.fully_shipped` is of the whole order: it ends the cycles of all its fulfillments"]
+    );
+    assert_eq!(
+        warned("start: fulfillment.packed, stop: payment.captured"),
+        ["2:44: slas[0]: a `payment.captured` without a fulfillment_id counts for every fulfillment"]
+    );
+    assert_eq!(warned("start: returns.announced, stop: fulfillment.returned"), [""; 0]);
+}

@@ -210,6 +210,7 @@ fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Except
         backlog: None,
         check: None,
         earlier_routes: Vec::new(),
+        fulfillment_id: None,
         replay: verdict.settings.replay.clone(),
     }
 }

@@ -19,11 +19,11 @@ fn document(slas: Vec<Sla>) -> Policies {
 }
 
 /// A document that came into force at `minute`, when everything of the story had been read.
-fn era(slas: Vec<Sla>, minute: i64, s: &Story) -> Era {
+pub fn era(slas: Vec<Sla>, minute: i64, s: &Story) -> Era {
     Era { policies: Arc::new(document(slas)), frontier: at(minute), positions: vec![s.offset; 3] }
 }
 
-fn first(slas: Vec<Sla>) -> Era {
+pub fn first(slas: Vec<Sla>) -> Era {
     Era { policies: Arc::new(document(slas)), frontier: Timestamp::MIN, positions: vec![0; 3] }
 }
 

@@ -1,13 +1,17 @@
 //! Facts are a set: the same events give the same facts in any order, with any repeats and splits.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::story::*;
-use crate::domain::{Event, Milestone, Position, StreamId};
+use crate::domain::{Event, Exception, ExceptionId, Milestone, Position, Status, StreamId, Timestamp};
 use crate::engine::order::Order;
+use crate::policy::cycle::Scope;
+use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "order.placed",
     "order.changed",
     "order.held",
@@ -17,17 +21,21 @@ const KINDS: [&str; 9] = [
     "payment.refunded",
     "fulfillment.shipped",
     "handoff.requested",
+    "handoff.accepted",
 ];
 
 /// Few ids, times and offsets, so that repeats, conflicts and ties are common.
 fn any_event() -> impl Strategy<Value = Event> {
-    (0..KINDS.len(), 0..6i64, 0..8usize, 0..200i64, 0..3i64).prop_map(|(kind, minute, id, offset, amount)| {
+    let parcel = proptest::option::of(0..2usize);
+    let numbers = (0..KINDS.len(), 0..6i64, 0..8usize, 0..200i64, 0..3i64, parcel);
+    numbers.prop_map(|(kind, minute, id, offset, amount, parcel)| {
         let mut e = event(KINDS[kind], minute);
         e.event_id = format!("e{id}").into();
         e.position = Position { stream: StreamId(e.position.stream.0), partition: 0, offset };
         with(e, |d| {
             d.amount = Some(money(amount * 50));
             d.total = Some(money(100));
+            d.fulfillment_id = parcel.map(|n| format!("f-{n}").into());
         })
     })
 }
@@ -81,7 +89,13 @@ proptest! {
     /// is the same (DESIGN section 4: open, resolved, cancelled after a breach).
     #[test]
     fn what_stands_at_the_end_does_not_depend_on_batches(events in log(), batch in 1..6usize, backwards in any::<bool>()) {
-        let policy = || policies(vec![sla("order.placed", "payment.captured", 2)], vec![]);
+        let policy = || {
+            let each = Sla { id: "each".into(), each: true, ..sla("handoff.requested", "handoff.accepted", 2) };
+            let parcels = Sla { scope: Scope::Fulfillment, ..sla("order.placed", "fulfillment.shipped", 2) };
+            let both = Sla { scope: Scope::Fulfillment, id: "both".into(), ..sla("handoff.requested", "handoff.accepted", 1) };
+            let slas = vec![sla("order.placed", "payment.captured", 2), each, Sla { id: "parcels".into(), ..parcels }];
+            policies(slas.into_iter().chain([Sla { each: true, ..both }]).collect(), vec![])
+        };
         let mut one_by_one = Story::new(policy());
         let mut by_time = events.clone();
         by_time.sort_by_key(|e| (e.record_time, e.position));
@@ -108,13 +122,9 @@ proptest! {
 }
 
 /// The last state of each exception, where it is one that two runs must agree on.
-fn standing(story: &Story) -> Vec<(String, Option<crate::domain::Timestamp>)> {
-    let last = story.published.last().filter(|e| e.breached_at.is_some());
-    last.filter(|e| e.status.as_str() != "retracted")
-        .map(|e| {
-            let status = if e.status.is_open() { "open" } else { e.status.as_str() };
-            (status.to_owned(), e.deadline)
-        })
-        .into_iter()
-        .collect()
+fn standing(story: &Story) -> BTreeMap<ExceptionId, (&'static str, Option<Timestamp>)> {
+    let last: BTreeMap<&ExceptionId, &Exception> = story.published.iter().map(|e| (&e.exception_id, e)).collect();
+    let stands = |e: &&&Exception| e.breached_at.is_some() && e.status != Status::Retracted;
+    let state = |e: &Exception| (if e.status.is_open() { "open" } else { e.status.as_str() }, e.deadline);
+    last.values().filter(stands).map(|e| (e.exception_id.clone(), state(e))).collect()
 }

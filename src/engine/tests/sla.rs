@@ -1,7 +1,7 @@
 use super::story::*;
 use crate::domain::{Evidence, Milestone, Millis, Promise, Status, Timestamp};
 use crate::engine::Applied;
-use crate::policy::sla::{Occurrence, Target};
+use crate::policy::sla::{Occurrence, Sla, Target};
 
 fn story() -> Story {
     Story::new(policies(vec![sla("order.placed", "payment.captured", 60)], vec![]))
@@ -193,6 +193,19 @@ fn grace_delays_the_judging_and_not_the_deadline() {
     assert_eq!(s.said(), ["53+ at_risk 80", "65 averted"]);
     s.advance(500);
     assert_eq!(s.published.len(), 2);
+}
+
+#[test]
+fn an_sla_s_own_grace_goes_before_the_streams() {
+    let mut settings = settings();
+    settings.grace = Millis::new(5 * MINUTE);
+    let own = |grace| Sla { grace: Some(Millis::new(grace * MINUTE)), ..sla("order.placed", "payment.captured", 60) };
+    for (grace, opened) in [(0, "60+ opened"), (20, "80+ opened")] {
+        let mut s = Story::with_settings(policies(vec![own(grace)], vec![]), settings.clone());
+        s.read(event("order.placed", 0));
+        s.advance(90);
+        assert_eq!(s.said().last().unwrap(), opened);
+    }
 }
 
 fn promised() -> Story {

@@ -8,7 +8,9 @@ use crate::domain::{
 };
 use crate::engine::{Applied, Shard, Transition};
 use crate::policy::checks::{CheckKind, CheckPolicy};
-use crate::policy::sla::{MilestoneRef, Occurrence, Pause, PromiseRule, Sla, Target};
+use crate::policy::cycle::Scope;
+use crate::policy::promise::PromiseRule;
+use crate::policy::sla::{MilestoneRef, Occurrence, Pause, Sla, Target};
 use crate::policy::{Policies, Responsibility, Rung, Settings};
 
 pub const MINUTE: i64 = 60_000;
@@ -51,6 +53,8 @@ pub fn sla(start: &str, stop: &str, target: i64) -> Sla {
         id: Str::new_static("promise"),
         when: None,
         first_match: None,
+        scope: Scope::Order,
+        each: false,
         start: first(start),
         stop: first(stop),
         cancel_on: vec![Milestone::parse("order.cancelled")],

@@ -10,7 +10,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use super::*;
 use crate::domain::{Kind, Millis, Severity, Str, StreamId, Timestamp};
 use crate::engine::HeldCause;
-use crate::policy::sla::{MilestoneRef, Occurrence, PromiseRule, Sla, Target};
+use crate::policy::cycle::Scope;
+use crate::policy::promise::PromiseRule;
+use crate::policy::sla::{MilestoneRef, Occurrence, Sla, Target};
 use crate::policy::{Policies, Responsibility};
 use crate::telemetry::recorder::{build_recorder, describe};
 use crate::telemetry::{InternalEvent, Meters, emit};
@@ -51,6 +53,8 @@ fn policies() -> Policies {
         id: "paid-in-1h".into(),
         when: None,
         first_match: None,
+        scope: Scope::Order,
+        each: false,
         start: milestone("order.placed"),
         stop: milestone("order.paid_in_full"),
         cancel_on: vec![],
