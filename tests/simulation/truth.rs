@@ -352,11 +352,15 @@ fn reason_of(e: &Exception) -> Option<String> {
 }
 
 fn is_of(verdict: &Verdict, e: &Exception) -> bool {
-    verdict.policy == e.policy.id.as_str() && verdict.reason == reason_of(e)
+    id_of(verdict) == e.exception_id
 }
 
+/// No name in the shop needs escaping.
 fn id_of(verdict: &Verdict) -> Str {
-    exception_id(&verdict.policy, "order", &verdict.order_id, verdict.reason.as_deref())
+    let start =
+        verdict.start.as_ref().map(|(stream, source, id)| format!("{}/{source}/{id}", TOPICS[usize::from(*stream)]));
+    let more = verdict.reason.clone().or(start).or(verdict.parcel.clone());
+    exception_id(&verdict.policy, "order", &verdict.order_id, more.as_deref())
 }
 
 fn order_of(e: &Exception) -> String {
@@ -371,10 +375,11 @@ fn partition_of(e: &Exception, partitions: i32) -> i32 {
 fn words(e: &Exception) -> String {
     let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
     format!(
-        "{} {} of {} level {} incarnation {} deadline {:?} frontier {} warn {:?} ended {:?} reason {:?}",
+        "{} {} of {} {:?} level {} incarnation {} deadline {:?} frontier {} warn {:?} ended {:?} reason {:?}",
         e.policy.id,
         e.status.as_str(),
         order_of(e),
+        e.fulfillment_id,
         e.escalation_level,
         e.incarnation,
         ms(e.deadline),

@@ -50,6 +50,10 @@ slas:
      severity: warning, owner: o, route: r, expected_outcome: e}
   - {id: promised, start: order.placed, stop: order.fully_shipped, cancel_on: [order.cancelled],
      target: promised_ship_by, warn_at: [50%], severity: warning, owner: o, route: r, expected_outcome: e}
+  - {id: each-parcel, scope: fulfillment, start: order.placed, stop: fulfillment.shipped, cancel_on: [order.cancelled],
+     target: 70s, warn_at: [50%], escalate_after: [1m], severity: warning, owner: o, route: r, expected_outcome: e}
+  - {id: each-hold, each: true, start: order.held, stop: order.released, cancel_on: [order.cancelled, order.completed],
+     target: 30s, warn_at: [50%], escalate_after: [30s], severity: warning, owner: o, route: r, expected_outcome: e}
 checks:
   - {check: amount_mismatch, settle: 20s, severity: warning, owner: o, route: r, expected_outcome: e}
   - {check: shipped_before_payment, settle: 10s, severity: warning, owner: o, route: r, expected_outcome: e}
@@ -69,6 +73,8 @@ fn rules() -> Rules {
         warn_at: Vec::new(),
         escalate_after: Vec::new(),
         grace: 2 * SECOND,
+        by_parcel: false,
+        each: false,
     };
     let slas = vec![
         Sla {
@@ -89,6 +95,19 @@ fn rules() -> Rules {
             ..sla("last-parcel", "order.placed", "fulfillment.shipped", Target::Duration(2 * MINUTE))
         },
         Sla { warn_at: vec![50], ..sla("promised", "order.placed", "order.fully_shipped", Target::PromisedShipBy) },
+        Sla {
+            by_parcel: true,
+            warn_at: vec![50],
+            escalate_after: vec![MINUTE],
+            ..sla("each-parcel", "order.placed", "fulfillment.shipped", Target::Duration(70 * SECOND))
+        },
+        Sla {
+            each: true,
+            cancel_on: vec!["order.cancelled".to_owned(), "order.completed".to_owned()],
+            warn_at: vec![50],
+            escalate_after: vec![30 * SECOND],
+            ..sla("each-hold", "order.held", "order.released", Target::Duration(30 * SECOND))
+        },
     ];
     let (tolerance, grace) = (0, 2 * SECOND);
     let checks = vec![

@@ -1,6 +1,6 @@
 //! What is known of one order: the same answer for the same set of records, whatever their order and repeats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Event, Money, Promise, Record};
 
@@ -21,8 +21,25 @@ impl Known<'_> {
         self.event.event_time
     }
 
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         Moment { at: self.at(), record_time: self.record_time }
+    }
+
+    /// Its identity.
+    pub(super) fn identity(&self) -> (u16, String, String) {
+        (self.position.1, self.event.source.clone(), self.event.event_id.clone())
+    }
+
+    /// Which parcel it is about; an order's event is about all of them, whatever it carries (R41).
+    fn parcel(&self) -> Option<&str> {
+        self.event.fulfillment_id.as_deref().filter(|_| !self.is_of_order())
+    }
+
+    /// Whether it counts for a cycle that begins with `start` (R44): later, or at the same instant and not before it in the
+    /// log of one topic.
+    fn is_from(&self, start: &Known) -> bool {
+        let same_log = self.position.1 == start.position.1;
+        self.at() > start.at() || self.at() == start.at() && !(same_log && self.position.3 < start.position.3)
     }
 
     /// Only the order's own events speak of its total, its lines and its promises (R10).
@@ -39,8 +56,11 @@ pub(super) struct Moment {
 }
 
 /// The events of one life of one order that stand, by position.
+#[derive(Clone)]
 pub(super) struct Facts<'a> {
     pub(super) events: Vec<Known<'a>>,
+    /// Where `events` are those that one parcel sees: all of them, for sums are the order's.
+    whole: Option<Vec<Known<'a>>>,
 }
 
 impl<'a> Facts<'a> {
@@ -58,7 +78,27 @@ impl<'a> Facts<'a> {
         }
         let mut events: Vec<Known<'a>> = first.into_values().collect();
         events.sort_by_key(|known| known.position);
-        Facts { events }
+        Facts { events, whole: None }
+    }
+
+    /// The parcels that are known: those that an event names (R41).
+    pub(super) fn parcels_named(&self) -> BTreeSet<String> {
+        self.events.iter().filter_map(|known| known.parcel().map(str::to_owned)).collect()
+    }
+
+    /// What one parcel sees: its own events, and those that name none (R42).
+    pub(super) fn of_parcel(&self, id: &str) -> Facts<'a> {
+        let sees = |known: &&Known| known.parcel().is_none_or(|named| named == id);
+        Facts { events: self.events.iter().filter(sees).copied().collect(), whole: Some(self.events.clone()) }
+    }
+
+    /// The occurrences of a milestone that count for a cycle of `each` (R44, R45).
+    pub(super) fn occurrences_from(&self, milestone: &str, start: Option<&Known>) -> Vec<Moment> {
+        let for_good = ["order.completed", "order.cancelled"].contains(&milestone) || is_derived(milestone);
+        match start.filter(|_| !for_good) {
+            Some(start) => self.of_kind(milestone).filter(|known| known.is_from(start)).map(Known::moment).collect(),
+            None => self.occurrences(milestone),
+        }
     }
 
     /// The events of one kind, by position.
@@ -68,6 +108,9 @@ impl<'a> Facts<'a> {
 
     /// Every time a milestone was reached, the earliest first; a derived one is reached once.
     pub(super) fn occurrences(&self, milestone: &str) -> Vec<Moment> {
+        if let Some(whole) = self.whole.as_ref().filter(|_| is_derived(milestone)) {
+            return Facts { events: whole.clone(), whole: None }.occurrences(milestone);
+        }
         match milestone {
             "order.paid_in_full" => self.paid_in_full().into_iter().collect(),
             "order.fully_shipped" => self.all_lines("fulfillment.shipped").into_iter().collect(),
@@ -182,6 +225,11 @@ impl<'a> Facts<'a> {
         }
         parcels
     }
+}
+
+/// Whether a milestone is a sum's.
+pub(super) fn is_derived(kind: &str) -> bool {
+    ["order.paid_in_full", "order.fully_shipped", "order.fully_delivered"].contains(&kind)
 }
 
 /// Quantities by sku.

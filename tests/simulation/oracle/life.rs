@@ -76,8 +76,8 @@ fn closed_at(facts: &Facts, rules: &Rules) -> Option<i64> {
     if closing.is_empty() {
         return None;
     }
-    for cycle in rules.slas.iter().filter_map(|rule| sla::cycle(facts, rule)) {
-        closing.push(cycle.end?.moment());
+    for run in rules.slas.iter().flat_map(|rule| sla::cycles(facts, rule)) {
+        closing.push(run.cycle.end?.moment());
     }
     for span in rules.checks.iter().flat_map(|check| checks::spans(facts, check)) {
         let until = span.until?;

@@ -127,6 +127,10 @@ pub struct Sla {
     pub escalate_after: Vec<i64>,
     /// How long the judging waits for late records.
     pub grace: i64,
+    /// `scope: fulfillment`.
+    pub by_parcel: bool,
+    /// `each: true`.
+    pub each: bool,
 }
 
 /// What an SLA's deadline is made of.
@@ -158,6 +162,10 @@ pub struct Verdict {
     pub order_id: String,
     /// A check's reason: `over`, `under`, `currency`, `unpaid`. `None` for an SLA.
     pub reason: Option<String>,
+    /// The parcel that the cycle is about, with `scope: fulfillment`.
+    pub parcel: Option<String>,
+    /// The identity of the event that began the cycle (stream, source, event_id), with `each`.
+    pub start: Option<(u16, String, String)>,
     /// The deadline by the ledger (`None` while an open pause keeps it out of reach), or, for a check, the instant at
     /// which it had held for `settle`.
     pub deadline: Option<i64>,
@@ -187,7 +195,7 @@ pub enum Standing {
 /// What stands at `frontier` (exclusive), when no record was ahead of the clock as it was read.
 ///
 /// Verdicts come by order id, then by life of that id (oldest first), then SLAs and checks in the order of the rules,
-/// a check's findings oldest first.
+/// a check's findings oldest first, an SLA's cycles by parcel and start.
 pub fn judge(records: &[Record], rules: &Rules, frontier: i64) -> Vec<Verdict> {
     judge_by_clock(records, rules, frontier, i64::MAX)
 }
@@ -245,14 +253,17 @@ fn verdicts_of_life(order_id: &str, life: &Life, rules: &Rules, frontier: i64) -
         policy: policy.to_string(),
         order_id: order_id.to_string(),
         reason: reason.map(str::to_string),
+        parcel: None,
+        start: None,
         deadline,
         standing,
         in_memory: frontier < life.left_at,
     };
     let mut verdicts = Vec::new();
     for sla in &rules.slas {
-        if let Some(cycle) = sla::cycle(&facts, sla) {
-            verdicts.push(verdict(&sla.id, None, cycle.deadline, cycle.standing(judged_at, sla.grace)));
+        for sla::Run { parcel, start, cycle } in sla::cycles(&facts, sla) {
+            let standing = cycle.standing(judged_at, sla.grace);
+            verdicts.push(Verdict { parcel, start, ..verdict(&sla.id, None, cycle.deadline, standing) });
         }
     }
     for check in &rules.checks {

@@ -1,6 +1,6 @@
 //! One SLA on one order: its start, its deadline, what ended it, and where that leaves it at a frontier.
 
-use super::facts::{Facts, Moment};
+use super::facts::{Facts, Known, Moment, is_derived};
 use super::{Event, Promise, Sla, Standing, Target};
 
 /// One run of an SLA on an order, as the facts alone describe it.
@@ -53,19 +53,52 @@ impl Cycle {
     }
 }
 
-/// The cycle of an SLA on an order; `None` when there is none.
-pub(super) fn cycle(facts: &Facts, sla: &Sla) -> Option<Cycle> {
-    let start = facts.milestone(&sla.start)?.at;
+/// A cycle, and what tells it from the SLA's others on the order.
+pub(super) struct Run {
+    pub(super) parcel: Option<String>,
+    /// The start event's identity, with `each`.
+    pub(super) start: Option<(u16, String, String)>,
+    pub(super) cycle: Cycle,
+}
+
+/// The cycles of an SLA on an order: one for each parcel, each start, or both.
+pub(super) fn cycles(facts: &Facts, sla: &Sla) -> Vec<Run> {
+    let named = if sla.by_parcel { facts.parcels_named() } else { Default::default() };
+    let is_known = !sla.by_parcel || facts.events.iter().any(|known| known.event.kind.starts_with("fulfillment."));
+    if named.is_empty() {
+        return if is_known { runs(facts, sla, None) } else { Vec::new() };
+    }
+    named.iter().flat_map(|id| runs(&facts.of_parcel(id), sla, Some(id))).collect()
+}
+
+fn runs(facts: &Facts, sla: &Sla, parcel: Option<&String>) -> Vec<Run> {
+    let parcel = parcel.cloned();
+    if sla.each {
+        let starts = facts.of_kind(&sla.start);
+        let run = |known: &Known| {
+            let cycle = cycle_from(facts, sla, known.at(), Some(known))?;
+            Some(Run { parcel: parcel.clone(), start: Some(known.identity()), cycle })
+        };
+        return starts.filter_map(run).collect();
+    }
+    let start = facts.milestone(&sla.start);
+    let cycle = start.and_then(|start| cycle_from(facts, sla, start.at, None));
+    cycle.map(|cycle| Run { parcel, start: None, cycle }).into_iter().collect()
+}
+
+/// The cycle that begins at an instant, or with an event; `None` when there is none.
+fn cycle_from(facts: &Facts, sla: &Sla, start: i64, from: Option<&Known>) -> Option<Cycle> {
     if let Some((key, text)) = &sla.when
         && !facts.attribute_is(key, text, start)
     {
         return None;
     }
-    let told_cancel = earliest(sla.cancel_on.iter().filter_map(|kind| facts.milestone(kind)));
+    let first = |kind: &String| facts.occurrences_from(kind, from).into_iter().next();
+    let told_cancel = earliest(sla.cancel_on.iter().filter_map(first));
     if told_cancel.is_some_and(|cancel| cancel.at <= start) {
         return None;
     }
-    let stops = facts.occurrences(&sla.stop);
+    let stops = facts.occurrences_from(&sla.stop, from);
     let course = match sla.target {
         Target::Duration(target) => running_time(facts, sla, start, target),
         Target::PromisedShipBy | Target::PromisedDeliverBy => {
@@ -154,10 +187,6 @@ fn pauses(facts: &Facts, from: &str, until: &str) -> Vec<(i64, Option<i64>)> {
         }
     }
     ledger
-}
-
-fn is_derived(kind: &str) -> bool {
-    ["order.paid_in_full", "order.fully_shipped", "order.fully_delivered"].contains(&kind)
 }
 
 /// The first instant at which so much time has run since `start` outside the pauses; `None` if an open pause comes

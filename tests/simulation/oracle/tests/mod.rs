@@ -1,6 +1,7 @@
 //! Stories in small integers: what was told, and what must stand.
 
 mod checks;
+mod cycles;
 mod facts;
 mod life;
 mod pauses;
@@ -155,6 +156,8 @@ pub(super) fn within_100(start: &str, stop: &str) -> Sla {
         warn_at: vec![],
         escalate_after: vec![],
         grace: 0,
+        by_parcel: false,
+        each: false,
     }
 }
 

@@ -125,7 +125,7 @@ fn the_last_stop_in_time_names_the_event_that_closes() {
     let sla = Sla { stop_last: true, ..within_100(PLACED, SHIPPED) };
     let end = |story: &[Record]| {
         let records: Vec<&Record> = story.iter().collect();
-        super::super::sla::cycle(&Facts::new(&records), &sla)?.end.map(|end| end.moment().at)
+        super::super::sla::cycles(&Facts::new(&records), &sla).pop()?.cycle.end.map(|end| end.moment().at)
     };
     assert_eq!(end(&log([at(0, PLACED), at(50, SHIPPED), at(90, SHIPPED), at(150, SHIPPED)])), Some(90));
     assert_eq!(end(&log([at(0, PLACED), at(50, SHIPPED), at(100, SHIPPED)])), Some(100));
