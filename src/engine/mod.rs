@@ -31,7 +31,7 @@ pub mod shard;
 mod timers;
 mod turn;
 
-pub use backlog::{BacklogSum, Partial, Partials};
+pub use backlog::{BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, Teller, Told};
 pub use clock::Clock;
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
 pub use history::{Era, History};

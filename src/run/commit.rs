@@ -64,10 +64,12 @@ impl Pending {
         for task in tasks {
             let before = records.len();
             let transitions = task.drain(wire, moment.clock, records);
-            // What the sum says rests on every shard, so every shard's offsets go with it.
-            let force = moment.force || of_backlogs.any || wants_commit(task);
+            let force = moment.force || wants_commit(task);
+            // Who may say what the sum says is settled by the owner's offsets.
             let carries = of_backlogs.any && task.partition == backlogs::OWNER;
-            if carries || records.len() > before || task.wants_commit(force, moment.monotonic) {
+            let tells = task.wants_to_tell(moment.monotonic);
+            if carries || tells || records.len() > before || task.wants_commit(force, moment.monotonic) {
+                task.tell(wire, moment.monotonic, records);
                 let offsets = task.offsets();
                 pending.batch.offsets.push(offsets.clone());
                 let records = before..records.len();

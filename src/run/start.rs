@@ -112,6 +112,8 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         runtime: runtime.clone(),
         shards: Shards::new(streams.len()),
         backlogs: Backlogs::new(Arc::clone(&config.policies), settings, config.outputs.control.clone(), shards),
+        kafka: kafka.clone(),
+        partials: None,
         pace: Pace::default(),
         seek,
         housekeeping,

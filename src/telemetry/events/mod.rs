@@ -14,7 +14,7 @@ mod tests;
 pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
 pub use frontier::{ClockBelieved, ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
-    BacklogMemoryLost, BacklogsUnjudged, GroupJoined, KafkaError, KafkaLog, RestoreStarted, ShardRestored,
+    BacklogMemoryLost, GroupJoined, KafkaError, KafkaLog, PartialsRefused, RestoreStarted, ShardRestored,
     ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
 };
 pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
