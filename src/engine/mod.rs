@@ -23,6 +23,7 @@ mod judge;
 mod lifecycle;
 mod order;
 mod outbox;
+mod overheard;
 mod past;
 pub mod reconcile;
 mod render;

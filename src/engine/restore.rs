@@ -209,7 +209,7 @@ impl Shard {
     }
 
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
-    fn freeze(&mut self, slot: u32) {
+    pub(super) fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { id, events, published, settled, .. } = &mut **order;
         *settled = self.history.settled(id, events, self.settings.grace);

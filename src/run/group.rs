@@ -219,7 +219,7 @@ impl Shards {
                 emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
                 health.update_shard(partition, |status| status.snapshot = restored.snapshot);
                 restored.inputs.completeness.say(partition, health);
-                (Box::new(Task::restored(*restored, format!("{process}/{epoch}").into())), true)
+                (Box::new(Task::restored(*restored, epoch, process)), true)
             }
             // It does not come for a shard without a state in memory.
             (Recovered::StillOurs, None) => return false,

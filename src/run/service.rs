@@ -16,7 +16,7 @@ use crate::kafka::partials::PartialsReader;
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::{Polled, Source};
 use crate::telemetry::events::{
-    BacklogMemoryLost, ClockBelieved, ClockHeld, KafkaError, PartialsRefused, Stopped, Stopping,
+    BacklogMemoryLost, ClockBelieved, ClockHeld, KafkaError, OthersPublish, PartialsRefused, Stopped, Stopping,
 };
 use crate::telemetry::{Health, emit};
 
@@ -174,6 +174,11 @@ impl Service {
                     self.snapshots.went(partition);
                 }
             }
+            restore::Outcome::Published(published, next) => {
+                if let Some(task) = self.shards.task_mut(partition).filter(|task| task.epoch == epoch) {
+                    task.heard(published, next);
+                }
+            }
             restore::Outcome::Failed(source) => return Err(RunError::Restore { shard: partition, source }),
         }
         Ok(())
@@ -181,11 +186,17 @@ impl Service {
 
     /// What the ends of the inputs say about the frontiers.
     fn take_answer(&mut self) -> Result<(), RunError> {
-        let Some(Answer { asked, ends, changed }) = self.ends.answer() else { return Ok(()) };
+        let Some(Answer { asked, ends, current, changed }) = self.ends.answer() else { return Ok(()) };
         if let Some(changed) = changed {
             return Err(changed.into());
         }
         self.watch_clock(asked);
+        for (partition, end) in current {
+            // Of a batch that is in the log in part, we do not know how far it goes.
+            let task = self.shards.task_mut(partition).filter(|task| task.is_live());
+            let task = task.filter(|task| self.torn.is_none() && end > task.commits.current_next());
+            task.into_iter().for_each(|task| task.overheard.suspect());
+        }
         match ends {
             Ok(ends) => {
                 self.pass_markers();
@@ -250,6 +261,12 @@ impl Service {
             self.more_work |= task.take_batch(&self.wire, clock);
             task.advance(monotonic);
         }
+        for task in self.shards.tasks_mut().filter(|task| task.is_live()) {
+            if task.overheard.wants_to_read() {
+                emit(OthersPublish { shard: task.partition });
+                self.restorer.ask(Job::Published(task.partition, task.epoch));
+            }
+        }
         self.sum()?;
         self.commit(clock, false)
     }
@@ -286,7 +303,9 @@ impl Service {
         let inputs: Vec<_> =
             self.shards.tasks().filter(|task| task.started).flat_map(|task| task.positions()).collect();
         if !inputs.is_empty() {
-            self.ends.ask(Question { inputs });
+            let unfenced = self.shards.tasks().filter(|task| !self.wire.is_fenced && task.is_live());
+            let current = unfenced.map(|task| task.partition).collect();
+            self.ends.ask(Question { inputs, current });
             self.pace.asked(pressure, clock);
         }
     }

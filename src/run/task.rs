@@ -15,6 +15,7 @@ use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, Stream
 
 use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
+use super::overheard::Overheard;
 use super::recovery::Restored;
 use super::wire::Wire;
 
@@ -55,6 +56,8 @@ pub struct Replaying {
 pub struct Task {
     /// Partition n of every input.
     pub partition: i32,
+    /// Tells this state of the shard from others that were here.
+    pub epoch: u64,
     /// Its facts, timers and published set.
     pub shard: Shard,
     /// Its frontier.
@@ -83,6 +86,8 @@ pub struct Task {
     pub uncertain: bool,
     /// What it has to tell the backlogs' sum.
     teller: Teller,
+    /// What others published of it.
+    pub overheard: Overheard,
     told_at: Option<Instant>,
     dead_letters: Vec<OutputRecord>,
     /// What the control topic is to be told of its policy document.
@@ -92,11 +97,13 @@ pub struct Task {
 }
 
 impl Task {
-    /// A shard as the restore gives it. `teller` is a name that no state of a shard had before.
-    pub fn restored(restored: Restored, teller: Str) -> Self {
+    /// A shard as the restore gives it. `process` and `epoch` together name no other state of a shard.
+    pub fn restored(restored: Restored, epoch: u64, process: &str) -> Self {
         let streams = restored.inputs.from.len();
         Task {
-            teller: restored.shard.teller(teller),
+            teller: restored.shard.teller(format!("{process}/{epoch}").into()),
+            epoch,
+            overheard: Overheard::default(),
             told_at: None,
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
@@ -274,6 +281,7 @@ impl Task {
         if matches!(self.phase, Phase::Live) {
             self.shard.advance(frontier);
             self.teller.take(self.shard.drain_partials());
+            self.overheard.hand_to(&mut self.shard);
         }
     }
 
@@ -355,7 +363,14 @@ impl Task {
 
     /// The earliest instant that the frontier must pass before something happens, or the sum is to be told.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.shard.next_deadline(), self.teller.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.shard.next_deadline(), self.teller.next_deadline(), self.overheard.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// What stands in its partition of `exceptions-current`, whose next offset is `next`.
+    pub fn heard(&mut self, published: Vec<Exception>, next: i64) {
+        self.commits.written(Some(next.max(self.commits.current_next())));
+        self.overheard.read(published);
     }
 
     /// Whether dead letters wait for a commit.

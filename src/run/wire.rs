@@ -1,7 +1,7 @@
 //! How records are read and written: what the configuration says of it, made ready.
 
 use crate::codec::{Encoder, EncoderConfig, StreamCodec};
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::domain::Str;
 use crate::kafka::publisher::unique;
 use crate::telemetry::Meters;
@@ -15,6 +15,8 @@ pub struct Wire {
     pub outputs: Encoder,
     /// What the shards tell the backlogs' sum goes there.
     pub partials: Str,
+    /// Nobody but a shard's owner can publish of it (`exactly_once`).
+    pub is_fenced: bool,
     /// Names this process among all that ever ran.
     pub process: Str,
     /// The dead-letter topic.
@@ -43,6 +45,7 @@ impl Wire {
                 format: outputs.format,
             }),
             partials: outputs.partials.clone(),
+            is_fenced: config.delivery == Delivery::ExactlyOnce,
             process: Str::from(unique()),
             dead_letters: outputs.dead_letters.clone(),
             dead_letter_bytes,

@@ -130,6 +130,19 @@ impl InternalEvent for PartialsRefused<'_> {
     }
 }
 
+/// Somebody else published of a shard that is here: a process that stood still and was not fenced.
+#[derive(Debug)]
+pub struct OthersPublish {
+    /// The shard.
+    pub shard: i32,
+}
+
+impl InternalEvent for OthersPublish {
+    fn emit(self) {
+        warn!(shard = self.shard, "another process published of this shard: what it said is read back");
+    }
+}
+
 /// A topic that was absent was made.
 #[derive(Debug)]
 pub struct TopicCreated<'a> {
