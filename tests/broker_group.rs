@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shop::members::{RUN, readiness, wait_shared};
+use shop::members::{RUN, readiness, running, wait_shared};
 use shop::{HOUR, MINUTE, Options, PATIENCE, Shop, assert_published_once, fates, now_ms, told, wait_for_truth};
 use support::{Broker, Process, Workdir, eventually};
 
@@ -96,6 +96,14 @@ fn comes_back_from_the_dead(orders: usize, every_ms: i64, falls: impl Fn(&Shop, 
     wait_until(fell + LONGER_THAN_A_TRANSACTION_MS);
 
     zombie.thaw();
+    eventually(PATIENCE, "it to be a member again", || {
+        // Amid a commit it cannot know what became of that, and ends: whoever looks after it starts it again.
+        if let Some(status) = zombie.exited() {
+            assert_eq!(status.code(), Some(1), "{}", zombie.stderr());
+            zombie = shop.start();
+        }
+        if running(&zombie)?.is_empty() { Err("it has no shard".to_owned()) } else { Ok(()) }
+    });
     wait_shared(&shop, &[&zombie, &heir]);
     assert_eq!(shop.history().len(), before, "it has said nothing stale");
     // What comes now is judged by both, once.
