@@ -6,10 +6,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use shop::members::{RUN, readiness, running, wait_shared};
 use shop::{HOUR, MINUTE, Options, PATIENCE, Shop, assert_published_once, fates, now_ms, told, wait_for_truth};
 use support::{Broker, Process, Workdir, eventually};
 
-const RUN: [&str; 3] = ["run", "--config", "orderwatch.yaml"];
 /// What SIGTERM may take.
 const LEAVES_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than a zombie's session (3 s), its open transaction (10 s) and the broker's look at it (1 s).
@@ -23,30 +23,6 @@ fn send(shop: &Shop, events: &[Told]) {
 
 fn wait_until(at_ms: i64) {
     eventually(PATIENCE, "time to pass", || if now_ms() >= at_ms { Ok(()) } else { Err("not yet".to_owned()) });
-}
-
-fn readiness(process: &Process) -> Result<serde_json::Value, String> {
-    serde_json::from_str(&process.try_get("/readyz")?.body).map_err(|e| e.to_string())
-}
-
-/// The shards that a process judges.
-fn running(process: &Process) -> Result<BTreeSet<i64>, String> {
-    let body = readiness(process)?;
-    let shards = body["shards"].as_array().cloned().unwrap_or_default();
-    let running = shards.iter().filter(|shard| shard["state"] == "running");
-    Ok(running.filter_map(|shard| shard["shard"].as_i64()).collect())
-}
-
-/// Waits until the processes judge all shards, each by one of them, and gives who has which.
-#[track_caller]
-fn wait_shared(shop: &Shop, processes: &[&Process]) -> Vec<BTreeSet<i64>> {
-    eventually(PATIENCE, "every shard in one process", || {
-        let held = processes.iter().map(|process| running(process)).collect::<Result<Vec<_>, _>>()?;
-        let all: Vec<i64> = held.iter().flatten().copied().collect();
-        let each: BTreeSet<i64> = (0..i64::from(shop.partitions)).collect();
-        let shared = all.len() == each.len() && all.iter().copied().collect::<BTreeSet<_>>() == each;
-        if shared { Ok(held) } else { Err(format!("{held:?}")) }
-    })
 }
 
 /// Three processes on two shards: one is spare. Each is restarted in its turn, the last two are killed.
@@ -120,6 +96,14 @@ fn comes_back_from_the_dead(orders: usize, every_ms: i64, falls: impl Fn(&Shop, 
     wait_until(fell + LONGER_THAN_A_TRANSACTION_MS);
 
     zombie.thaw();
+    eventually(PATIENCE, "it to be a member again", || {
+        // Amid a commit it cannot know what became of that, and ends: whoever looks after it starts it again.
+        if let Some(status) = zombie.exited() {
+            assert_eq!(status.code(), Some(1), "{}", zombie.stderr());
+            zombie = shop.start();
+        }
+        if running(&zombie)?.is_empty() { Err("it has no shard".to_owned()) } else { Ok(()) }
+    });
     wait_shared(&shop, &[&zombie, &heir]);
     assert_eq!(shop.history().len(), before, "it has said nothing stale");
     // What comes now is judged by both, once.

@@ -137,6 +137,8 @@ pub struct OutputsConfig {
     pub dead_letters: Str,
     /// What the group must agree on; compacted.
     pub control: Str,
+    /// What the shards tell the backlogs' sum; the control topic's name and `-partials`, where it is not given.
+    pub partials: Str,
     /// How values are written.
     pub format: Format,
     /// Whether absent topics are made.
@@ -243,6 +245,7 @@ impl Default for OutputsConfig {
             current: "exceptions-current".into(),
             dead_letters: "dead-letters".into(),
             control: "orderwatch-control".into(),
+            partials: "orderwatch-control-partials".into(),
             format: Format::Json,
             create_topics: true,
             topic_config: BTreeMap::new(),

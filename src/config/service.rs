@@ -163,6 +163,8 @@ fn outputs(r: &mut Reader<'_>, node: &Node) -> Option<OutputsConfig> {
         let current = f.or("current", default.current, values::topic);
         let dead_letters = f.or("dead_letters", default.dead_letters, values::topic);
         let control = f.or("control", default.control, values::topic);
+        let beside = control.as_ref().map_or(default.partials, |control| Str::from(format!("{control}-partials")));
+        let partials = f.or("partials", beside, values::topic);
         let format = f.or("format", default.format, |r, n| r.one_of(n, &FORMATS));
         let create_topics = f.or("create_topics", default.create_topics, values::boolean);
         let topic_config = f.or("topic_config", default.topic_config, topic_config);
@@ -173,6 +175,7 @@ fn outputs(r: &mut Reader<'_>, node: &Node) -> Option<OutputsConfig> {
             current: current?,
             dead_letters: dead_letters?,
             control: control?,
+            partials: partials?,
             format: format?,
             create_topics: create_topics?,
             topic_config: topic_config?,
@@ -227,6 +230,7 @@ fn topics_apart(f: &mut Fields<'_, '_, '_>, streams: &[StreamConfig], outputs: &
         ("current", &outputs.current, Use::Alone),
         ("dead_letters", &outputs.dead_letters, Use::Alone),
         ("control", &outputs.control, Use::Alone),
+        ("partials", &outputs.partials, Use::Alone),
     ] {
         uses.push((topic, format!("outputs.{name}"), kind, given("outputs", name)));
     }

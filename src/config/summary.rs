@@ -99,7 +99,8 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
     }
     let outputs = &config.outputs;
     let topics = [&outputs.sla, &outputs.backlog, &outputs.reconciliation, &outputs.current, &outputs.dead_letters];
-    let topics: Vec<&str> = topics.into_iter().chain([&outputs.control]).map(|t| t.as_str()).collect();
+    let topics: Vec<&str> =
+        topics.into_iter().chain([&outputs.control, &outputs.partials]).map(|t| t.as_str()).collect();
     let made = if outputs.create_topics { "made when absent" } else { "never made" };
     lines.push(("outputs", format!("{} ({}, {made})", topics.join(", "), format_name(outputs.format))));
     for (i, (route, topic)) in config.routes.iter().enumerate() {

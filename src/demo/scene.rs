@@ -53,7 +53,9 @@ impl Scene {
         for topic in TOPICS.iter().chain(&HISTORIES).chain(&["exceptions-current", "dead-letters"]) {
             broker.create_topic(topic, PARTITIONS)?;
         }
-        broker.create_topic("orderwatch-control", 1)?;
+        for topic in ["orderwatch-control", "orderwatch-control-partials"] {
+            broker.create_topic(topic, 1)?;
+        }
         let http = match TcpListener::bind(listen) {
             Ok(listener) => listener.local_addr()?,
             Err(_) => TcpListener::bind(SocketAddr::new(listen.ip(), 0))?.local_addr()?,

@@ -24,6 +24,7 @@ mod judge;
 mod lifecycle;
 mod order;
 mod outbox;
+mod overheard;
 mod past;
 pub mod reconcile;
 mod render;
@@ -32,7 +33,7 @@ pub mod shard;
 mod timers;
 mod turn;
 
-pub use backlog::{BacklogSum, Partial, Partials};
+pub use backlog::{BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, Teller, Told};
 pub use clock::Clock;
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
 pub use history::{Era, History};

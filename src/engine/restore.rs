@@ -6,7 +6,6 @@ use crate::guard::{Guard, is_off};
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use super::backlog::Partials;
 use super::history::History;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
@@ -187,24 +186,6 @@ impl Shard {
         Order::knows_trigger(&order.events, exception, &self.settings.streams)
     }
 
-    /// Tells the backlogs' sum anew where the orders stand, from the last grid points that it judged
-    /// ([`super::BacklogSum::base`]): what was told since is told again, so whatever became of it, nothing is lost. For a
-    /// sum that has just been made, or that was without this shard for a time.
-    pub fn retell_backlogs(&mut self, base: &[Option<Timestamp>]) {
-        self.judge_dirty();
-        let mut queues = Partials::new(&self.policies, &self.settings);
-        for (policy, base) in base.iter().enumerate() {
-            base.iter().for_each(|base| queues.restore_base(policy, *base));
-        }
-        for slot in &self.slots {
-            let Slot::Open(order) = slot else { continue };
-            order.stays.iter().enumerate().for_each(|(policy, stays)| queues.replace(policy, &[], stays));
-        }
-        queues.restored();
-        queues.advance(self.frontier);
-        self.queues = queues;
-    }
-
     /// The documents that the shard was judged by, the one in force last. Only while muted.
     pub fn set_history(&mut self, history: History) {
         self.since = history.since();
@@ -220,8 +201,7 @@ impl Shard {
             self.touch(slot);
         }
         self.history = History::default();
-        // The past is told when the backlogs' sum asks for it.
-        self.queues.skip_to(self.frontier);
+        self.queues.restore_at(self.frontier);
         self.restoring = true;
         self.judge_dirty();
         self.restoring = false;
@@ -229,7 +209,7 @@ impl Shard {
     }
 
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
-    fn freeze(&mut self, slot: u32) {
+    pub(super) fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { id, events, published, settled, .. } = &mut **order;
         *settled = self.history.settled(id, events, published, &self.settings);

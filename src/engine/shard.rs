@@ -9,7 +9,7 @@ use crate::domain::{Event, Exception, ExceptionId, Millis, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
-use super::backlog::{Partial, Partials};
+use super::backlog::{Partials, Teller, Told};
 use super::history::{History, Since};
 use super::judge::earliest;
 use super::lifecycle;
@@ -316,8 +316,13 @@ impl Shard {
         earliest(self.timers.next(), self.queues.next_deadline())
     }
 
+    /// Who tells the backlogs' sum of it; no other state of a shard ever had that name.
+    pub fn teller(&self, name: Str) -> Teller {
+        Teller::new(self.partition, name, &self.policies, &self.settings)
+    }
+
     /// What [`super::BacklogSum::observe`] is to be told, with [`Shard::frontier`], after each [`Shard::advance`].
-    pub fn drain_partials(&mut self) -> Vec<Partial> {
+    pub fn drain_partials(&mut self) -> Vec<Told> {
         self.queues.drain()
     }
 

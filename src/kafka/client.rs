@@ -114,6 +114,13 @@ pub fn reader(kafka: &KafkaConfig) -> ClientConfig {
     config
 }
 
+/// A client that follows a topic of ours as it grows.
+pub fn follower(kafka: &KafkaConfig) -> ClientConfig {
+    let mut config = reader(kafka);
+    config.set("fetch.wait.max.ms", "500").set("enable.partition.eof", "false");
+    config
+}
+
 /// A client that only asks for the ends of partitions, with one isolation level.
 pub fn ends(kafka: &KafkaConfig, isolation: &str) -> ClientConfig {
     let mut config = base(kafka);

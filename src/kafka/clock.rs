@@ -89,6 +89,8 @@ fn boot() -> Millis {
 pub struct Question {
     /// Each input partition and the next offset that will be read of it.
     pub inputs: Vec<(InputPartition, i64)>,
+    /// Partitions of `exceptions-current` whose ends are asked too.
+    pub current: Vec<i32>,
 }
 
 /// What came of a question.
@@ -98,6 +100,8 @@ pub struct Answer {
     pub asked: Reading,
     /// The ends of every input that was asked about, or why there is no answer.
     pub ends: Result<Vec<(InputPartition, Ends)>, KafkaError>,
+    /// The ends of the partitions of `exceptions-current`, as far as they are known.
+    pub current: Vec<(i32, i64)>,
     /// The inputs are not what they were: made anew, or with other numbers of partitions.
     pub changed: Option<KafkaFailure>,
 }
@@ -118,6 +122,7 @@ impl EndOffsets {
     pub fn start(
         kafka: &KafkaConfig,
         streams: &[Str],
+        current: &Str,
         shards: usize,
         clock: SystemClock,
     ) -> Result<Self, KafkaFailure> {
@@ -127,6 +132,7 @@ impl EndOffsets {
             stable: client::ends(kafka, "read_committed").create_with_context(Logged).map_err(failed)?,
             kafka: kafka.clone(),
             streams: streams.to_vec(),
+            current: current.clone(),
             shards,
             counted: None,
             clock,
@@ -137,9 +143,10 @@ impl EndOffsets {
             for question in asked {
                 let reading = asker.clock.read();
                 let ends = asker.ask(&question);
+                let current = asker.ends_of_current(&question.current);
                 // The split after the ends: where nothing was added by now, nothing lay in a partition that was not asked.
                 let changed = asker.made_anew(&question, &ends).or_else(|| asker.split());
-                if answer.send(Answer { asked: reading, ends, changed }).is_err() {
+                if answer.send(Answer { asked: reading, ends, current, changed }).is_err() {
                     return;
                 }
             }
@@ -177,6 +184,7 @@ struct Asker {
     stable: BaseConsumer<Logged>,
     kafka: KafkaConfig,
     streams: Vec<Str>,
+    current: Str,
     shards: usize,
     /// When the partitions were counted last.
     counted: Option<Instant>,
@@ -196,6 +204,16 @@ impl Asker {
             behind.iter().position(|held| *held == input).and_then(|at| stable.get(at).copied()).unwrap_or(high)
         };
         Ok(all.iter().zip(high).map(|(input, high)| (*input, Ends { high, stable: stable_of(*input, high) })).collect())
+    }
+
+    fn ends_of_current(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
+        if partitions.is_empty() {
+            return Vec::new();
+        }
+        let asked: Vec<(&str, i32)> = partitions.iter().map(|partition| (self.current.as_str(), *partition)).collect();
+        // Where it is not answered, it is asked again with the next question.
+        let ends = ends(&self.high, &asked).unwrap_or_default();
+        partitions.iter().copied().zip(ends).collect()
     }
 
     /// An input that ends below where its reader was when the question was sent. What was read since says nothing. A new
@@ -225,26 +243,31 @@ impl Asker {
         })
     }
 
-    /// The end of each input, in the order asked. One request a broker.
     fn ends(&self, client: &BaseConsumer<Logged>, inputs: &[InputPartition]) -> Result<Vec<i64>, KafkaError> {
-        let mut asked = TopicPartitionList::with_capacity(inputs.len());
-        for input in inputs {
-            asked.add_partition_offset(self.topic(*input), input.partition, Offset::End)?;
-        }
-        let answered = client.offsets_for_times(asked, ANSWER_WITHIN)?;
-        let end = |input: &InputPartition| {
-            let found = answered.find_partition(self.topic(*input), input.partition);
-            let element = found.ok_or(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
-            element.error()?;
-            match element.offset() {
-                Offset::Offset(end) => Ok(end),
-                _ => Err(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::NoOffset)),
-            }
-        };
-        inputs.iter().map(end).collect()
+        let asked: Vec<_> = inputs.iter().map(|input| (self.topic(*input), input.partition)).collect();
+        ends(client, &asked)
     }
 
     fn topic(&self, input: InputPartition) -> &str {
         self.streams.get(usize::from(input.stream.0)).map_or("", Str::as_str)
     }
+}
+
+/// The end of each partition, in the order asked. One request a broker.
+fn ends(client: &BaseConsumer<Logged>, partitions: &[(&str, i32)]) -> Result<Vec<i64>, KafkaError> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        asked.add_partition_offset(topic, *partition, Offset::End)?;
+    }
+    let answered = client.offsets_for_times(asked, ANSWER_WITHIN)?;
+    let end = |(topic, partition): &(&str, i32)| {
+        let found = answered.find_partition(topic, *partition);
+        let element = found.ok_or(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(end) => Ok(end),
+            _ => Err(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::NoOffset)),
+        }
+    };
+    partitions.iter().map(end).collect()
 }

@@ -21,6 +21,7 @@ pub mod deliveries;
 pub mod error;
 pub mod in_process;
 pub mod offsets;
+pub mod partials;
 pub mod publisher;
 pub mod range;
 pub mod record;

@@ -403,7 +403,7 @@ enum Step {
 }
 
 /// 32 hexadecimal digits that no other process has.
-fn unique() -> String {
+pub fn unique() -> String {
     let random = || std::hash::RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }

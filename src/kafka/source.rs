@@ -189,6 +189,11 @@ impl Source {
         })
     }
 
+    /// Ends a wait for records.
+    pub fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.bell)
+    }
+
     /// Whether the group keeps our place while we are away (`group.instance.id`).
     pub fn is_static(&self) -> bool {
         self.is_static

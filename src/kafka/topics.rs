@@ -30,9 +30,20 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 struct Wanted {
     topic: Str,
     partitions: usize,
-    compacted: bool,
+    kept: Kept,
     /// Whether another number of partitions is an error.
     exact: bool,
+}
+
+/// What is kept in a topic of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// As long as the user says.
+    AsConfigured,
+    /// The newest record of each key, for good.
+    Newest,
+    /// A week: the shards tell the whole again several times a day.
+    AWeek,
 }
 
 /// Makes sure that every output topic is there.
@@ -52,8 +63,12 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
             }
             Some(_) => {}
             None if !config.outputs.create_topics => {
-                let compact = if wanted.compacted { " and cleanup.policy=compact" } else { "" };
-                let needs = format!(" with {} partitions{compact}", wanted.partitions);
+                let kept = match wanted.kept {
+                    Kept::AsConfigured => "",
+                    Kept::Newest => " and cleanup.policy=compact",
+                    Kept::AWeek => " and retention.ms of a day or more",
+                };
+                let needs = format!(" with {} partitions{kept}", wanted.partitions);
                 return Err(KafkaFailure::MissingOutput { topic: wanted.topic, needs });
             }
             None => create(config, &client, &wanted).await?,
@@ -112,12 +127,13 @@ fn wanted(config: &Config, shards: usize) -> Vec<Wanted> {
     let history = [&outputs.sla, &outputs.backlog, &outputs.reconciliation, &outputs.dead_letters];
     let mut all: BTreeMap<Str, Wanted> = BTreeMap::new();
     for topic in history.into_iter().chain(config.routes.values()) {
-        let wanted = Wanted { topic: topic.clone(), partitions: shards, compacted: false, exact: false };
+        let wanted = Wanted { topic: topic.clone(), partitions: shards, kept: Kept::AsConfigured, exact: false };
         all.insert(topic.clone(), wanted);
     }
-    let current = Wanted { topic: outputs.current.clone(), partitions: shards, compacted: true, exact: true };
-    let control = Wanted { topic: outputs.control.clone(), partitions: 1, compacted: true, exact: true };
-    all.into_values().chain([current, control]).collect()
+    let current = Wanted { topic: outputs.current.clone(), partitions: shards, kept: Kept::Newest, exact: true };
+    let control = Wanted { topic: outputs.control.clone(), partitions: 1, kept: Kept::Newest, exact: true };
+    let partials = Wanted { topic: outputs.partials.clone(), partitions: 1, kept: Kept::AWeek, exact: true };
+    all.into_values().chain([current, control, partials]).collect()
 }
 
 async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
@@ -127,10 +143,15 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
         .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
     let mut settings = config.outputs.topic_config.clone();
     let replication = settings.remove("replication.factor").and_then(|text| text.parse::<i32>().ok());
-    if wanted.compacted {
-        // What is kept of the user's settings for a history would throw away the latest states.
+    let kept = match wanted.kept {
+        Kept::AsConfigured => None,
+        Kept::Newest => Some(("cleanup.policy", "compact")),
+        Kept::AWeek => Some(("retention.ms", "604800000")),
+    };
+    if let Some((key, value)) = kept {
+        // What the user says of a history would throw away the latest states.
         settings.retain(|key, _| !key.starts_with("retention.") && !key.starts_with("cleanup."));
-        settings.insert("cleanup.policy".to_owned(), "compact".to_owned());
+        settings.insert(key.to_owned(), value.to_owned());
     }
     let partitions = i32::try_from(wanted.partitions).map_err(|e| failed(e.to_string()))?;
     // -1: the broker's default.

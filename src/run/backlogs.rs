@@ -1,4 +1,4 @@
-//! The backlogs' sum over the shards of this process. Nothing is judged until every shard of the group is here.
+//! The backlogs' sum over the shards of all processes, where shard 0 is.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use bytes::Bytes;
 
 use crate::codec::OutputRecord;
 use crate::domain::{Exception, Kind, Str, Timestamp};
-use crate::engine::{BacklogSum, Transition};
+use crate::engine::backlog::RecordError;
+use crate::engine::{BacklogSum, PartialsRecord, Transition};
 use crate::policy::{Policies, Settings};
-use crate::telemetry::events::{BacklogsUnjudged, KeptBack};
+use crate::telemetry::events::KeptBack;
 use crate::telemetry::{BacklogStatus, Health, emit};
 
 use super::report::open_counts;
-use super::task::Task;
 use super::wire::Wire;
 
 /// The shard whose partition of `exceptions-current` the backlogs share, and whose offsets go with what they say.
@@ -30,7 +30,7 @@ pub struct Remembered {
     pub published: Vec<Exception>,
 }
 
-/// The sum, while every shard is here.
+/// The sum, while its owner is here.
 #[derive(Debug)]
 pub struct Backlogs {
     policies: Arc<Policies>,
@@ -39,15 +39,13 @@ pub struct Backlogs {
     shards: usize,
     state: State,
     epoch: u64,
-    /// It was said that shards are elsewhere for good, as far as one can tell.
-    said_away: bool,
     remembered_at: Instant,
     kept_back: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Shards are elsewhere, or on their way.
+    /// Another process sums, or will.
     Away,
     /// What is remembered is being read back.
     Asked,
@@ -68,24 +66,15 @@ impl Backlogs {
     /// Nothing was read back yet; `shards` is how many the group has.
     pub fn new(policies: Arc<Policies>, settings: Arc<Settings>, control: Str, shards: usize) -> Self {
         let (state, remembered_at) = (State::Away, Instant::now());
-        Backlogs { policies, settings, control, shards, state, epoch: 0, said_away: false, remembered_at, kept_back: 0 }
+        Backlogs { policies, settings, control, shards, state, epoch: 0, remembered_at, kept_back: 0 }
     }
 
-    /// Follows how many shards are live here. Once all are, nobody else judges, and what was remembered is read back;
-    /// when one goes, another process may judge, and what is here is worth nothing.
-    /// `settled`: every shard that is here judges, so those that are not are elsewhere. Gives the number under which it
-    /// wants to be read back.
-    pub fn follow(&mut self, live: usize, settled: bool) -> Option<u64> {
-        if self.policies.backlogs.is_empty() {
-            return None;
-        }
-        if live < self.shards {
+    /// Follows whether the owner is live here: then nobody else judges, and what was remembered is read back; when it goes,
+    /// another process may judge, and what is here is worth nothing. Gives the number under which it wants to be read back.
+    pub fn follow(&mut self, owner_is_live: bool) -> Option<u64> {
+        if !owner_is_live {
             self.state = State::Away;
-            if settled && live > 0 && !std::mem::replace(&mut self.said_away, true) {
-                emit(BacklogsUnjudged { here: live, shards: self.shards });
-            }
         } else if matches!(self.state, State::Away) {
-            self.said_away = false;
             self.epoch += 1;
             self.state = State::Asked;
             return Some(self.epoch);
@@ -93,16 +82,11 @@ impl Backlogs {
         None
     }
 
-    /// What was remembered is here: the shards tell where their orders stand from there on.
+    /// What was remembered is here; `frontier` is the owner's. It goes on with what is in the partials' topic from then on.
     ///
     /// # Errors
     /// A record of the control topic is not ours; it is left out, and its clocks start anew.
-    pub fn restore<'a>(
-        &mut self,
-        epoch: u64,
-        remembered: Remembered,
-        tasks: impl Iterator<Item = &'a mut Task>,
-    ) -> Result<(), String> {
+    pub fn restore(&mut self, epoch: u64, remembered: Remembered, frontier: Option<Timestamp>) -> Result<(), String> {
         if epoch != self.epoch || !matches!(self.state, State::Asked) {
             return Ok(());
         }
@@ -110,25 +94,25 @@ impl Backlogs {
         sum.set_shards(self.shards);
         let refused = remembered.memory.iter().filter_map(|value| sum.restore_memory(value).err()).last();
         remembered.published.into_iter().for_each(|exception| sum.restore_published(exception));
-        let tasks: Vec<&mut Task> = tasks.collect();
-        let base = sum.base(tasks.iter().filter_map(|task| task.in_force_from).min());
-        tasks.into_iter().for_each(|task| task.shard.retell_backlogs(&base));
+        frontier.into_iter().for_each(|frontier| sum.cancel_orphans(frontier));
         self.state = State::Summing(Box::new(sum));
         refused.map_or(Ok(()), |error| Err(error.to_string()))
     }
 
-    /// Takes in what a live shard says.
-    pub fn observe(&mut self, task: &mut Task) {
-        // Where nobody sums, they are dropped: they are told anew to a sum that is made.
-        let partials = task.shard.drain_partials();
-        if let State::Summing(sum) = &mut self.state {
-            sum.observe(task.partition, task.shard.frontier(), partials);
-        }
+    /// From which offset on the partials' topic is wanted; `None` where nobody sums here, or nothing.
+    pub fn reads_from(&self) -> Option<i64> {
+        self.sum().filter(|_| !self.policies.backlogs.is_empty()).map(BacklogSum::reads_from)
     }
 
-    /// The earliest instant that every frontier must pass before something is judged.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.sum()?.next_deadline()
+    /// Takes in a record of the partials' topic.
+    ///
+    /// # Errors
+    /// It is not one of ours, and is left out.
+    pub fn hear(&mut self, offset: i64, value: &[u8]) -> Result<(), RecordError> {
+        if let State::Summing(sum) = &mut self.state {
+            sum.hear(PartialsRecord::parse(value)?, offset);
+        }
+        Ok(())
     }
 
     /// What holds now and was not published, with what must be remembered, into `records`.

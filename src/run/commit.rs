@@ -23,6 +23,8 @@ pub struct Pending {
     pub batch: Batch,
     shards: BTreeMap<i32, Drained>,
     of_backlogs: Vec<Transition>,
+    /// Nobody but the shard's owner can write (`exactly_once`).
+    is_fenced: bool,
 }
 
 /// What was drained of one shard.
@@ -31,6 +33,17 @@ struct Drained {
     offsets: ShardOffsets,
     transitions: Vec<Transition>,
     records: Range<usize>,
+    /// How many records go to `exceptions-current`.
+    to_current: usize,
+}
+
+impl Drained {
+    /// Whether somebody else wrote between our records, or before them; `next` is the offset after our last. Where there are
+    /// transactions, their markers lie there.
+    fn is_interrupted(&self, next: i64) -> bool {
+        let expected = usize::try_from(next.saturating_sub(self.offsets.current_next));
+        expected.is_ok_and(|expected| expected != self.to_current)
+    }
 }
 
 /// When it is, and why a commit may be wanted although nothing is to be published.
@@ -56,6 +69,7 @@ impl Pending {
     ) -> Self {
         let mut pending = Pending::default();
         pending.batch.stamp = moment.clock;
+        pending.is_fenced = wire.is_fenced;
         let records = &mut pending.batch.records;
         let of_backlogs = match owner_is_live {
             true => backlogs.drain(wire, moment.clock, records),
@@ -64,14 +78,18 @@ impl Pending {
         for task in tasks {
             let before = records.len();
             let transitions = task.drain(wire, moment.clock, records);
-            // What the sum says rests on every shard, so every shard's offsets go with it.
-            let force = moment.force || of_backlogs.any || wants_commit(task);
+            let force = moment.force || wants_commit(task);
+            // Who may say what the sum says is settled by the owner's offsets.
             let carries = of_backlogs.any && task.partition == backlogs::OWNER;
-            if carries || records.len() > before || task.wants_commit(force, moment.monotonic) {
+            let tells = task.wants_to_tell(moment.monotonic);
+            if carries || tells || records.len() > before || task.wants_commit(force, moment.monotonic) {
+                task.tell(wire, moment.monotonic, records);
                 let offsets = task.offsets();
                 pending.batch.offsets.push(offsets.clone());
+                let of_sum = if task.partition == backlogs::OWNER { of_backlogs.transitions.len() } else { 0 };
+                let to_current = transitions.len() + of_sum;
                 let records = before..records.len();
-                pending.shards.insert(task.partition, Drained { offsets, transitions, records });
+                pending.shards.insert(task.partition, Drained { offsets, transitions, records, to_current });
             }
         }
         pending.of_backlogs = of_backlogs.transitions;
@@ -98,9 +116,11 @@ impl Pending {
         monotonic: Instant,
     ) -> Vec<Exception> {
         for task in tasks {
-            if let Some(Drained { offsets, transitions, .. }) = self.shards.get(&task.partition) {
-                task.news |= !transitions.is_empty();
-                task.committed(offsets, current_next.get(&task.partition).copied(), monotonic);
+            if let Some(drained) = self.shards.get(&task.partition) {
+                let next = current_next.get(&task.partition).copied();
+                task.news |= !drained.transitions.is_empty();
+                task.committed(&drained.offsets, next, monotonic);
+                self.watch(drained, next, task);
             }
         }
         backlogs.committed();
@@ -114,12 +134,22 @@ impl Pending {
         backlogs: &mut Backlogs,
         current_next: &BTreeMap<i32, i64>,
     ) -> Vec<Exception> {
-        for task in tasks.filter(|task| self.shards.contains_key(&task.partition)) {
-            task.news = true;
-            task.written(current_next.get(&task.partition).copied());
+        for task in tasks {
+            if let Some(drained) = self.shards.get(&task.partition) {
+                let next = current_next.get(&task.partition).copied();
+                task.news = true;
+                task.written(next);
+                self.watch(drained, next, task);
+            }
         }
         backlogs.committed();
         self.published()
+    }
+
+    fn watch(&self, drained: &Drained, next: Option<i64>, task: &mut Task) {
+        if !self.is_fenced && next.is_some_and(|next| drained.is_interrupted(next)) {
+            task.overheard.suspect();
+        }
     }
 
     /// It does not stand: the facts do, and the difference is made again.

@@ -48,6 +48,11 @@ impl Commits {
         commit.is_some_and(|commit| offset < commit.offset)
     }
 
+    /// The offset after the last record of `exceptions-current` n, as far as we know.
+    pub fn current_next(&self) -> i64 {
+        self.current_next
+    }
+
     /// Records of the shard are in the log, ahead of its offsets.
     pub fn written(&mut self, current_next: Option<i64>) {
         self.current_next = current_next.unwrap_or(self.current_next);

@@ -198,7 +198,14 @@ impl Shards {
     /// Takes a shard that was read back, unless it went meanwhile. True where it
     /// is another state than the one that was here: what was begun of that one, such as a snapshot, is worth nothing.
     #[must_use]
-    pub fn restored(&mut self, partition: i32, epoch: u64, recovered: Recovered, health: &Health) -> bool {
+    pub fn restored(
+        &mut self,
+        partition: i32,
+        epoch: u64,
+        recovered: Recovered,
+        process: &str,
+        health: &Health,
+    ) -> bool {
         let Some(Slot::Restoring { epoch: wanted, kept }) = self.slots.get_mut(&partition) else { return false };
         if *wanted != epoch {
             return false;
@@ -212,7 +219,7 @@ impl Shards {
                 emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
                 health.update_shard(partition, |status| status.snapshot = restored.snapshot);
                 restored.inputs.completeness.say(partition, health);
-                (Box::new(Task::restored(*restored)), true)
+                (Box::new(Task::restored(*restored, epoch, process)), true)
             }
             // It does not come for a shard without a state in memory.
             (Recovered::StillOurs, None) => return false,

@@ -8,7 +8,7 @@
 //! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
 //!   [`commits`]: its offsets.
 //! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published;
-//!   [`publish`]: how it is written, and what follows where it is not taken; [`fit`]: records that their topic does not take.
+//!   [`overheard`]: what others wrote in our place; [`publish`]: how it is written, and what follows where it is not taken; [`fit`]: records that their topic does not take.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
 //! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
@@ -30,6 +30,7 @@ pub mod fit;
 pub mod group;
 pub mod inputs;
 pub mod lanes;
+pub mod overheard;
 pub mod pace;
 pub mod publish;
 pub mod queue;

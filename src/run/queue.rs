@@ -62,6 +62,7 @@ mod tests {
         match job {
             Job::Shard(job) => (job.partition, job.epoch),
             Job::Backlogs(epoch) => (-1, *epoch),
+            Job::Published(partition, epoch) => (*partition, *epoch),
         }
     }
 

@@ -235,6 +235,15 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
 
+    /// The last state of each exception that was published of a shard, by whomever, and the offset after the last of them.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn standing(&self, partition: i32) -> Result<(Vec<Exception>, i64), RunError> {
+        let Published { last, next, .. } = self.published(partition, 0)?;
+        Ok((last, next))
+    }
+
     pub(super) fn topics(&self) -> Vec<Str> {
         self.config.streams.iter().map(|stream| stream.topic.clone()).collect()
     }

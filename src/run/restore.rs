@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::domain::{Str, Timestamp};
+use crate::domain::{Exception, Str, Timestamp};
 use crate::engine::RestoredOrder;
 use crate::kafka::clock::SystemClock;
 use crate::kafka::current::{Reader, Visit};
@@ -37,6 +37,8 @@ pub enum Job {
     Shard(ShardJob),
     /// What the backlogs remember, with a number that tells an answer that comes too late.
     Backlogs(u64),
+    /// What stands in a shard's partition of `exceptions-current`, where another has written; with the shard's epoch.
+    Published(i32, u64),
 }
 
 /// What came of a job.
@@ -46,6 +48,8 @@ pub enum Outcome {
     Shard(Recovered),
     /// What the backlogs remember.
     Backlogs(Remembered),
+    /// The last state of each exception, and the offset after the last of them.
+    Published(Vec<Exception>, i64),
     /// It could not be.
     Failed(Box<RunError>),
 }
@@ -143,6 +147,7 @@ impl Job {
         match (self, old) {
             (Job::Shard(new), Job::Shard(old)) => new.partition == old.partition,
             (Job::Backlogs(_), Job::Backlogs(_)) => true,
+            (Job::Published(new, _), Job::Published(old, _)) => new == old,
             _ => false,
         }
     }
@@ -166,6 +171,10 @@ impl Means {
         let (partition, epoch, outcome) = match job {
             Job::Shard(job) => (job.partition, job.epoch, recovery.shard(job, Instant::now()).map(Outcome::Shard)),
             Job::Backlogs(epoch) => (OWNER, *epoch, recovery.backlogs().map(Outcome::Backlogs)),
+            Job::Published(partition, epoch) => {
+                let published = recovery.standing(*partition).map(|(last, next)| Outcome::Published(last, next));
+                (*partition, *epoch, published)
+            }
         };
         (partition, epoch, outcome.unwrap_or_else(|e| Outcome::Failed(Box::new(e))))
     }

@@ -5,15 +5,19 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use crate::config::KafkaConfig;
 use crate::domain::{Exception, Millis, Status, Timestamp};
 use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::Server;
 use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
+use crate::kafka::partials::PartialsReader;
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::{Polled, Source};
-use crate::telemetry::events::{BacklogMemoryLost, ClockBelieved, ClockHeld, KafkaError, Stopped, Stopping};
+use crate::telemetry::events::{
+    BacklogMemoryLost, ClockBelieved, ClockHeld, KafkaError, OthersPublish, PartialsRefused, Stopped, Stopping,
+};
 use crate::telemetry::{Health, emit};
 
 use super::RunError;
@@ -32,6 +36,8 @@ use super::wire::Wire;
 
 /// Records taken from the consumer in one turn.
 const POLL_RECORDS: usize = 4_096;
+/// Records of the partials' topic taken in one turn.
+const HEARD_RECORDS: usize = 1_000;
 /// Snapshots at the end of a run may take so long.
 const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
@@ -53,6 +59,9 @@ pub struct Service {
     pub(super) runtime: Handle,
     pub(super) shards: Shards,
     pub(super) backlogs: Backlogs,
+    pub(super) kafka: KafkaConfig,
+    /// What the shards of all processes tell, while the backlogs are summed here.
+    pub(super) partials: Option<PartialsReader>,
     pub(super) pace: Pace,
     pub(super) reporter: Reporter,
     pub(super) seek: Beat,
@@ -148,7 +157,8 @@ impl Service {
     fn restored(&mut self, partition: i32, epoch: u64, outcome: restore::Outcome) -> Result<(), RunError> {
         match outcome {
             restore::Outcome::Backlogs(remembered) => {
-                if let Err(detail) = self.backlogs.restore(epoch, remembered, self.shards.tasks_mut()) {
+                let frontier = self.shards.task_mut(backlogs::OWNER).map(|task| task.shard.frontier());
+                if let Err(detail) = self.backlogs.restore(epoch, remembered, frontier) {
                     emit(BacklogMemoryLost { detail: &detail });
                 }
             }
@@ -159,9 +169,14 @@ impl Service {
                 {
                     return Err(KafkaFailure::MadeAnew { topic, partition, end }.into());
                 }
-                let is_another = self.shards.restored(partition, epoch, recovered, &self.health);
+                let is_another = self.shards.restored(partition, epoch, recovered, &self.wire.process, &self.health);
                 if is_another {
                     self.snapshots.went(partition);
+                }
+            }
+            restore::Outcome::Published(published, next) => {
+                if let Some(task) = self.shards.task_mut(partition).filter(|task| task.epoch == epoch) {
+                    task.heard(published, next);
                 }
             }
             restore::Outcome::Failed(source) => return Err(RunError::Restore { shard: partition, source }),
@@ -171,11 +186,17 @@ impl Service {
 
     /// What the ends of the inputs say about the frontiers.
     fn take_answer(&mut self) -> Result<(), RunError> {
-        let Some(Answer { asked, ends, changed }) = self.ends.answer() else { return Ok(()) };
+        let Some(Answer { asked, ends, current, changed }) = self.ends.answer() else { return Ok(()) };
         if let Some(changed) = changed {
             return Err(changed.into());
         }
         self.watch_clock(asked);
+        for (partition, end) in current {
+            // Of a batch that is in the log in part, we do not know how far it goes.
+            let task = self.shards.task_mut(partition).filter(|task| task.is_live());
+            let task = task.filter(|task| self.torn.is_none() && end > task.commits.current_next());
+            task.into_iter().for_each(|task| task.overheard.suspect());
+        }
         match ends {
             Ok(ends) => {
                 self.pass_markers();
@@ -240,12 +261,37 @@ impl Service {
             self.more_work |= task.take_batch(&self.wire, clock);
             task.advance(monotonic);
         }
-        let live = self.shards.tasks().filter(|task| task.is_live()).count();
-        if let Some(epoch) = self.backlogs.follow(live, self.shards.all_live()) {
+        for task in self.shards.tasks_mut().filter(|task| task.is_live()) {
+            if task.overheard.wants_to_read() {
+                emit(OthersPublish { shard: task.partition });
+                self.restorer.ask(Job::Published(task.partition, task.epoch));
+            }
+        }
+        self.sum()?;
+        self.commit(clock, false)
+    }
+
+    /// Whoever holds shard 0 sums the backlogs of all.
+    fn sum(&mut self) -> Result<(), RunError> {
+        let owner = self.shards.tasks().find(|task| task.partition == backlogs::OWNER && task.is_live());
+        if let Some(epoch) = self.backlogs.follow(owner.is_some()) {
             self.restorer.ask(Job::Backlogs(epoch));
         }
-        self.shards.tasks_mut().filter(|task| task.is_live()).for_each(|task| self.backlogs.observe(task));
-        self.commit(clock, false)
+        match self.backlogs.reads_from() {
+            None => self.partials = None,
+            Some(from) if self.partials.is_none() => {
+                self.partials =
+                    Some(PartialsReader::start(&self.kafka, &self.wire.partials, from, self.source.bell())?);
+            }
+            Some(_) => {}
+        }
+        let told = self.partials.iter().flat_map(|reader| reader.records().take(HEARD_RECORDS));
+        for (offset, value) in told {
+            if let Err(error) = self.backlogs.hear(offset, &value) {
+                emit(PartialsRefused { offset, detail: &error.to_string() });
+            }
+        }
+        Ok(())
     }
 
     fn ask(&mut self) {
@@ -257,21 +303,21 @@ impl Service {
         let inputs: Vec<_> =
             self.shards.tasks().filter(|task| task.started).flat_map(|task| task.positions()).collect();
         if !inputs.is_empty() {
-            self.ends.ask(Question { inputs });
+            let unfenced = self.shards.tasks().filter(|task| !self.wire.is_fenced && task.is_live());
+            let current = unfenced.map(|task| task.partition).collect();
+            self.ends.ask(Question { inputs, current });
             self.pace.asked(pressure, clock);
         }
     }
 
     fn pressure(&self) -> Pressure {
-        let deadline = self.backlogs.next_deadline();
-        let mut pressure =
-            Pressure { work: self.more_work && self.retry_at.is_none(), deadline, ..Pressure::default() };
+        let mut pressure = Pressure { work: self.more_work && self.retry_at.is_none(), ..Pressure::default() };
         pressure.soon = self.shards.restoring() || self.retry_at.is_some() || self.feeding;
         for task in self.shards.tasks() {
             pressure.soon |= !task.started && !task.is_parked();
             pressure.soon |= !task.lanes.all_empty() || task.replayed().is_some();
             if task.is_live() {
-                pressure.deadline = [pressure.deadline, task.shard.next_deadline()].into_iter().flatten().min();
+                pressure.deadline = [pressure.deadline, task.next_deadline()].into_iter().flatten().min();
             }
             let is_behind =
                 |stream| task.lanes.is_empty(stream) && task.frontier.held_cause(stream) == Some(HeldCause::Behind);

@@ -99,7 +99,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let dead_letter_bytes = dead_letter_bytes(&config, fit.of(&config.outputs.dead_letters));
     Ok(Service {
         clock: clock.clone(),
-        ends: EndOffsets::start(kafka, &streams, shards, clock)?,
+        ends: EndOffsets::start(kafka, &streams, &config.outputs.current, shards, clock)?,
         publisher: publisher(&config, fit.batch_max(BATCH_BYTES))?,
         batch_max: fit.batch_max(BATCH_BYTES),
         fit,
@@ -112,6 +112,8 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         runtime: runtime.clone(),
         shards: Shards::new(streams.len()),
         backlogs: Backlogs::new(Arc::clone(&config.policies), settings, config.outputs.control.clone(), shards),
+        kafka: kafka.clone(),
+        partials: None,
         pace: Pace::default(),
         seek,
         housekeeping,

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::codec::{MalformedCode, OutputRecord, dead_letter, decode};
 use crate::domain::{Exception, Str, StreamId, Timestamp};
-use crate::engine::{Applied, Frontier, Shard, ShardCounters, Transition};
+use crate::engine::{Applied, Frontier, Shard, ShardCounters, Teller, Transition};
 use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::{Fetched, InputPartition};
 use crate::telemetry::emit;
@@ -13,6 +15,7 @@ use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, Stream
 
 use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
+use super::overheard::Overheard;
 use super::recovery::Restored;
 use super::wire::Wire;
 
@@ -20,6 +23,8 @@ use super::wire::Wire;
 const BATCH_RECORDS: usize = 2_000;
 /// Dead letters in one turn: each may be as large as the largest record.
 const BATCH_DEAD_LETTERS: usize = 100;
+/// What is to be told to the backlogs' sum waits so long for other reasons to commit.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// What a task is doing.
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub struct Replaying {
 pub struct Task {
     /// Partition n of every input.
     pub partition: i32,
+    /// Tells this state of the shard from others that were here.
+    pub epoch: u64,
     /// Its facts, timers and published set.
     pub shard: Shard,
     /// Its frontier.
@@ -77,6 +84,11 @@ pub struct Task {
     pub in_force_from: Option<Timestamp>,
     /// What was published of it last is in the log in part, or not; nobody knows.
     pub uncertain: bool,
+    /// What it has to tell the backlogs' sum.
+    teller: Teller,
+    /// What others published of it.
+    pub overheard: Overheard,
+    told_at: Option<Instant>,
     dead_letters: Vec<OutputRecord>,
     /// What the control topic is to be told of its policy document.
     decree: Vec<OutputRecord>,
@@ -85,10 +97,14 @@ pub struct Task {
 }
 
 impl Task {
-    /// A shard as the restore gives it.
-    pub fn restored(restored: Restored) -> Self {
+    /// A shard as the restore gives it. `process` and `epoch` together name no other state of a shard.
+    pub fn restored(restored: Restored, epoch: u64, process: &str) -> Self {
         let streams = restored.inputs.from.len();
         Task {
+            teller: restored.shard.teller(format!("{process}/{epoch}").into()),
+            epoch,
+            overheard: Overheard::default(),
+            told_at: None,
             partition: restored.shard.partition(),
             reported: restored.shard.counters(),
             news: true,
@@ -264,6 +280,8 @@ impl Task {
         }
         if matches!(self.phase, Phase::Live) {
             self.shard.advance(frontier);
+            self.teller.take(self.shard.drain_partials());
+            self.overheard.hand_to(&mut self.shard);
         }
     }
 
@@ -324,6 +342,37 @@ impl Task {
         transitions
     }
 
+    /// What the backlogs' sum is to be told with the offsets: whoever takes the shard up from there finds it told.
+    pub fn tell(&mut self, wire: &Wire, monotonic: Instant, records: &mut Vec<OutputRecord>) {
+        self.told_at = Some(monotonic);
+        let key = Bytes::from(self.partition.to_string());
+        records.extend(self.teller.drain(self.shard.frontier()).iter().map(|record| OutputRecord {
+            topic: wire.partials.clone(),
+            partition: Some(0),
+            key: Some(key.clone()),
+            value: Some(Bytes::from(record.to_json())),
+            headers: Vec::new(),
+        }));
+    }
+
+    /// Whether the backlogs' sum waits for it.
+    pub fn wants_to_tell(&self, monotonic: Instant) -> bool {
+        let is_time = self.told_at.is_none_or(|at| monotonic.saturating_duration_since(at) >= TELL_EVERY);
+        self.is_live() && is_time && (self.teller.has_news() || self.teller.is_due(self.shard.frontier()))
+    }
+
+    /// The earliest instant that the frontier must pass before something happens, or the sum is to be told.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [self.shard.next_deadline(), self.teller.next_deadline(), self.overheard.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// What stands in its partition of `exceptions-current`, whose next offset is `next`.
+    pub fn heard(&mut self, published: Vec<Exception>, next: i64) {
+        self.commits.written(Some(next.max(self.commits.current_next())));
+        self.overheard.read(published);
+    }
+
     /// Whether dead letters wait for a commit.
     pub fn has_dead_letters(&self) -> bool {
         !self.dead_letters.is_empty()
@@ -350,6 +399,7 @@ impl Task {
     /// The batch with these offsets stands.
     pub fn committed(&mut self, offsets: &ShardOffsets, current_next: Option<i64>, monotonic: Instant) {
         self.shard.committed();
+        self.teller.committed();
         self.dead_letters.clear();
         self.retell.clear();
         self.decree.clear();
@@ -359,6 +409,7 @@ impl Task {
     /// Its records are in the log, its offsets are not committed.
     pub fn written(&mut self, current_next: Option<i64>) {
         self.shard.committed();
+        self.teller.committed();
         self.dead_letters.clear();
         self.retell.clear();
         self.decree.clear();
@@ -368,5 +419,6 @@ impl Task {
     /// Nothing of it stands.
     pub fn aborted(&mut self) {
         self.shard.aborted();
+        self.teller.aborted();
     }
 }

@@ -1,8 +1,9 @@
 //! How records are read and written: what the configuration says of it, made ready.
 
 use crate::codec::{Encoder, EncoderConfig, StreamCodec};
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::domain::Str;
+use crate::kafka::publisher::unique;
 use crate::telemetry::Meters;
 
 /// How records are read and written.
@@ -12,6 +13,12 @@ pub struct Wire {
     pub codecs: Vec<StreamCodec>,
     /// Where outputs go.
     pub outputs: Encoder,
+    /// What the shards tell the backlogs' sum goes there.
+    pub partials: Str,
+    /// Nobody but a shard's owner can publish of it (`exactly_once`).
+    pub is_fenced: bool,
+    /// Names this process among all that ever ran.
+    pub process: Str,
     /// The dead-letter topic.
     pub dead_letters: Str,
     /// A dead letter is cut to this, in bytes.
@@ -37,6 +44,9 @@ impl Wire {
                 replay: None,
                 format: outputs.format,
             }),
+            partials: outputs.partials.clone(),
+            is_fenced: config.delivery == Delivery::ExactlyOnce,
+            process: Str::from(unique()),
             dead_letters: outputs.dead_letters.clone(),
             dead_letter_bytes,
             meters: Meters::new(&streams, &config.policies),

@@ -111,7 +111,7 @@ fn through(args: &Args, storm: &mut Storm, broker: &'static Broker, run: &Path) 
     verdict.is_clean() && settled.iter().all(Option::is_some) && bad.is_empty()
 }
 
-/// Everything that is due now must be there within the bound; what is false or doubled is wrong at once.
+/// Everything that is due now must be there within the bound, what must be taken back too. What is doubled stays so.
 fn settle(args: &Args, storm: &mut Storm, broker: &Broker, load: &Load, bound: Duration) -> Option<Duration> {
     let by_ms = now_ms();
     let mut last = Verdict::default();
@@ -119,7 +119,7 @@ fn settle(args: &Args, storm: &mut Storm, broker: &Broker, load: &Load, bound: D
         // The states first: what is known of the orders then is newer than what was said of them.
         let output = Output::read(broker);
         last = check(&load.book.copy(), &output, args.delivery, by_ms);
-        last.lost.is_empty()
+        last.is_clean()
     });
     let (wrong, seen) = (last.doubled.len() + last.falses.len(), last.seen);
     match took {

@@ -14,8 +14,8 @@ pub fn unnoticed(orders: &[Order], output: &Output, delivery: Delivery) -> Vec<S
             missed.push(format!("the check does not notice {what}"));
         }
     };
-    let Some(at) = output.history.iter().position(|said| said.body.status == "opened") else {
-        return vec!["nothing was opened".to_owned()];
+    let Some(at) = output.history.iter().position(|said| is_missed(said, output)) else {
+        return vec!["nothing was opened and stands".to_owned()];
     };
     let history = |change: &dyn Fn(&mut Vec<Said>)| {
         let mut spoiled = output.clone();
@@ -46,4 +46,12 @@ pub fn unnoticed(orders: &[Order], output: &Output, delivery: Delivery) -> Vec<S
     });
     expect("a false alarm", &false_alarm, |verdict| !verdict.falses.is_empty());
     missed
+}
+
+/// An opening that somebody misses: the exception's only one, and it stands. One that was retracted is not.
+fn is_missed(said: &Said, output: &Output) -> bool {
+    let of_it = || output.history.iter().filter(|other| other.body.exception_id == said.body.exception_id);
+    let openings = of_it().filter(|other| other.body.status == "opened").count();
+    let last = of_it().last().map(|last| last.body.status.as_str());
+    said.body.status == "opened" && openings == 1 && matches!(last, Some("opened" | "escalated" | "resolved"))
 }

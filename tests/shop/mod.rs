@@ -1,6 +1,8 @@
 //! A small shop for the tests: orders whose fate is known, and the configuration of an orderwatch that watches them.
 #![allow(dead_code)]
 
+pub mod members;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

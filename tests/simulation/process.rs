@@ -226,7 +226,7 @@ impl Process {
             if let Ok(recovered) = recovery.shard(job, Self::monotonic(around)) {
                 let (partition, epoch) = (job.partition, job.epoch);
                 self.jobs.pop_front();
-                if self.shards.restored(partition, epoch, recovered, &self.health) {
+                if self.shards.restored(partition, epoch, recovered, &self.wire.process, &self.health) {
                     self.taking.remove(&partition);
                 }
             }

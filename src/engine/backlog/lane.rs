@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::exception::exception_id;
-use crate::domain::{ExceptionId, Millis, Subject, Timestamp};
+use crate::domain::{ExceptionId, Millis, Str, Subject, Timestamp};
 use crate::policy::backlog::GroupKey;
 use crate::policy::{Backlog, Settings};
 
+use super::heard::Heard;
 use super::publish::{Publisher, Verdict};
 use super::queue::{Clocks, Flows, Queue, Rules};
+use super::record::meaning;
 use super::{Grid, Partial};
 
 /// Which queue a group counts in. `Other` comes last, so that at one grid point it is judged after what may leave it.
@@ -25,9 +27,12 @@ pub(super) enum QueueId {
 pub(super) struct Lane {
     pub grid: Grid,
     pub grace: Millis,
-    /// The group has judged by this policy before, or does from now on.
-    pub is_known: bool,
-    /// The last grid point at which something changed or came due. Whatever is told of an earlier one counts at the next.
+    /// How it counts.
+    pub meaning: Str,
+    /// Who tells of each shard, and how far.
+    pub heard: Heard,
+    /// The last grid point at which something changed or came due. What is told of it, or of an earlier one, is where the
+    /// queues stand.
     pub judged: Option<Timestamp>,
     /// The last grid point that every shard has passed.
     pub through: Timestamp,
@@ -43,9 +48,10 @@ pub(super) struct Lane {
     idle: BTreeSet<(Timestamp, QueueId)>,
     /// Queues to look at again at the next grid point judged, whether or not something changes there.
     recheck: BTreeSet<QueueId>,
+    /// From there on; `None` where no grid point is done yet.
+    recheck_from: Option<Timestamp>,
     /// Queues whose memory changed since it was last taken.
     pub dirty: BTreeSet<QueueId>,
-    pub judged_is_dirty: bool,
 }
 
 /// A partial's figures.
@@ -71,7 +77,8 @@ impl Lane {
         Lane {
             grid: Grid::new(settings.backlog_grid),
             grace: policy.grace.unwrap_or(settings.grace),
-            is_known: false,
+            meaning: meaning(policy, settings),
+            heard: Heard::default(),
             judged: None,
             through: Timestamp::MIN,
             pending: BTreeMap::new(),
@@ -81,35 +88,75 @@ impl Lane {
             due: BTreeSet::new(),
             idle: BTreeSet::new(),
             recheck: BTreeSet::new(),
+            recheck_from: None,
             dirty: BTreeSet::new(),
-            judged_is_dirty: false,
         }
     }
 
-    /// Takes in what a shard says. What it says of a grid point that was judged counts at the next one.
-    pub fn observe(&mut self, shard: i32, partial: Partial) {
-        let at = self.judged.map_or(partial.at, |judged| partial.at.max(self.grid.after(judged)));
-        let share = self.pending.entry((at, partial.group, shard)).or_default();
-        share.depth = partial.depth;
-        share.oldest_since = partial.oldest_since;
-        share.entered += partial.entered;
-        share.left += partial.left;
+    /// Takes in what a shard says.
+    pub fn take(&mut self, shard: i32, partial: Partial, policy: &Backlog) {
+        let Partial { group, at, depth, oldest_since, entered, left, .. } = partial;
+        if self.is_judged(Some(at)) {
+            // Its flow was counted then.
+            return self.set_known(shard, &group, Share { depth, oldest_since, ..Share::default() }, policy);
+        }
+        let share = self.pending.entry((at, group, shard)).or_default();
+        share.depth = depth;
+        share.oldest_since = oldest_since;
+        share.entered += entered;
+        share.left += left;
     }
 
-    /// Takes out all that a shard said: it will be told anew by whoever holds it next.
-    pub fn forget_shard(&mut self, shard: i32, policy: &Backlog) {
-        self.pending.retain(|(_, _, from), _| *from != shard);
-        let told: Vec<_> =
-            self.groups.iter().filter(|(_, by)| by.contains_key(&shard)).map(|(k, _)| k.clone()).collect();
-        for group in told {
-            let id = self.set_share(policy, &group, shard, Share::default());
-            self.recheck.insert(id);
+    /// From `at` on the shard tells everything anew: what was told of later grid points is void, and a group that is not
+    /// told of is empty.
+    pub fn begin_anew(&mut self, shard: i32, at: Option<Timestamp>, policy: &Backlog) {
+        self.pending.retain(|(told, _, from), _| *from != shard || at.is_some_and(|at| *told < at));
+        let standing = self.groups.iter().filter(|(_, by)| by.contains_key(&shard)).map(|(group, _)| group);
+        let coming = self.pending.keys().filter(|(_, _, from)| *from == shard).map(|(_, group, _)| group);
+        let known: BTreeSet<GroupKey> = standing.chain(coming).cloned().collect();
+        for group in known {
+            match at.filter(|at| !self.is_judged(Some(*at))) {
+                Some(at) => drop(self.pending.insert((at, group, shard), Share::default())),
+                None => self.set_known(shard, &group, Share::default(), policy),
+            }
         }
     }
 
-    /// Judges every grid point up to the last that `frontier`, the least of all shards, has passed. Only those at which
-    /// something changes or comes due are looked at.
-    pub fn advance(&mut self, frontier: Timestamp, context: &mut Context<'_>) {
+    /// Nothing before the grid point `at` is judged: not all shards told of it by this policy.
+    pub fn begin_at(&mut self, at: Timestamp) {
+        if self.is_judged(Some(at)) {
+            return;
+        }
+        let later = self.pending.split_off(&(at, GroupKey::new([]), i32::MIN));
+        for ((_, group, shard), share) in std::mem::replace(&mut self.pending, later) {
+            let share = Share { entered: 0, left: 0, ..share };
+            self.pending.entry((at, group, shard)).or_insert(share);
+        }
+        self.judged = Some(at - Millis::new(self.grid.step));
+    }
+
+    /// The last grid point of which nothing is open any more.
+    pub fn done(&self) -> Option<Timestamp> {
+        self.judged.max(Some(self.through).filter(|through| *through > Timestamp::MIN))
+    }
+
+    fn is_judged(&self, at: Option<Timestamp>) -> bool {
+        at.is_none_or(|at| self.done().is_some_and(|done| at <= done))
+    }
+
+    /// A share as it stood where the queues were judged last.
+    fn set_known(&mut self, shard: i32, group: &GroupKey, share: Share, policy: &Backlog) {
+        if share.is_nothing() && !self.groups.contains_key(group) {
+            return;
+        }
+        let id = self.set_share(policy, group, shard, share);
+        self.look_again(id);
+    }
+
+    /// Judges every grid point that all of so many shards have passed. Only those at which something changes or comes due
+    /// are looked at.
+    pub fn advance(&mut self, shards: usize, context: &mut Context<'_>) {
+        let Some(frontier) = self.heard.by_all(shards) else { return };
         self.through = self.through.max(self.grid.passed(frontier, self.grace));
         loop {
             let idle = self.idle.first().map(|(at, _)| *at);
@@ -125,7 +172,7 @@ impl Lane {
     pub fn next_point(&self) -> Option<Timestamp> {
         let pending = self.pending.first_key_value().map(|((at, _, _), _)| *at);
         let due = self.due.first().map(|(at, _)| *at);
-        let again = self.judged.map_or(pending.unwrap_or(self.through), |judged| self.grid.after(judged));
+        let again = self.recheck_from.or(pending).unwrap_or(self.through);
         let recheck = (!self.recheck.is_empty()).then_some(again);
         [pending, due, recheck].into_iter().flatten().min()
     }
@@ -140,19 +187,23 @@ impl Lane {
         let queue = self.queues.entry(id.clone()).or_insert_with(|| Queue::new(id.exception_id(policy)));
         queue.clocks = clocks;
         queue.flows = flows;
+        self.look_again(id);
+    }
+
+    fn look_again(&mut self, id: QueueId) {
         self.recheck.insert(id);
+        self.recheck_from = self.done().map(|done| self.grid.after(done));
     }
 
     /// Sees to it that a queue whose exception stands open is judged, so that the exception ends if the queue does not
     /// stand any more.
     pub fn expect(&mut self, policy: &Backlog, id: QueueId) {
         self.queues.entry(id.clone()).or_insert_with(|| Queue::new(id.exception_id(policy)));
-        self.recheck.insert(id);
+        self.look_again(id);
     }
 
     fn judge(&mut self, point: Timestamp, context: &mut Context<'_>) {
         self.judged = Some(point);
-        self.judged_is_dirty = true;
         let mut work = std::mem::take(&mut self.recheck);
         while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= point) {
             let ((_, group, shard), share) = entry.remove_entry();

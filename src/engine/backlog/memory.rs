@@ -33,8 +33,16 @@ pub struct MemoryError(#[from] serde_json::Error);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "remembers", rename_all = "snake_case")]
 pub(super) enum Remembered {
-    /// How far a policy has been judged; `None` where it is known and nothing has happened yet.
-    Judged { policy: Str, at: Option<Timestamp> },
+    /// How far a policy has been judged.
+    Judged {
+        policy: Str,
+        /// How it counted.
+        #[serde(default)]
+        meaning: Str,
+        at: Option<Timestamp>,
+    },
+    /// From where on the partials' topic is read.
+    Read { offset: i64 },
     /// One queue.
     Queue {
         policy: Str,
@@ -47,30 +55,23 @@ pub(super) enum Remembered {
     },
 }
 
-/// What of a lane a record is about.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum MemoryKey {
-    Queue(QueueId),
-    /// After the queues: a log that was cut short re-judges instead of skipping.
-    Judged,
-}
-
 impl Remembered {
     pub fn parse(value: &[u8]) -> Result<Self, MemoryError> {
         Ok(serde_json::from_slice(value)?)
     }
 
-    pub fn policy(&self) -> &str {
+    pub fn policy(&self) -> Option<&str> {
         match self {
-            Remembered::Judged { policy, .. } | Remembered::Queue { policy, .. } => policy,
+            Remembered::Judged { policy, .. } | Remembered::Queue { policy, .. } => Some(policy),
+            Remembered::Read { .. } => None,
         }
     }
 
     /// Puts it back where it belongs; nothing happens where the policy groups otherwise now.
     pub fn restore(self, lane: &mut Lane, policy: &Backlog) {
         match self {
-            Remembered::Judged { at, .. } => {
-                lane.is_known = true;
+            Remembered::Judged { at, meaning, .. } => {
+                lane.heard.is_known = meaning == lane.meaning;
                 lane.judged = lane.judged.max(at.map(|at| lane.grid.at_or_before(at)));
             }
             Remembered::Queue { group_by, group, clocks, flows, .. } if group_by == policy.group_by => {
@@ -81,34 +82,45 @@ impl Remembered {
                 };
                 lane.restore(policy, id, clocks, flows);
             }
-            Remembered::Queue { .. } => {}
+            Remembered::Queue { .. } | Remembered::Read { .. } => {}
         }
     }
 }
 
-/// Writes down what `key` names, as it is now.
-pub(super) fn record(lane: &Lane, policy: &Backlog, key: &MemoryKey) -> MemoryRecord {
-    let prefix = MemoryRecord::PREFIX;
-    let name = |what: &str, name: &str| format!("{prefix}{what}/{name}");
-    let (key, value) = match key {
-        MemoryKey::Judged => {
-            (name("judged", &policy.id), Some(Remembered::Judged { policy: policy.id.clone(), at: lane.judged }))
-        }
-        MemoryKey::Queue(id) => {
-            let (what, group) = match id {
-                QueueId::Own(group) => ("queue", Some(group.values().to_vec())),
-                QueueId::Other => ("other", None),
-            };
-            let value = lane.queues.get(id).map(|queue| Remembered::Queue {
-                policy: policy.id.clone(),
-                group_by: policy.group_by.clone(),
-                group,
-                clocks: queue.clocks.clone(),
-                flows: queue.flows.clone(),
-            });
-            (name(what, &id.subject(policy).key(&policy.id)), value)
-        }
-    };
-    // Serializing plain data to memory does not fail; were it to, a tombstone says that nothing is remembered.
-    MemoryRecord { key, value: value.and_then(|value| serde_json::to_vec(&value).ok()) }
+impl MemoryRecord {
+    /// How far a lane has come. After its queues: a log that was cut short re-judges instead of skipping.
+    pub(super) fn judged(lane: &Lane, policy: &Backlog) -> Self {
+        // Between the last point judged and the last passed nothing changed and nothing came due.
+        let key = format!("{}judged/{}", Self::PREFIX, policy.id);
+        Self::new(
+            key,
+            Some(Remembered::Judged { policy: policy.id.clone(), meaning: lane.meaning.clone(), at: lane.done() }),
+        )
+    }
+
+    /// From where on the topic is read.
+    pub(super) fn read(offset: i64) -> Self {
+        Self::new(format!("{}read", Self::PREFIX), Some(Remembered::Read { offset }))
+    }
+
+    /// A queue as it is now.
+    pub(super) fn queue(lane: &Lane, policy: &Backlog, id: &QueueId) -> Self {
+        let (what, group) = match id {
+            QueueId::Own(group) => ("queue", Some(group.values().to_vec())),
+            QueueId::Other => ("other", None),
+        };
+        let value = lane.queues.get(id).map(|queue| Remembered::Queue {
+            policy: policy.id.clone(),
+            group_by: policy.group_by.clone(),
+            group,
+            clocks: queue.clocks.clone(),
+            flows: queue.flows.clone(),
+        });
+        Self::new(format!("{}{what}/{}", Self::PREFIX, id.subject(policy).key(&policy.id)), value)
+    }
+
+    fn new(key: String, value: Option<Remembered>) -> Self {
+        // Serializing plain data to memory does not fail; were it to, a tombstone says that nothing is remembered.
+        MemoryRecord { key, value: value.and_then(|value| serde_json::to_vec(&value).ok()) }
+    }
 }

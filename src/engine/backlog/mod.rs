@@ -7,18 +7,25 @@
 //! shard's value at that very point. So a shard that lags raises and clears nothing, and a year is caught up with in as
 //! many steps as there were changes, whatever the grid.
 //!
+//! Between the two lies a topic, since the shards are spread over processes ([`PartialsRecord`]). A shard's [`Teller`]
+//! writes there in the transaction that commits the shard's frontier; the process that holds shard 0 reads it and sums.
+//!
 //! What survives a restart:
-//! - A shard keeps nothing: its partials after the sum's last judged grid point ([`BacklogSum::base`]) are made again from
-//!   its orders' memberships, which are facts (`Shard::retell_backlogs`).
-//! - The sum keeps its clocks and rates ([`BacklogSum::drain_memory`]), written in the transaction that publishes what
-//!   follows from them. Depths and ages come with the shards' first partials.
+//! - A shard keeps nothing: where its orders stand follows from facts. It tells the whole from the first grid point after
+//!   the committed frontier on, and with that whoever told of it before is not heard any more.
+//! - The sum keeps its clocks and rates, and the offset from which the topic says where the queues stood then
+//!   ([`BacklogSum::drain_memory`]), written in the transaction that publishes what follows from them. Shards tell the
+//!   whole again now and then, so that this offset is never far back.
 
+mod heard;
 mod lane;
 mod memory;
 mod partials;
 mod publish;
 mod queue;
+mod record;
 mod sum;
+mod teller;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +36,9 @@ use crate::policy::backlog::GroupKey;
 
 pub use memory::{MemoryError, MemoryRecord};
 pub use partials::Partials;
+pub use record::{PartialsRecord, RecordError};
 pub use sum::{BacklogStanding, BacklogSum};
+pub use teller::Teller;
 
 /// What one shard says of one group at one grid point.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +57,37 @@ pub struct Partial {
     pub entered: i64,
     /// Orders that left since then.
     pub left: i64,
+}
+
+/// What a shard tells of its queues, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// From this grid point on (`None`: the beginning of time), what follows is all that counts of the policy: groups
+    /// that are not told of at it are empty.
+    Whole {
+        /// Index in `Policies::backlogs`.
+        policy: usize,
+        /// The grid point.
+        at: Option<Timestamp>,
+    },
+    /// One group's figures.
+    Partial(Partial),
+}
+
+impl Told {
+    fn policy(&self) -> usize {
+        match self {
+            Told::Whole { policy, .. } => *policy,
+            Told::Partial(partial) => partial.policy,
+        }
+    }
+
+    fn group(&self) -> Option<&GroupKey> {
+        match self {
+            Told::Whole { .. } => None,
+            Told::Partial(partial) => Some(&partial.group),
+        }
+    }
 }
 
 /// The grid of record time on which backlogs are judged: the multiples of `Settings::backlog_grid`.

@@ -6,7 +6,14 @@ use crate::domain::{Millis, Timestamp};
 use crate::policy::backlog::{GroupKey, Membership};
 use crate::policy::{Policies, Settings};
 
-use super::{Ages, Grid, Partial};
+use super::{Ages, Grid, Partial, Told};
+
+/// A shard states every group again after so many partials ...
+const WHOLE_AFTER_PARTIALS: usize = 1_000;
+/// ... of each group that stands, and ...
+const WHOLE_AFTER_EACH: usize = 4;
+/// ... after so much frontier: an owner that comes new needs to read no further back, and the log no longer to keep.
+const WHOLE_AFTER: Millis = Millis::from_secs(6 * 3600);
 
 /// One shard's queues and the changes that its frontier has not passed yet.
 ///
@@ -16,7 +23,7 @@ use super::{Ages, Grid, Partial};
 pub struct Partials {
     grid: Grid,
     policies: Vec<PolicyPartials>,
-    out: Vec<Partial>,
+    out: Vec<Told>,
 }
 
 #[derive(Debug)]
@@ -26,9 +33,26 @@ struct PolicyPartials {
     through: Timestamp,
     /// While true, changes up to `through` are what the sum knows already, or will learn as a base.
     loading: bool,
+    whole: Whole,
     groups: BTreeMap<GroupKey, Group>,
     /// The grid points at which a group changes.
     due: BTreeSet<(Timestamp, GroupKey)>,
+}
+
+/// When the whole is told next.
+#[derive(Clone, Copy, Debug)]
+enum Whole {
+    /// Nobody asks: one sum hears everything from the beginning (a replay).
+    Never,
+    /// From this grid point on it is this shard that tells; whatever was told before of later ones is void.
+    First(Timestamp),
+    /// Now and then.
+    Again {
+        /// Where it was told last.
+        last: Timestamp,
+        /// Partials since then.
+        partials: usize,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +80,7 @@ impl Partials {
             grace: grace.unwrap_or(settings.grace),
             through: Timestamp::MIN,
             loading: false,
+            whole: Whole::Never,
             groups: BTreeMap::new(),
             due: BTreeSet::new(),
         };
@@ -66,31 +91,28 @@ impl Partials {
         }
     }
 
-    /// Begins a restore, before any order was given: the sum has judged `policy` up to `base`
-    /// ([`super::BacklogSum::base`]). Until [`Partials::restored`], what [`Partials::replace`] says of instants up to `base` is where the queues stood then,
-    /// and no flow; what it says of later ones is told again, grid point by grid point, whatever was told before.
-    pub fn restore_base(&mut self, policy: usize, base: Timestamp) {
-        if let Some(of) = self.policies.get_mut(policy) {
-            of.through = self.grid.at_or_before(base);
-            of.loading = true;
-        }
-    }
-
-    /// As [`Partials::restore_base`], with the last grid point that `frontier` has passed for every policy's base.
-    pub fn skip_to(&mut self, frontier: Timestamp) {
+    /// Begins a restore, before any order was given: what was told of grid points that `frontier` has passed is in the
+    /// partials' topic. Until [`Partials::restored`], what [`Partials::replace`] says of instants up to then is where the
+    /// queues stand, and no flow. From the next grid point on, the shard tells.
+    pub fn restore_at(&mut self, frontier: Timestamp) {
         for of in &mut self.policies {
             of.through = self.grid.passed(frontier, of.grace);
             of.loading = true;
         }
     }
 
-    /// Ends a restore: every order's memberships have been given. The queues as they stood at the base come out first.
+    /// Ends a restore: every order's memberships have been given.
     pub fn restored(&mut self) {
+        let beginning = Timestamp::MIN;
         for (policy, of) in self.policies.iter_mut().enumerate().filter(|(_, of)| of.loading) {
             of.loading = false;
             of.groups.retain(|_, group| group.depth != 0 || !group.steps.is_empty());
-            let standing = of.groups.iter().filter(|(_, group)| group.depth != 0);
-            self.out.extend(standing.map(|(key, group)| group.partial(policy, key, of.through, Change::default())));
+            if of.through <= self.grid.passed(beginning, of.grace) {
+                self.out.push(Told::Whole { policy, at: None });
+                of.whole = Whole::Again { last: beginning, partials: 0 };
+            } else {
+                of.whole = Whole::First(self.grid.after(of.through));
+            }
         }
     }
 
@@ -125,21 +147,19 @@ impl Partials {
     /// Moves the frontier: every grid point that it passes and at which something changed becomes partials.
     pub fn advance(&mut self, frontier: Timestamp) {
         for (policy, of) in self.policies.iter_mut().enumerate() {
-            of.through = of.through.max(self.grid.passed(frontier, of.grace));
-            while of.due.first().is_some_and(|(at, _)| *at <= of.through) {
-                let Some((at, key)) = of.due.pop_first() else { break };
-                let Some(group) = of.groups.get_mut(&key) else { continue };
-                let flow = group.pass(at);
-                self.out.push(group.partial(policy, &key, at, flow));
-                if group.depth == 0 && group.steps.is_empty() {
-                    of.groups.remove(&key);
-                }
+            let to = of.through.max(self.grid.passed(frontier, of.grace));
+            match of.whole {
+                Whole::First(at) if to >= at => of.tell_whole(policy, at, &mut self.out),
+                _ if of.wants_whole(to) => of.tell_whole(policy, to, &mut self.out),
+                _ => {}
             }
+            of.pass(policy, to, &mut self.out);
+            of.through = to;
         }
     }
 
     /// What was passed and not yet taken, in the order of grid points for each policy.
-    pub fn drain(&mut self) -> Vec<Partial> {
+    pub fn drain(&mut self) -> Vec<Told> {
         std::mem::take(&mut self.out)
     }
 
@@ -160,6 +180,40 @@ impl Partials {
 }
 
 impl PolicyPartials {
+    /// Tells every change up to the grid point `to`.
+    fn pass(&mut self, policy: usize, to: Timestamp, out: &mut Vec<Told>) {
+        while self.due.first().is_some_and(|(at, _)| *at <= to) {
+            let Some((at, key)) = self.due.pop_first() else { break };
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            let flow = group.pass(at);
+            out.push(Told::Partial(group.partial(policy, &key, at, flow)));
+            if let Whole::Again { partials, .. } = &mut self.whole {
+                *partials += 1;
+            }
+            if group.depth == 0 && group.steps.is_empty() {
+                self.groups.remove(&key);
+            }
+        }
+    }
+
+    fn wants_whole(&self, to: Timestamp) -> bool {
+        let Whole::Again { last, partials } = self.whole else { return false };
+        let many = WHOLE_AFTER_PARTIALS.max(WHOLE_AFTER_EACH * self.groups.len());
+        to > last && (partials >= many || to - last >= WHOLE_AFTER)
+    }
+
+    /// Tells every change before the grid point `at`, and then all that stands at it.
+    fn tell_whole(&mut self, policy: usize, at: Timestamp, out: &mut Vec<Told>) {
+        self.pass(policy, at - Millis::new(1), out);
+        out.push(Told::Whole { policy, at: Some(at) });
+        let from = out.len();
+        self.pass(policy, at, out);
+        let changed: BTreeSet<GroupKey> = out.iter().skip(from).filter_map(Told::group).cloned().collect();
+        let others = self.groups.iter().filter(|(key, group)| group.depth != 0 && !changed.contains(*key));
+        out.extend(others.map(|(key, group)| Told::Partial(group.partial(policy, key, at, Change::default()))));
+        self.whole = Whole::Again { last: at, partials: 0 };
+    }
+
     fn count_end(&mut self, grid: Grid, m: &Membership, sign: i64) {
         if let Some(until) = m.until {
             self.count(grid, m, until, Change { entered: 0, left: sign });

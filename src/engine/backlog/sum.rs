@@ -7,10 +7,11 @@ use crate::domain::{BacklogFigures, Exception, ExceptionId, Kind, Str, Subject, 
 use crate::engine::Transition;
 use crate::policy::{Policies, Settings};
 
-use super::Partial;
+use super::heard::News;
 use super::lane::{Context, Lane, QueueId};
-use super::memory::{self, MemoryError, MemoryKey, MemoryRecord, Remembered};
+use super::memory::{MemoryError, MemoryRecord, Remembered};
 use super::publish::Publisher;
+use super::{PartialsRecord, Told};
 
 /// Sums the shards' partials and judges the backlogs.
 ///
@@ -22,14 +23,17 @@ pub struct BacklogSum {
     policies: Arc<Policies>,
     settings: Arc<Settings>,
     shards: usize,
+    /// How far each shard has come, by whatever policies it counts.
     frontiers: BTreeMap<i32, Timestamp>,
     /// One a policy, in the document's order.
     lanes: Vec<Lane>,
+    /// The next offset of the partials' topic.
+    next: i64,
     publisher: Publisher,
     /// What stands open of policies that are gone, or that group otherwise now: it is no longer wanted.
     orphans: Vec<ExceptionId>,
-    /// Records taken and not committed: (policy, what).
-    memory_in_flight: BTreeSet<(usize, MemoryKey)>,
+    /// Queues whose records were taken and not committed, by policy.
+    memory_in_flight: BTreeSet<(usize, QueueId)>,
 }
 
 /// A queue as it stands, for the API and the metrics.
@@ -57,6 +61,7 @@ impl BacklogSum {
             shards: 0,
             frontiers: BTreeMap::new(),
             lanes,
+            next: 0,
             publisher: Publisher::default(),
             orphans: Vec::new(),
             memory_in_flight: BTreeSet::new(),
@@ -68,40 +73,90 @@ impl BacklogSum {
         self.shards = expected;
     }
 
-    /// The shards whose word is missing, so that nothing is judged: another process has them, or they are restoring.
+    /// The shards whose word is missing, so that nothing is judged: they are on their way somewhere.
     pub fn waiting_for(&self) -> Vec<i32> {
         let all = i32::try_from(self.shards).unwrap_or(i32::MAX);
-        (0..all).filter(|shard| !self.frontiers.contains_key(shard)).collect()
+        (0..all).filter(|shard| self.lanes.iter().any(|lane| lane.heard.frontier(*shard).is_none())).collect()
     }
 
-    /// A shard is no longer here: what it said is taken out, and nothing is judged until it speaks again, from
-    /// [`BacklogSum::base`] on.
-    pub fn forget_shard(&mut self, shard: i32) {
-        self.frontiers.remove(&shard);
-        for (lane, policy) in self.lanes.iter_mut().zip(&self.policies.backlogs) {
-            lane.forget_shard(shard, policy);
-        }
+    /// What the slowest shard has come to; `None` while one of them was not heard.
+    pub fn frontier(&self) -> Option<Timestamp> {
+        self.lanes.iter().map(|lane| lane.heard.by_all(self.shards)).min().flatten()
     }
 
-    /// Takes in what a shard says (`Partials::drain`) and how far it has come, and judges what every shard has passed.
-    pub fn observe(&mut self, shard: i32, frontier: Timestamp, partials: Vec<Partial>) {
-        for partial in partials {
-            if let Some(lane) = self.lanes.get_mut(partial.policy) {
-                lane.observe(shard, partial);
+    /// From where on the partials' topic is to be read.
+    pub fn reads_from(&self) -> i64 {
+        self.next
+    }
+
+    /// Takes in a record of the partials' topic, and judges what every shard has passed.
+    pub fn hear(&mut self, record: PartialsRecord, offset: i64) {
+        let PartialsRecord { shard, teller, frontier, backlogs } = record;
+        self.next = offset.saturating_add(1);
+        let policies = Arc::clone(&self.policies);
+        let mut said: BTreeMap<(Str, Str), Vec<_>> =
+            backlogs.into_iter().map(|saying| ((saying.policy, saying.meaning), saying.told)).collect();
+        for (index, (lane, policy)) in self.lanes.iter_mut().zip(&policies.backlogs).enumerate() {
+            let Some(entries) = said.remove(&(policy.id.clone(), lane.meaning.clone())) else {
+                // The last record of a batch names every policy by which the shard counts.
+                if frontier.is_some() {
+                    lane.heard.counts_otherwise(shard);
+                }
+                continue;
+            };
+            for told in entries.into_iter().map(|entry| entry.told(index)) {
+                match told {
+                    Told::Whole { at, .. } => {
+                        let news = lane.heard.whole(shard, &teller, offset, at);
+                        if news == News::First {
+                            at.into_iter().for_each(|at| lane.begin_at(at));
+                        }
+                        if news != News::Again {
+                            lane.begin_anew(shard, at, policy);
+                        }
+                    }
+                    Told::Partial(partial) if lane.heard.is_news(shard, &teller, &partial) => {
+                        lane.take(shard, partial, policy);
+                    }
+                    Told::Partial(_) => {}
+                }
+            }
+            if let Some(frontier) = frontier.filter(|_| lane.heard.listens_to(shard, &teller)) {
+                lane.heard.passed(shard, Timestamp::from_millis(frontier));
             }
         }
-        let held = self.frontiers.entry(shard).or_insert(frontier);
-        *held = frontier.max(*held);
+        self.judge();
+    }
+
+    /// Takes in what a shard of this process says (`Partials::drain`) and how far it has come, and judges what every shard
+    /// has passed: what a replay does, which has them all.
+    pub fn observe(&mut self, shard: i32, frontier: Timestamp, told: Vec<Told>) {
+        let policies = Arc::clone(&self.policies);
+        for told in told {
+            let index = told.policy();
+            let known = self.lanes.get_mut(index).zip(policies.backlogs.get(index));
+            match (told, known) {
+                (Told::Whole { at, .. }, Some((lane, policy))) => lane.begin_anew(shard, at, policy),
+                (Told::Partial(partial), Some((lane, policy))) => lane.take(shard, partial, policy),
+                (_, None) => {}
+            }
+        }
+        self.passed(shard, frontier);
         self.judge();
     }
 
     /// Every shard has come to `frontier` and has nothing new to say: what a replay knows, whose shards share one frontier.
     pub fn advance(&mut self, frontier: Timestamp) {
         for shard in 0..i32::try_from(self.shards).unwrap_or(i32::MAX) {
-            let held = self.frontiers.entry(shard).or_insert(frontier);
-            *held = frontier.max(*held);
+            self.passed(shard, frontier);
         }
         self.judge();
+    }
+
+    fn passed(&mut self, shard: i32, frontier: Timestamp) {
+        let held = self.frontiers.entry(shard).or_insert(frontier);
+        *held = frontier.max(*held);
+        self.lanes.iter_mut().for_each(|lane| lane.heard.passed(shard, *held));
     }
 
     /// The earliest instant that every shard's frontier must pass, strictly, before anything here is judged.
@@ -115,25 +170,25 @@ impl BacklogSum {
         self.publisher.drain(detected_at)
     }
 
-    /// What changed of that which must be remembered over a restart: records for the control topic, to be written in the
-    /// transaction that carries the transitions drained just before.
+    /// What must be remembered over a restart: records for the control topic, to be written in the transaction that
+    /// carries the transitions drained just before.
     pub fn drain_memory(&mut self) -> Vec<MemoryRecord> {
         let mut records = Vec::new();
+        let mut needed = self.next;
         for (index, (lane, policy)) in self.lanes.iter_mut().zip(&self.policies.backlogs).enumerate() {
-            let mut keys: Vec<_> = std::mem::take(&mut lane.dirty).into_iter().map(MemoryKey::Queue).collect();
-            keys.extend(std::mem::take(&mut lane.judged_is_dirty).then_some(MemoryKey::Judged));
-            records.extend(keys.iter().map(|key| memory::record(lane, policy, key)));
-            self.memory_in_flight.extend(keys.into_iter().map(|key| (index, key)));
+            let queues = std::mem::take(&mut lane.dirty);
+            records.extend(queues.iter().map(|id| MemoryRecord::queue(lane, policy, id)));
+            records.push(MemoryRecord::judged(lane, policy));
+            needed = lane.heard.needed_from(lane.done()).unwrap_or(needed).min(needed);
+            self.memory_in_flight.extend(queues.into_iter().map(|id| (index, id)));
         }
+        records.push(MemoryRecord::read(needed));
         records
     }
 
     /// Lets go of what is to be remembered: a replay is not restarted.
     pub fn discard_memory(&mut self) {
-        for lane in &mut self.lanes {
-            lane.dirty.clear();
-            lane.judged_is_dirty = false;
-        }
+        self.lanes.iter_mut().for_each(|lane| lane.dirty.clear());
     }
 
     /// What was drained since the last call is in the log for good.
@@ -145,12 +200,8 @@ impl BacklogSum {
     /// It is not: the next drains give it again.
     pub fn aborted(&mut self) {
         self.publisher.aborted();
-        for (index, key) in std::mem::take(&mut self.memory_in_flight) {
-            let Some(lane) = self.lanes.get_mut(index) else { continue };
-            match key {
-                MemoryKey::Queue(id) => drop(lane.dirty.insert(id)),
-                MemoryKey::Judged => lane.judged_is_dirty = true,
-            }
+        for (index, id) in std::mem::take(&mut self.memory_in_flight) {
+            self.lanes.get_mut(index).into_iter().for_each(|lane| lane.dirty.extend([id.clone()]));
         }
     }
 
@@ -161,7 +212,11 @@ impl BacklogSum {
     /// The record is not one of ours. Nothing was changed.
     pub fn restore_memory(&mut self, value: &[u8]) -> Result<(), MemoryError> {
         let remembered = Remembered::parse(value)?;
-        let known = self.lanes.iter_mut().zip(&self.policies.backlogs).find(|(_, p)| p.id == remembered.policy());
+        if let Remembered::Read { offset } = remembered {
+            self.next = offset;
+        }
+        let mut lanes = self.lanes.iter_mut().zip(&self.policies.backlogs);
+        let known = lanes.find(|(_, policy)| remembered.policy() == Some(&policy.id));
         if let Some((lane, policy)) = known {
             remembered.restore(lane, policy);
         }
@@ -182,21 +237,6 @@ impl BacklogSum {
             }
         }
         self.publisher.restore(exception);
-    }
-
-    /// From where a shard tells its partials anew (`Shard::retell_backlogs`): the last grid point judged of each policy, by
-    /// index. `None` is the beginning of time: nothing was judged yet.
-    ///
-    /// `in_force_from` is the frontier at which the document came into force in a group that ran before; a policy that is
-    /// new to the group begins there, and does not judge the past. `None` at a group's first start and in a replay.
-    pub fn base(&mut self, in_force_from: Option<Timestamp>) -> Vec<Option<Timestamp>> {
-        for lane in self.lanes.iter_mut().filter(|lane| !lane.is_known) {
-            lane.is_known = true;
-            lane.judged_is_dirty = true;
-            let begins = in_force_from.map(|frontier| lane.grid.passed(frontier, lane.grace));
-            lane.judged = lane.judged.or(begins);
-        }
-        self.lanes.iter().map(|lane| lane.judged).collect()
     }
 
     /// Every queue as it stands. No exception need be open for it.
@@ -229,16 +269,16 @@ impl BacklogSum {
     }
 
     fn judge(&mut self) {
-        if self.shards == 0 || self.frontiers.len() < self.shards {
-            return;
-        }
-        let Some(frontier) = self.frontiers.values().copied().min() else { return };
         let policies = Arc::clone(&self.policies);
         for (lane, policy) in self.lanes.iter_mut().zip(&policies.backlogs) {
             let publisher = &mut self.publisher;
             let mut context = Context { policy, version: &policies.version, settings: &self.settings, publisher };
-            lane.advance(frontier, &mut context);
+            lane.advance(self.shards, &mut context);
         }
+    }
+
+    /// Ends what stands open of policies that are gone, or that group otherwise now.
+    pub fn cancel_orphans(&mut self, frontier: Timestamp) {
         for id in std::mem::take(&mut self.orphans) {
             self.publisher.cancel(&id, frontier);
         }

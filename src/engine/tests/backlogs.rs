@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::story::*;
 use crate::domain::{Event, Exception, Milestone, Millis, Str, Timestamp};
-use crate::engine::{BacklogSum, RestoredOrder, Shard, StoredOrder, Transition};
+use crate::engine::{BacklogSum, PartialsRecord, RestoredOrder, Shard, StoredOrder, Teller, Transition};
 use crate::policy::backlog::Bounds;
 use crate::policy::sla::Pause;
 use crate::policy::{Backlog, Policies, Settings};
@@ -38,6 +38,8 @@ struct Shop {
     policies: Arc<Policies>,
     settings: Arc<Settings>,
     shards: Vec<Shard>,
+    tellers: Vec<Teller>,
+    topic: Vec<Vec<u8>>,
     sum: BacklogSum,
     memory: std::collections::BTreeMap<String, Option<Vec<u8>>>,
     published: Vec<Exception>,
@@ -51,8 +53,15 @@ impl Shop {
         let shard = |n| Shard::new(n, Arc::clone(&policies), Arc::clone(&settings));
         let mut sum = BacklogSum::new(Arc::clone(&policies), Arc::clone(&settings));
         sum.set_shards(2);
-        let shards = vec![shard(0), shard(1)];
-        Shop { policies, settings, shards, sum, memory: Default::default(), published: Vec::new(), offset: 0 }
+        let mut shards = vec![shard(0), shard(1)];
+        shards.iter_mut().for_each(|shard| {
+            shard.mute();
+            shard.unmute();
+        });
+        let tellers =
+            shards.iter().map(|shard| shard.teller(Str::from(format!("first/{}", shard.partition())))).collect();
+        let (memory, topic, published) = (Default::default(), Vec::new(), Vec::new());
+        Shop { policies, settings, shards, tellers, topic, sum, memory, published, offset: 0 }
     }
 
     fn read(&mut self, order: &str, mut event: Event) {
@@ -81,7 +90,13 @@ impl Shop {
     fn advance_to(&mut self, frontier: Timestamp) {
         for (n, shard) in self.shards.iter_mut().enumerate() {
             shard.advance(frontier);
-            self.sum.observe(n as i32, shard.frontier(), shard.drain_partials());
+            let teller = &mut self.tellers[n];
+            teller.take(shard.drain_partials());
+            self.topic.extend(teller.drain(shard.frontier()).iter().map(PartialsRecord::to_json));
+            teller.committed();
+        }
+        for offset in self.sum.reads_from()..self.topic.len() as i64 {
+            self.sum.hear(PartialsRecord::parse(&self.topic[offset as usize]).unwrap(), offset);
         }
         for transition in self.sum.drain_transitions(None) {
             if let Transition::Publish(exception) = transition {
@@ -102,7 +117,6 @@ impl Shop {
         let mut shop = Shop::new();
         self.memory.values().flatten().for_each(|value| shop.sum.restore_memory(value).unwrap());
         self.published.iter().for_each(|exception| shop.sum.restore_published(exception.clone()));
-        let base = shop.sum.base(None);
         for (n, old) in self.shards.iter().enumerate() {
             let mut shard = Shard::new(n as i32, Arc::clone(&self.policies), Arc::clone(&self.settings));
             shard.mute();
@@ -115,10 +129,10 @@ impl Shop {
             orders.into_iter().for_each(|order| assert_eq!(shard.restore_order(order), 0));
             shard.advance(old.frontier());
             shard.unmute();
-            shard.retell_backlogs(&base);
+            shop.tellers[n] = shard.teller(Str::from(format!("{}/{n}", self.topic.len())));
             shop.shards[n] = shard;
         }
-        Shop { memory: self.memory.clone(), offset: self.offset, ..shop }
+        Shop { memory: self.memory.clone(), topic: self.topic.clone(), offset: self.offset, ..shop }
     }
 }
 

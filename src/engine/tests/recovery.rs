@@ -128,3 +128,23 @@ fn an_event_ends_what_rests_on_a_past_that_was_not_read() {
     again.read(event("payment.refunded", 95));
     assert_eq!(again.said().len(), 1);
 }
+
+#[test]
+fn what_a_process_said_that_nobody_fenced_is_taken_back_by_who_has_the_shard() {
+    let mut zombie = Story::new(policy());
+    zombie.read(event("order.placed", 0));
+    let mut heir = restarted(&zombie, 0);
+    // Its last batch reaches the log when the heir has read on already, and told what is due by itself.
+    zombie.advance(115);
+    let [at_risk, opened] = zombie.published.as_slice() else { panic!("{:?}", zombie.said()) };
+    let payment = crate::domain::Event { record_time: at(126), ..event("payment.captured", 20) };
+    heir.shard.apply(payment, at(126)).unwrap();
+    heir.advance(127);
+    assert_eq!(heir.said(), [""; 0]);
+    assert!(heir.shard.overhear(opened.clone()));
+    assert!(!heir.shard.overhear(at_risk.clone()), "subscribers hold the later one");
+    heir.advance(128);
+    assert_eq!(heir.said(), ["127 retracted"]);
+    assert_eq!((heir.published[0].sequence, heir.published[0].incarnation), (opened.sequence + 1, opened.incarnation));
+    assert!(!heir.shard.overhear(opened.clone()), "it is known");
+}

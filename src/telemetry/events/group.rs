@@ -115,19 +115,31 @@ impl InternalEvent for BacklogMemoryLost<'_> {
     }
 }
 
-/// The backlogs' sum needs every shard, and some are in other processes. Emit it once, when that sets in.
+/// A record of the partials' topic is none of ours.
 #[derive(Debug)]
-pub struct BacklogsUnjudged {
-    /// Shards that are here.
-    pub here: usize,
-    /// Shards in all.
-    pub shards: usize,
+pub struct PartialsRefused<'a> {
+    /// Where it is.
+    pub offset: i64,
+    /// What is wrong with it.
+    pub detail: &'a str,
 }
 
-impl InternalEvent for BacklogsUnjudged {
+impl InternalEvent for PartialsRefused<'_> {
     fn emit(self) {
-        let BacklogsUnjudged { here, shards } = self;
-        warn!(here, shards, "backlogs are not judged: they are summed only where every shard is in one process");
+        warn!(offset = self.offset, detail = self.detail, "a record of the partials' topic is left out");
+    }
+}
+
+/// Somebody else published of a shard that is here: a process that stood still and was not fenced.
+#[derive(Debug)]
+pub struct OthersPublish {
+    /// The shard.
+    pub shard: i32,
+}
+
+impl InternalEvent for OthersPublish {
+    fn emit(self) {
+        warn!(shard = self.shard, "another process published of this shard: what it said is read back");
     }
 }
 

@@ -123,7 +123,8 @@ fn each_event_is_one_line_and_its_metrics() {
     for difference in [Millis::from_secs(-3_600), Millis::from_secs(3_600)] {
         check(ClockBelieved { difference }, &[]);
     }
-    check(BacklogsUnjudged { here: 1, shards: 4 }, &[]);
+    check(OthersPublish { shard: 1 }, &[]);
+    check(PartialsRefused { offset: 7, detail: "d" }, &[]);
     for cause in HeldCause::ALL {
         check(FrontierHeld { shard: 0, frontier: None, cause, note: "orders[0]" }, &[]);
         let frontier = Timestamp::from_millis(0);

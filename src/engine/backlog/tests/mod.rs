@@ -12,7 +12,7 @@ use crate::engine::Transition;
 use crate::policy::backlog::{Bounds, GroupKey, Membership};
 use crate::policy::{Backlog, Policies, Responsibility, Rung, Settings};
 
-use super::{BacklogSum, MemoryRecord, Partials};
+use super::{BacklogSum, MemoryRecord, Partials, PartialsRecord, Teller};
 
 /// Seconds since the epoch.
 pub fn s(seconds: i64) -> Timestamp {
@@ -87,13 +87,16 @@ pub fn stay(group: GroupKey, from: i64, until: Option<i64>) -> Membership {
     Membership { group, from: s(from), until: until.map(s), since: s(from) }
 }
 
-/// Some shards and their sum, driven together.
+/// Some shards and their sum, driven together, with the topic between them.
 pub struct World {
     pub policies: Arc<Policies>,
     pub settings: Arc<Settings>,
     pub shards: Vec<Partials>,
+    pub tellers: Vec<Teller>,
+    pub topic: Vec<Vec<u8>>,
     pub sum: BacklogSum,
     pub frontiers: Vec<Timestamp>,
+    tellers_made: usize,
 }
 
 impl World {
@@ -102,15 +105,71 @@ impl World {
         let settings = Arc::new(settings);
         let mut sum = BacklogSum::new(Arc::clone(&policies), Arc::clone(&settings));
         sum.set_shards(shards);
-        let partials = (0..shards).map(|_| Partials::new(&policies, &settings)).collect();
-        World { policies, settings, shards: partials, sum, frontiers: vec![Timestamp::MIN; shards] }
+        let mut world = World {
+            policies,
+            settings,
+            shards: Vec::new(),
+            tellers: Vec::new(),
+            topic: Vec::new(),
+            sum,
+            frontiers: vec![Timestamp::MIN; shards],
+            tellers_made: 0,
+        };
+        for shard in 0..shards {
+            let (partials, teller) = world.restored(shard, Timestamp::MIN, &[]);
+            world.shards.push(partials);
+            world.tellers.push(teller);
+        }
+        world
+    }
+
+    /// The shard as another process restores it: it has come to `frontier`, and its orders' stays are these.
+    pub fn restored(&mut self, shard: usize, frontier: Timestamp, stays: &[Vec<Membership>]) -> (Partials, Teller) {
+        self.tellers_made += 1;
+        let name = format!("t{}", self.tellers_made);
+        let mut partials = Partials::new(&self.policies, &self.settings);
+        partials.restore_at(frontier);
+        stays.iter().for_each(|stays| partials.replace(0, &[], stays));
+        partials.restored();
+        (partials, Teller::new(shard as i32, name.into(), &self.policies, &self.settings))
+    }
+
+    /// Another process has the shard now.
+    pub fn move_shard(&mut self, shard: usize, frontier: Timestamp, stays: &[Vec<Membership>]) {
+        (self.shards[shard], self.tellers[shard]) = self.restored(shard, frontier, stays);
+        self.frontiers[shard] = frontier;
+    }
+
+    /// What the shard has to tell goes to the topic.
+    pub fn tell(&mut self, shard: usize) {
+        let told = self.shards[shard].drain();
+        self.tellers[shard].take(told);
+        let records = self.tellers[shard].drain(self.frontiers[shard]);
+        self.topic.extend(records.iter().map(PartialsRecord::to_json));
+        self.tellers[shard].committed();
+    }
+
+    /// The sum reads the topic to its end.
+    pub fn hear(&mut self) {
+        for offset in self.sum.reads_from()..self.topic.len() as i64 {
+            let record = PartialsRecord::parse(&self.topic[offset as usize]).unwrap();
+            self.sum.hear(record, offset);
+        }
+    }
+
+    /// Another process sums: what was remembered and published is all that it knows.
+    pub fn move_sum(&mut self, memory: &[MemoryRecord], published: impl IntoIterator<Item = Exception>) {
+        self.sum = BacklogSum::new(Arc::clone(&self.policies), Arc::clone(&self.settings));
+        self.sum.set_shards(self.shards.len());
+        compacted(memory).iter().for_each(|value| self.sum.restore_memory(value).unwrap());
+        published.into_iter().for_each(|exception| self.sum.restore_published(exception));
     }
 
     pub fn advance(&mut self, shard: usize, frontier: Timestamp) {
         self.frontiers[shard] = self.frontiers[shard].max(frontier);
         self.shards[shard].advance(frontier);
-        let told = self.shards[shard].drain();
-        self.sum.observe(shard as i32, frontier, told);
+        self.tell(shard);
+        self.hear();
     }
 
     pub fn advance_all(&mut self, frontier: Timestamp) {

@@ -173,6 +173,10 @@ enum Act {
     Abort,
     /// The process dies, with or without a batch that was judged and not committed.
     Crash { uncommitted: Option<(usize, i64)> },
+    /// Another process restores a shard. `zombie`: what the one before said meanwhile is in the log (at_least_once).
+    Move { shard: usize, by: i64, zombie: bool },
+    /// Another process sums.
+    MoveSum,
 }
 
 const GROUPS: [Option<&str>; 3] = [None, Some("EU"), Some("US")];
@@ -202,6 +206,8 @@ fn plan_acts() -> impl Strategy<Value = Vec<Act>> {
         12 => advance().prop_map(|(shard, by)| Act::Advance { shard, by }),
         1 => Just(Act::Abort),
         1 => prop::option::of(advance()).prop_map(|uncommitted| Act::Crash { uncommitted }),
+        2 => (advance(), any::<bool>()).prop_map(|((shard, by), zombie)| Act::Move { shard, by, zombie }),
+        2 => Just(Act::MoveSum),
     ];
     prop::collection::vec(act, 0..60)
 }
@@ -278,61 +284,60 @@ impl Run {
         // Every record below the frontier is read before the frontier moves there, as the clock promises.
         while let Some(arrival) = self.arrivals[shard].get(self.applied[shard]).filter(|a| a.at < to) {
             let old = self.known.insert(arrival.order, arrival.stays.clone()).unwrap_or_default();
-            let early = s(arrival.at);
-            self.world.advance(shard, early);
+            self.world.shards[shard].advance(s(arrival.at));
             self.world.shards[shard].replace(0, &old, &arrival.stays);
             self.applied[shard] += 1;
         }
-        self.world.advance(shard, s(to));
+        self.world.shards[shard].advance(s(to));
+        self.world.frontiers[shard] = s(to).max(self.world.frontiers[shard]);
     }
 
+    /// The shards' transactions, and then the sum's.
     fn commit(&mut self) {
+        for shard in 0..self.committed.len() {
+            self.world.tell(shard);
+            self.committed[shard] = (self.applied[shard], self.world.frontiers[shard]);
+        }
+        self.world.hear();
         self.log.extend(self.world.drain());
         self.memory.extend(self.world.sum.drain_memory());
         self.world.sum.committed();
-        for shard in 0..self.committed.len() {
-            self.committed[shard] = (self.applied[shard], self.world.frontiers[shard]);
-        }
     }
 
     fn abort(&mut self) {
+        self.world.hear();
         let (told, memory) = (self.world.drain(), self.world.sum.drain_memory());
         self.world.sum.aborted();
         assert_eq!(self.world.drain(), told);
         assert_eq!(self.world.sum.drain_memory(), memory);
         self.world.sum.aborted();
+        for shard in 0..self.committed.len() {
+            let (frontier, told) = (self.world.frontiers[shard], self.world.shards[shard].drain());
+            let teller = &mut self.world.tellers[shard];
+            teller.take(told);
+            let records = teller.drain(frontier);
+            teller.aborted();
+            assert_eq!(teller.drain(frontier), records);
+            teller.aborted();
+        }
     }
 
-    fn crash(&mut self) {
-        let settings = (*self.world.settings).clone();
-        let policies = Arc::clone(&self.world.policies);
-        let mut world = World::new(vec![], settings, self.committed.len());
-        world.sum = BacklogSum::new(Arc::clone(&policies), Arc::clone(&world.settings));
-        world.sum.set_shards(self.committed.len());
-        for value in compacted(&self.memory) {
-            world.sum.restore_memory(&value).unwrap();
+    fn move_shard(&mut self, shard: usize) {
+        let (applied, frontier) = self.committed[shard];
+        for arrival in &self.arrivals[shard] {
+            self.known.remove(&arrival.order);
         }
+        let facts = self.arrivals[shard].iter().take(applied);
+        let known: BTreeMap<_, _> = facts.map(|a| (a.order, a.stays.clone())).collect();
+        let stays: Vec<_> = known.values().cloned().collect();
+        self.known.extend(known);
+        self.applied[shard] = applied;
+        self.world.move_shard(shard, frontier, &stays);
+    }
+
+    fn move_sum(&mut self) {
         let newest: BTreeMap<_, _> = self.log.iter().map(|e| (e.exception_id.clone(), e.clone())).collect();
-        newest.into_values().for_each(|e| world.sum.restore_published(e));
-        let base = world.sum.base(None);
-        self.known.clear();
-        for (shard, (applied, frontier)) in self.committed.iter().enumerate() {
-            let mut partials = Partials::new(&policies, &world.settings);
-            base.iter().enumerate().for_each(|(i, b)| b.iter().for_each(|b| partials.restore_base(i, *b)));
-            let facts = self.arrivals[shard].iter().take(*applied);
-            let known: BTreeMap<_, _> = facts.map(|a| (a.order, a.stays.clone())).collect();
-            known.values().for_each(|stays| partials.replace(0, &[], stays));
-            self.known.extend(known);
-            partials.restored();
-            world.shards[shard] = partials;
-            world.frontiers[shard] = *frontier;
-            self.applied[shard] = *applied;
-        }
-        world.policies = policies;
-        self.world = world;
-        for shard in 0..self.committed.len() {
-            self.world.advance(shard, self.committed[shard].1);
-        }
+        self.world.move_sum(&self.memory, newest.into_values());
     }
 }
 
@@ -366,8 +371,17 @@ fn run(policy: Backlog, orders: &[OrderPlan], acts: &[Act]) -> (Vec<Exception>, 
                 if let Some((shard, by)) = uncommitted {
                     run.advance(*shard, *by);
                 }
-                run.crash();
+                (0..shards).for_each(|shard| run.move_shard(shard));
+                run.move_sum();
             }
+            Act::Move { shard, by, zombie } => {
+                run.advance(*shard, *by);
+                if *zombie {
+                    run.world.tell(*shard);
+                }
+                run.move_shard(*shard);
+            }
+            Act::MoveSum => run.move_sum(),
         }
     }
     (0..shards).for_each(|shard| run.advance(shard, HORIZON));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::Status;
-use crate::engine::Partial;
+use crate::engine::Told;
 
 const EU: Option<&str> = Some("EU");
 
@@ -298,7 +298,8 @@ fn what_an_abort_took_back_is_told_again() {
     let keys = |records: Vec<MemoryRecord>| records.into_iter().map(|r| r.key).collect::<Vec<_>>();
     assert_eq!(keys(world.sum.drain_memory()), keys(memory));
     world.sum.committed();
-    assert_eq!((world.drain(), world.sum.drain_memory()), (vec![], vec![]));
+    assert_eq!(world.drain(), vec![]);
+    assert_eq!(keys(world.sum.drain_memory()), ["backlog-sum/judged/q", "backlog-sum/read"], "no queue changed");
 }
 
 #[test]
@@ -329,48 +330,84 @@ fn a_shard_that_went_and_came_back_tells_its_orders_anew() {
     world.shards[1].replace(0, &[], &[stay(none(), 1, None)]);
     world.advance_all(s(50));
     assert_eq!(world.published(), ["opened q at 15.001"]);
-    world.sum.forget_shard(1);
+    // Its process dies. While the shard is on its way, nothing is judged.
     world.advance(0, s(300));
-    assert_eq!((world.published(), world.sum.waiting_for()), (vec![], vec![1]));
+    assert_eq!((world.published(), world.sum.frontier()), (vec![], Some(s(50))));
 
-    // Elsewhere its order left at 195. It comes back with that knowledge.
-    let base = world.sum.base(None)[0].unwrap();
-    assert_eq!(base, s(10));
-    world.shards[1] = Partials::new(&world.policies, &world.settings);
-    world.shards[1].restore_base(0, base);
-    world.shards[1].replace(0, &[], &[stay(none(), 1, Some(195))]);
-    world.shards[1].restored();
+    // Elsewhere its order leaves at 195.
+    world.move_shard(1, s(50), &[vec![stay(none(), 1, Some(195))]]);
     world.advance(1, s(300));
     let told = world.drain();
     assert_eq!(told.iter().map(line).collect::<Vec<_>>(), Vec::<String>::new(), "two are left: more than one");
     let standing = world.sum.standing().next().unwrap();
     assert_eq!((standing.figures.depth, standing.open_since), (2, Some(s(10))));
-    // One left, and the base counted as no flow.
+    // One left, and what it found counted as no flow.
     assert_eq!((standing.figures.inflow_per_min, standing.figures.outflow_per_min), (0.6, 0.2));
+}
+
+#[test]
+fn what_another_teller_left_behind_is_void_where_the_next_begins() {
+    let mut world = World::new(vec![policy(depth(2, 0), depth(1, 0), true)], settings(), 1);
+    fill(&mut world, &group(EU), 2, 1, None);
+    world.advance_all(s(50));
+    // at_least_once: what was told is ahead of the commits, and the next process groups the orders otherwise by now.
+    world.move_shard(0, s(20), &[vec![stay(group(Some("US")), 1, None)]]);
+    world.advance(0, s(100));
+    let depths: Vec<_> = world.sum.standing().map(|queue| queue.figures.depth).collect();
+    assert_eq!(depths, [0, 1]);
+    assert_eq!(world.published(), ["opened q?region=EU at 15.001", "resolved q?region=EU at 55.001"]);
+    // The one before wakes up, and is not heard.
+    let mut zombie = Teller::new(0, "t1".into(), &world.policies, &world.settings);
+    world.topic.extend(zombie.drain(s(500)).iter().map(PartialsRecord::to_json));
+    world.hear();
+    assert_eq!(world.sum.frontier(), Some(s(100)));
+}
+
+#[test]
+fn the_sum_waits_for_a_shard_that_counts_otherwise() {
+    let mut world = World::new(vec![policy(depth(1, 0), Bounds::default(), false)], settings(), 2);
+    let edited =
+        Backlog { until: Milestone::parse("order.completed"), ..policy(depth(1, 0), Bounds::default(), false) };
+    let edited = Arc::new(Policies { backlogs: vec![edited], ..Policies::default() });
+    world.advance_all(s(20));
+    fill(&mut world, &none(), 1, 30, None);
+    world.advance(0, s(100));
+    // A rolling deploy: shard 1 is judged by another document already.
+    let mut other = Teller::new(1, "other".into(), &edited, &world.settings);
+    world.topic.extend(other.drain(s(100)).iter().map(PartialsRecord::to_json));
+    world.hear();
+    assert_eq!((world.published(), world.sum.waiting_for()), (vec![], vec![1]));
+    // It comes back with the old one; what is between was not told by it, and is not judged.
+    world.move_shard(1, s(200), &[]);
+    world.advance_all(s(300));
+    assert_eq!(world.published(), ["opened q at 205.001"]);
 }
 
 #[test]
 fn a_policy_that_is_new_to_a_running_group_judges_from_now_on() {
     let mut world = world(policy(depth(1, 0), Bounds::default(), false));
-    let base = world.sum.base(Some(s(1007)))[0].unwrap();
-    assert_eq!(base, s(1000));
-    assert_eq!(world.sum.base(Some(s(5000))), vec![Some(base)], "it is known from then on");
-    world.shards[0].restore_base(0, base);
-    fill(&mut world, &none(), 1, 1, Some(500));
-    fill(&mut world, &none(), 1, 600, None);
-    world.shards[0].restored();
+    let stays = [vec![stay(none(), 1, Some(500))], vec![stay(none(), 600, None)]];
+    world.move_shard(0, s(1007), &stays);
     world.advance_all(s(1100));
     assert_eq!(world.published(), ["opened q at 1015.001"]);
 }
 
 #[test]
-fn a_policy_that_was_known_and_had_nothing_to_judge_is_not_new() {
-    let mut first = world(policy(depth(1, 0), Bounds::default(), false));
-    assert_eq!(first.sum.base(None), vec![None]);
-    let memory = first.sum.drain_memory();
-    let mut second = world(policy(depth(1, 0), Bounds::default(), false));
-    compacted(&memory).iter().for_each(|value| second.sum.restore_memory(value).unwrap());
-    assert_eq!(second.sum.base(Some(s(1007))), vec![None]);
+fn a_new_owner_reads_no_further_back_than_it_must() {
+    let mut world = World::new(vec![policy(depth(10_000, 0), Bounds::default(), false)], settings(), 2);
+    let stays = |i: i64| [stay(none(), i * 10 + 1, Some(i * 10 + 35))];
+    for i in 0..3_000 {
+        world.shards[(i % 2) as usize].replace(0, &[], &stays(i));
+        world.advance_all(s(i * 10));
+    }
+    let memory = world.sum.drain_memory();
+    let depth = world.sum.standing().next().unwrap().figures.depth;
+    world.move_sum(&memory, []);
+    let from = world.sum.reads_from();
+    assert!(from > world.topic.len() as i64 / 2, "{from} of {}", world.topic.len());
+    world.hear();
+    world.advance_all(s(30_000));
+    assert_eq!((depth, world.sum.standing().next().unwrap().figures.depth), (3, 3));
 }
 
 #[test]
@@ -384,6 +421,7 @@ fn what_stands_open_of_a_policy_that_is_gone_is_cancelled() {
         let mut new = World::new(backlogs, settings(), 1);
         new.sum.restore_published(opened.clone());
         new.advance_all(s(200));
+        new.sum.cancel_orphans(s(200));
         let told = new.drain();
         assert_eq!(told.iter().map(line).collect::<Vec<_>>(), ["cancelled q?region=EU at 200"]);
         assert_eq!((told[0].sequence, told[0].incarnation), (2, 1));
@@ -464,7 +502,8 @@ fn garbage_in_the_memory_is_an_error_and_changes_nothing() {
     }
     let other = br#"{"remembers":"judged","policy":"of another document","at":"1970-01-01T01:00:00.000Z"}"#;
     assert!(world.sum.restore_memory(other).is_ok());
-    assert_eq!(world.sum.base(None), vec![None]);
+    world.advance_all(s(20));
+    assert_eq!(world.published(), [""; 0]);
 }
 
 #[test]
@@ -486,6 +525,7 @@ fn a_year_is_caught_up_with_in_as_many_steps_as_there_were_changes() {
     settings.backlog_grid = Millis::new(1);
     let clear_when = Bounds { held_for: secs(3600), ..Bounds::default() };
     let mut world = World::new(vec![policy(age(86_400, 3600), clear_when, false)], settings, 4);
+    world.shards.iter_mut().for_each(|shard| *shard = Partials::new(&world.policies, &world.settings));
     let year = 365 * 86_400;
     // One every 31,536 s, each for 100,000 s: over age for 13,600 s, then none for 17,936 s.
     for i in 0..1000 {
@@ -493,8 +533,9 @@ fn a_year_is_caught_up_with_in_as_many_steps_as_there_were_changes() {
         world.shards[(i % 4) as usize].replace(0, &[], &[stay(none(), from, Some(from + 100_000))]);
     }
     world.shards.iter_mut().for_each(|shard| shard.advance(s(year)));
-    let told: Vec<Vec<Partial>> = world.shards.iter_mut().map(Partials::drain).collect();
-    assert_eq!(told.iter().map(Vec::len).sum::<usize>(), 1997, "the ends of the last three lie ahead");
+    let told: Vec<Vec<Told>> = world.shards.iter_mut().map(Partials::drain).collect();
+    let partials = told.iter().flatten().filter(|told| matches!(told, Told::Partial(_)));
+    assert_eq!(partials.count(), 1997, "the ends of the last three lie ahead");
     for (shard, partials) in told.into_iter().enumerate() {
         world.sum.observe(shard as i32, s(year), partials);
     }
