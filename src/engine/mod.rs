@@ -18,6 +18,7 @@
 pub mod backlog;
 pub mod clock;
 mod cycles;
+pub mod explain;
 pub mod frontier;
 mod history;
 mod judge;

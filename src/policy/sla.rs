@@ -112,7 +112,7 @@ struct Due<'a> {
 
 impl Sla {
     /// Whether it would run on this start of its group.
-    pub(super) fn applies<'a>(&self, view: &OrderView<'a>, start: Reached<'a>) -> bool {
+    pub fn applies<'a>(&self, view: &OrderView<'a>, start: Reached<'a>) -> bool {
         let start = match self.start.occurrence {
             Occurrence::First => Some(start),
             // Which one is the last hangs on this SLA's own deadline.
@@ -121,7 +121,8 @@ impl Sla {
         start.is_some_and(|start| self.holds_at(view, start.at))
     }
 
-    fn holds_at(&self, view: &OrderView<'_>, start: Timestamp) -> bool {
+    /// Whether `when` holds at the start.
+    pub fn holds_at(&self, view: &OrderView<'_>, start: Timestamp) -> bool {
         self.when.as_ref().is_none_or(|when| when.holds(&view.as_of(start).condition_input(view.order_id())))
     }
 
