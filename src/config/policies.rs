@@ -10,11 +10,12 @@ use crate::domain::{Milestone, Millis, Standard, Str};
 use crate::policy::backlog::Bounds;
 use crate::policy::cycle::Scope;
 use crate::policy::promise::PromiseRule;
-use crate::policy::sla::{MilestoneRef, Occurrence, Target};
+use crate::policy::sla::{MilestoneRef, Target};
 use crate::policy::{Backlog, Policies, Sla};
 
 use super::calendars::{self, Calendars, calendars};
 use super::checks::check;
+use super::cycles::{each_makes_sense, scope_makes_sense};
 use super::policy_parts::{ascending, condition, milestone_ref, pause, responsibility, rungs, target};
 
 use super::problem::{Level, Problem, SourceFile};
@@ -192,48 +193,6 @@ fn sla_makes_sense(
         let message = format!("`{s}` can come after its order has closed", s = s.as_str());
         let help = "what comes later than `retain_closed` after closing is counted as late and starts nothing";
         f.reader.warn(f.span("start"), message, Some(help.to_owned()));
-    }
-}
-
-/// What is never about one fulfillment tells no cycle of one from another's.
-fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, start: &Milestone, stop: &Milestone) {
-    let is_whole = |milestone: &Milestone| milestone.as_str().starts_with("order.");
-    match (is_whole(start), is_whole(stop)) {
-        (true, true) => {
-            let message =
-                format!("`{start}` and `{stop}` are of the whole order: no fulfillment has a cycle of its own");
-            let help = "take a `fulfillment.*` milestone, or leave `scope` out".to_owned();
-            f.reader.error_with_help(f.span("scope"), message, Some(help));
-        }
-        (false, true) => {
-            let message = format!("`{stop}` is of the whole order: it ends the cycles of all its fulfillments");
-            f.reader.warn(f.span("stop"), message, None);
-        }
-        _ => {}
-    }
-    for (name, milestone) in [("start", start), ("stop", stop)] {
-        if milestone.as_str().starts_with("payment.") {
-            let message = format!("a `{milestone}` without a fulfillment_id counts for every fulfillment");
-            f.reader.warn(f.span(name), message, None);
-        }
-    }
-}
-
-/// What comes again begins a cycle of its own, so it must be able to, and have a deadline of its own.
-fn each_makes_sense(f: &mut Fields<'_, '_, '_>, start: &MilestoneRef, stop: &MilestoneRef, target: Target) {
-    if start.milestone.is_for_good() {
-        let message = format!("`{}` is reached once: `each` has nothing to repeat", start.milestone);
-        f.reader.error(f.span("each"), message);
-    }
-    for (name, milestone) in [("start", start), ("stop", stop)] {
-        if milestone.occurrence == Occurrence::Last {
-            let message = "with `each` every start has its own cycle and its own stop: `occurrence: last` has no place";
-            f.reader.error(f.span(name), message);
-        }
-    }
-    if target.is_promised() {
-        let message = "a promised date is not of one cycle: with `each` one broken promise would be told many times";
-        f.reader.error(f.span("target"), message);
     }
 }
 

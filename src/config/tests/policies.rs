@@ -320,3 +320,14 @@ fn a_scope_that_one_side_does_not_know_is_warned_of() {
     );
     assert_eq!(warned("start: returns.announced, stop: fulfillment.returned"), [""; 0]);
 }
+
+#[test]
+fn check_says_which_cycles_an_sla_has() {
+    let service =
+        "kafka: {brokers: b}\nstreams: [{topic: orders}]\nsnapshots: {url: \"file:///s\"}\npolicies: policies.yaml\n";
+    let fields = "start: fulfillment.packed, stop: fulfillment.shipped, target: 1h, scope: fulfillment, each: true";
+    let (config, _) = load(service, &sla(fields)).unwrap();
+    let said = summary::summary(&config);
+    let cycles = "fulfillment.packed -> fulfillment.shipped; for each fulfillment; anew with each fulfillment.packed";
+    assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(cycles), "{said}");
+}
