@@ -7,7 +7,9 @@
 mod check;
 mod completions;
 mod demo;
+mod explain;
 pub mod log;
+mod records;
 mod replay;
 mod run;
 mod snapshot;
@@ -37,6 +39,7 @@ enum Command {
     Completions(completions::Args),
     Demo(demo::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
     Run(run::Args),
 }
 
@@ -77,6 +80,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Completions(args) => completions::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Run(args) => run::run(args),
     };
     match outcome {

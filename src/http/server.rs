@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::orders::{Orders, order};
 use super::problem::Problem;
 use super::status::{Readiness, stuck};
 use crate::domain::Timestamp;
@@ -42,7 +43,8 @@ pub struct BindError {
 }
 
 #[derive(Clone)]
-struct Shared {
+pub(super) struct Shared {
+    pub(super) orders: Orders,
     health: Arc<Health>,
     metrics: MetricsHandle,
     now: fn() -> Timestamp,
@@ -53,14 +55,20 @@ impl Server {
     ///
     /// # Errors
     /// The address cannot be had.
-    pub async fn start(listen: &str, health: Arc<Health>, metrics: MetricsHandle) -> Result<Self, BindError> {
+    pub async fn start(
+        listen: &str,
+        health: Arc<Health>,
+        metrics: MetricsHandle,
+        orders: Orders,
+    ) -> Result<Self, BindError> {
         let bad = |error: io::Error| BindError::new(listen, &error);
         let addresses: Vec<SocketAddr> = listen.to_socket_addrs().map_err(bad)?.collect();
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(bad)?;
         let address = listener.local_addr().map_err(bad)?;
         emit(HttpListening { address });
         let (stop, stopped) = oneshot::channel();
-        let app = router(Shared { health, metrics, now: wall_clock });
+        let orders = orders.listening(address.ip().is_loopback());
+        let app = router(Shared { orders, health, metrics, now: wall_clock });
         let task = tokio::spawn(async move {
             let until = async {
                 let _ = stopped.await;
@@ -106,6 +114,7 @@ fn router(shared: Shared) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/api/v1/orders/{id}", get(order))
         .fallback(nothing_here)
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
@@ -134,7 +143,10 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 
 async fn nothing_here(request: Request) -> Problem {
     let path = request.uri().path();
-    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}; try /healthz, /readyz or /metrics"))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {path}; try /healthz, /readyz, /metrics or /api/v1/orders/ID"),
+    )
 }
 
 async fn no_such_method(request: Request) -> Problem {

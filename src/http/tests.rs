@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Server;
+use super::{OrderQuestion, Orders, Server};
 use crate::domain::Timestamp;
 use crate::engine::HeldCause;
 use crate::telemetry::names::{METRICS, MetricKind};
@@ -25,8 +25,13 @@ impl Answer {
 }
 
 async fn ask(address: SocketAddr, request: &str) -> io::Result<Answer> {
+    ask_with(address, request, "").await
+}
+
+async fn ask_with(address: SocketAddr, request: &str, headers: &str) -> io::Result<Answer> {
     let mut socket = TcpStream::connect(address).await?;
-    socket.write_all(format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+    let text = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close{headers}\r\n\r\n");
+    socket.write_all(text.as_bytes()).await?;
     let mut text = String::new();
     socket.read_to_string(&mut text).await?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other(text.clone()))?;
@@ -36,7 +41,9 @@ async fn ask(address: SocketAddr, request: &str) -> io::Result<Answer> {
 }
 
 async fn start(health: &Arc<Health>) -> Server {
-    Server::start("127.0.0.1:0", Arc::clone(health), MetricsHandle::for_tests(Arc::clone(health))).await.unwrap()
+    Server::start("127.0.0.1:0", Arc::clone(health), MetricsHandle::for_tests(Arc::clone(health)), Orders::new(None).0)
+        .await
+        .unwrap()
 }
 
 fn health() -> Arc<Health> {
@@ -146,9 +153,47 @@ async fn an_address_that_cannot_be_had_says_which_and_what_to_do() {
     let server = start(&health).await;
     let metrics = MetricsHandle::for_tests(Arc::clone(&health));
     let taken = server.address().to_string();
-    let error = Server::start(&taken, Arc::clone(&health), metrics.clone()).await.unwrap_err().to_string();
+    let error =
+        Server::start(&taken, Arc::clone(&health), metrics.clone(), Orders::new(None).0).await.unwrap_err().to_string();
     assert!(error.contains(&taken) && error.contains("another process has it"), "{error}");
-    let error = Server::start("8080", health, metrics).await.unwrap_err().to_string();
+    let error = Server::start("8080", health, metrics, Orders::new(None).0).await.unwrap_err().to_string();
     assert!(error.contains("write `host:port`"), "{error}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_is_asked_of_the_loop_by_whoever_shows_the_token() {
+    let health = health();
+    let metrics = MetricsHandle::for_tests(Arc::clone(&health));
+    let (orders, questions) = Orders::new(Some("s3cret"));
+    let server = Server::start("127.0.0.1:0", health, metrics, orders).await.unwrap();
+    let answering = std::thread::spawn(move || {
+        let asked = questions.iter().take(1);
+        asked.for_each(|OrderQuestion { order_id, reply }| {
+            assert_eq!(order_id, "o 1");
+            reply.send(None).unwrap();
+        });
+    });
+    for wrong in ["", "\r\nAuthorization: Bearer other", "\r\nAuthorization: s3cret"] {
+        let answer = ask_with(server.address(), "GET /api/v1/orders/o%201", wrong).await.unwrap();
+        assert_eq!(answer.status, 401, "{wrong}");
+    }
+    let right = "\r\nAuthorization: Bearer s3cret";
+    let answer = ask_with(server.address(), "GET /api/v1/orders/o%201", right).await.unwrap();
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("order o 1 is not known"), "{}", answer.body);
+    answering.join().unwrap();
+    let later = ask_with(server.address(), "GET /api/v1/orders/o-2", right).await.unwrap();
+    assert_eq!(later.status, 503, "nobody answers any more");
+}
+
+#[tokio::test]
+async fn beyond_loopback_orders_are_shown_to_nobody_without_a_token() {
+    let health = health();
+    let metrics = MetricsHandle::for_tests(Arc::clone(&health));
+    let server = Server::start("0.0.0.0:0", health, metrics, Orders::new(None).0).await.unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
+    let answer = ask(address, "GET /api/v1/orders/o-1").await.unwrap();
+    assert_eq!(answer.status, 403);
+    assert!(answer.body.contains("http.token"), "{}", answer.body);
 }

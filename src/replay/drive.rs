@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Event, Timestamp};
+use crate::engine::explain::Explained;
 use crate::engine::{BacklogSum, Rejected, Shard, ShardCounters, Transition};
 use crate::policy::{Policies, Settings};
 
@@ -87,6 +88,11 @@ impl Drive {
     /// Those of `publish`.
     pub fn finish<E>(&mut self, publish: &mut impl FnMut(Transition) -> Result<(), E>) -> Result<(), E> {
         (0..=self.shards.len()).try_for_each(|i| self.advance_shard(i, self.frontier, publish))
+    }
+
+    /// What is known of an order, and what the policies make of it.
+    pub fn explain(&self, order_id: &str) -> Option<Explained> {
+        self.shards.iter().find_map(|shard| shard.explain(order_id))
     }
 
     /// What all shards counted.

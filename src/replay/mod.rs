@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use crate::domain::Timestamp;
 
 pub use dump::Dump;
-pub use run::{Plan, replay};
+pub use run::{Plan, replay, replay_into};
 pub use summary::Summary;
 
 /// How far a replay has come, for those who watch.

@@ -44,6 +44,19 @@ pub fn replay(
     write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Summary, ReplayError> {
+    replay_into(dump, plan, write, progress).map(|(summary, _)| summary)
+}
+
+/// The same, with the shards as they stand at its end.
+///
+/// # Errors
+/// Those of [`replay`].
+pub fn replay_into(
+    dump: &Dump,
+    plan: &Plan,
+    write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(Summary, Drive), ReplayError> {
     let mut summary = Summary::default();
     let mut merge = Merge::new(dump, plan.clock, |raw| decode(&plan.codecs, raw))?;
     let partitions = dump.partitions().keys().map(|(_, partition)| *partition);
@@ -73,7 +86,7 @@ pub fn replay(
     drive.finish(&mut |t| publish(t, &mut summary, write))?;
     progress(Step::Replaying { records, total: dump.records, record_time: drive.frontier() });
     summary.counters = drive.counters();
-    Ok(summary)
+    Ok((summary, drive))
 }
 
 fn publish(

@@ -1,6 +1,7 @@
 //! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -9,7 +10,7 @@ use crate::config::KafkaConfig;
 use crate::domain::{Exception, Millis, Status, Timestamp};
 use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
-use crate::http::Server;
+use crate::http::{OrderQuestion, Server};
 use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
 use crate::kafka::partials::PartialsReader;
@@ -38,6 +39,8 @@ use super::wire::Wire;
 const POLL_RECORDS: usize = 4_096;
 /// Records of the partials' topic taken in one turn.
 const HEARD_RECORDS: usize = 1_000;
+/// Questions about orders answered in one turn.
+const ANSWERS_A_TURN: usize = 8;
 /// Snapshots at the end of a run may take so long.
 const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
@@ -62,6 +65,8 @@ pub struct Service {
     pub(super) kafka: KafkaConfig,
     /// What the shards of all processes tell, while the backlogs are summed here.
     pub(super) partials: Option<PartialsReader>,
+    /// What people ask about orders.
+    pub(super) questions: Receiver<OrderQuestion>,
     pub(super) pace: Pace,
     pub(super) reporter: Reporter,
     pub(super) seek: Beat,
@@ -98,6 +103,7 @@ impl Service {
         self.take_answer()?;
         self.work()?;
         self.ask();
+        self.answer();
         self.keep_house();
         Ok(())
     }
@@ -307,6 +313,16 @@ impl Service {
             let current = unfenced.map(|task| task.partition).collect();
             self.ends.ask(Question { inputs, current });
             self.pace.asked(pressure, clock);
+        }
+    }
+
+    /// What people want to know of orders: a few in each turn.
+    fn answer(&mut self) {
+        for OrderQuestion { order_id, reply } in self.questions.try_iter().take(ANSWERS_A_TURN) {
+            let live = self.shards.tasks().filter(|task| task.is_live());
+            let known = live.filter_map(|task| task.shard.explain(&order_id)).next();
+            // Whoever asked may have gone.
+            drop(reply.send(known));
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::config::{Config, Delivery};
 use crate::domain::{Str, Timestamp};
-use crate::http::Server;
+use crate::http::{Orders, Server};
 use crate::kafka::client::Sizes;
 use crate::kafka::clock::{EndOffsets, SystemClock};
 use crate::kafka::current::Reader;
@@ -70,7 +70,8 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     };
     let kafka = &config.kafka;
     emit(Started { group_id: &kafka.group_id, brokers: &kafka.brokers, topics: &streams, delivery });
-    let http = runtime.block_on(Server::start(&config.http.listen, Arc::clone(&health), metrics))?;
+    let (orders, questions) = Orders::new(config.http.token.as_deref());
+    let http = runtime.block_on(Server::start(&config.http.listen, Arc::clone(&health), metrics, orders))?;
 
     let store = SnapshotStore::open(&config.snapshots.url)?;
     runtime.block_on(store.check_writable())?;
@@ -114,6 +115,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         backlogs: Backlogs::new(Arc::clone(&config.policies), settings, config.outputs.control.clone(), shards),
         kafka: kafka.clone(),
         partials: None,
+        questions,
         pace: Pace::default(),
         seek,
         housekeeping,
