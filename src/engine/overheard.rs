@@ -21,9 +21,10 @@ impl Shard {
                 return false;
             }
         }
+        let id = exception.exception_id.clone();
         self.restore_published(exception);
         if let Some(slot) = self.index.get(&order_id).copied() {
-            self.freeze(slot);
+            self.freeze_told(slot, &id);
             self.touch(slot);
         }
         true

@@ -2,6 +2,7 @@
 
 use crate::domain::{Event, Exception, Str, Subject, Timestamp};
 use crate::guard::{Guard, is_off};
+use crate::policy::Settings;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
@@ -194,6 +195,11 @@ impl Shard {
 
     /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
     pub fn unmute(&mut self) {
+        self.unmute_from(self.frontier);
+    }
+
+    /// The same, where the backlogs' sum was told everything up to `told`, which may lie before the frontier.
+    pub fn unmute_from(&mut self, told: Timestamp) {
         self.muted = false;
         self.forgotten = HashSet::default();
         for slot in 0..self.slots.len() as u32 {
@@ -201,24 +207,37 @@ impl Shard {
             self.touch(slot);
         }
         self.history = History::default();
-        self.queues.restore_at(self.frontier);
+        self.queues.restore_at(told.min(self.frontier));
         self.restoring = true;
         self.judge_dirty();
         self.restoring = false;
         self.queues.restored();
     }
 
+    /// As [`Shard::freeze`], for one state; what an edit settled stays so.
+    pub(super) fn freeze_told(&mut self, slot: u32, id: &str) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Order { events, published, .. } = &mut **order;
+        for told in published.iter_mut().filter(|told| told.last.exception_id == *id) {
+            told.frozen = frozen(told, events, &self.settings);
+        }
+    }
+
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
-    pub(super) fn freeze(&mut self, slot: u32) {
+    fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { id, events, published, settled, .. } = &mut **order;
         *settled = self.history.settled(id, events, published, &self.settings);
-        for published in published {
-            published.frozen = match published.key {
-                CaseKey::Unknown(_) => Frozen::Past,
-                _ if Order::knows_trigger(events, &published.last, &self.settings.streams) => Frozen::No,
-                _ => Frozen::Past,
-            };
+        for told in published {
+            told.frozen = frozen(told, events, &self.settings);
         }
+    }
+}
+
+fn frozen(told: &Published, events: &[Event], settings: &Settings) -> Frozen {
+    match told.key {
+        CaseKey::Unknown(_) => Frozen::Past,
+        _ if Order::knows_trigger(events, &told.last, &settings.streams) => Frozen::No,
+        _ => Frozen::Past,
     }
 }

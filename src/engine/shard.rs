@@ -317,8 +317,13 @@ impl Shard {
     }
 
     /// Who tells the backlogs' sum of it; no other state of a shard ever had that name.
-    pub fn teller(&self, name: Str) -> Teller {
-        Teller::new(self.partition, name, &self.policies, &self.settings)
+    pub fn teller(&self, name: Str, began: Option<Timestamp>) -> Teller {
+        Teller::new(self.partition, name, began, &self.policies, &self.settings)
+    }
+
+    /// The document that it is judged by.
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.policies
     }
 
     /// What [`super::BacklogSum::observe`] is to be told, with [`Shard::frontier`], after each [`Shard::advance`].

@@ -66,7 +66,7 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
                 let kept = match wanted.kept {
                     Kept::AsConfigured => "",
                     Kept::Newest => " and cleanup.policy=compact",
-                    Kept::AWeek => " and retention.ms of a day or more",
+                    Kept::AWeek => " and cleanup.policy=delete, retention.ms=604800000",
                 };
                 let needs = format!(" with {} partitions{kept}", wanted.partitions);
                 return Err(KafkaFailure::MissingOutput { topic: wanted.topic, needs });
@@ -143,15 +143,15 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
         .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
     let mut settings = config.outputs.topic_config.clone();
     let replication = settings.remove("replication.factor").and_then(|text| text.parse::<i32>().ok());
-    let kept = match wanted.kept {
-        Kept::AsConfigured => None,
-        Kept::Newest => Some(("cleanup.policy", "compact")),
-        Kept::AWeek => Some(("retention.ms", "604800000")),
+    let kept: &[(&str, &str)] = match wanted.kept {
+        Kept::AsConfigured => &[],
+        Kept::Newest => &[("cleanup.policy", "compact")],
+        Kept::AWeek => &[("cleanup.policy", "delete"), ("retention.ms", "604800000")],
     };
-    if let Some((key, value)) = kept {
+    if !kept.is_empty() {
         // What the user says of a history would throw away the latest states.
         settings.retain(|key, _| !key.starts_with("retention.") && !key.starts_with("cleanup."));
-        settings.insert(key.to_owned(), value.to_owned());
+        settings.extend(kept.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     }
     let partitions = i32::try_from(wanted.partitions).map_err(|e| failed(e.to_string()))?;
     // -1: the broker's default.

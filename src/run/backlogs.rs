@@ -9,17 +9,21 @@ use crate::codec::OutputRecord;
 use crate::domain::{Exception, Kind, Str, Timestamp};
 use crate::engine::backlog::RecordError;
 use crate::engine::{BacklogSum, PartialsRecord, Transition};
-use crate::policy::{Policies, Settings};
-use crate::telemetry::events::KeptBack;
+use crate::policy::Settings;
+use crate::telemetry::events::{BacklogsSkipped, BacklogsWait, KeptBack};
 use crate::telemetry::{BacklogStatus, Health, emit};
 
 use super::report::open_counts;
+use super::task::Task;
 use super::wire::Wire;
 
 /// The shard whose partition of `exceptions-current` the backlogs share, and whose offsets go with what they say.
 pub const OWNER: i32 = 0;
 /// What the sum remembers is written with what it publishes, and else as often as this.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
+
+/// A takeover lasts as long; shards that are waited for longer are said.
+const SAID_AFTER: Duration = Duration::from_secs(30);
 
 /// What a restart finds of the backlogs.
 #[derive(Debug, Default)]
@@ -33,12 +37,17 @@ pub struct Remembered {
 /// The sum, while its owner is here.
 #[derive(Debug)]
 pub struct Backlogs {
-    policies: Arc<Policies>,
     settings: Arc<Settings>,
     control: Str,
     shards: usize,
     state: State,
+    /// Of the owner's state that it sums beside.
+    owner: Option<u64>,
     epoch: u64,
+    skipped: u64,
+    /// Since when not all shards have told.
+    waits_since: Option<Instant>,
+    said_waiting: bool,
     remembered_at: Instant,
     kept_back: u64,
 }
@@ -64,17 +73,31 @@ pub struct Drained {
 
 impl Backlogs {
     /// Nothing was read back yet; `shards` is how many the group has.
-    pub fn new(policies: Arc<Policies>, settings: Arc<Settings>, control: Str, shards: usize) -> Self {
-        let (state, remembered_at) = (State::Away, Instant::now());
-        Backlogs { policies, settings, control, shards, state, epoch: 0, remembered_at, kept_back: 0 }
+    pub fn new(settings: Arc<Settings>, control: Str, shards: usize) -> Self {
+        Backlogs {
+            settings,
+            control,
+            shards,
+            state: State::Away,
+            owner: None,
+            epoch: 0,
+            skipped: 0,
+            waits_since: None,
+            said_waiting: false,
+            remembered_at: Instant::now(),
+            kept_back: 0,
+        }
     }
 
-    /// Follows whether the owner is live here: then nobody else judges, and what was remembered is read back; when it goes,
-    /// another process may judge, and what is here is worth nothing. Gives the number under which it wants to be read back.
-    pub fn follow(&mut self, owner_is_live: bool) -> Option<u64> {
-        if !owner_is_live {
+    /// Follows whether the owner is live here, and which of its states (`Task::epoch`): then nobody else judges, and what was
+    /// remembered is read back; when it goes, another process may judge, and what is here is worth nothing. Gives the number
+    /// under which it wants to be read back.
+    pub fn follow(&mut self, owner: Option<u64>) -> Option<u64> {
+        if self.owner != owner {
+            self.owner = owner;
             self.state = State::Away;
-        } else if matches!(self.state, State::Away) {
+        }
+        if owner.is_some() && matches!(self.state, State::Away) {
             self.epoch += 1;
             self.state = State::Asked;
             return Some(self.epoch);
@@ -82,26 +105,36 @@ impl Backlogs {
         None
     }
 
-    /// What was remembered is here; `frontier` is the owner's. It goes on with what is in the partials' topic from then on.
+    /// What was remembered is here. It is summed by the owner's document, from its frontier on, and goes on with what is in
+    /// the partials' topic.
     ///
     /// # Errors
     /// A record of the control topic is not ours; it is left out, and its clocks start anew.
-    pub fn restore(&mut self, epoch: u64, remembered: Remembered, frontier: Option<Timestamp>) -> Result<(), String> {
-        if epoch != self.epoch || !matches!(self.state, State::Asked) {
+    pub fn restore(&mut self, epoch: u64, remembered: Remembered, owner: Option<&Task>) -> Result<(), String> {
+        let Some(owner) = owner.filter(|_| epoch == self.epoch && matches!(self.state, State::Asked)) else {
             return Ok(());
-        }
-        let mut sum = BacklogSum::new(Arc::clone(&self.policies), Arc::clone(&self.settings));
+        };
+        let mut sum = BacklogSum::new(Arc::clone(owner.shard.policies()), Arc::clone(&self.settings));
         sum.set_shards(self.shards);
         let refused = remembered.memory.iter().filter_map(|value| sum.restore_memory(value).err()).last();
         remembered.published.into_iter().for_each(|exception| sum.restore_published(exception));
-        frontier.into_iter().for_each(|frontier| sum.cancel_orphans(frontier));
+        sum.cancel_orphans(owner.shard.frontier());
         self.state = State::Summing(Box::new(sum));
         refused.map_or(Ok(()), |error| Err(error.to_string()))
     }
 
+    /// Takes in states of backlogs that another process published (`at_least_once`).
+    pub fn overhear(&mut self, published: &[Exception]) {
+        if let State::Summing(sum) = &mut self.state {
+            for exception in published.iter().filter(|exception| exception.kind == Kind::Backlog) {
+                sum.overhear(exception.clone());
+            }
+        }
+    }
+
     /// From which offset on the partials' topic is wanted; `None` where nobody sums here, or nothing.
     pub fn reads_from(&self) -> Option<i64> {
-        self.sum().filter(|_| !self.policies.backlogs.is_empty()).map(BacklogSum::reads_from)
+        self.sum().filter(|sum| sum.has_policies()).map(BacklogSum::reads_from)
     }
 
     /// Takes in a record of the partials' topic.
@@ -151,10 +184,12 @@ impl Backlogs {
         }
     }
 
-    /// Tells of every queue, beside what is told of the owner, which is here.
-    pub fn report(&mut self, health: &Health) {
-        let Some(sum) = self.sum() else {
-            // Whoever has every shard has newer figures.
+    /// Tells of every queue, beside what is told of the owner, which is here, and whom the sum waits for.
+    pub fn report(&mut self, health: &Health, monotonic: Instant) {
+        self.report_waiting(health, monotonic);
+        let judged = |sum: &&BacklogSum| sum.has_policies() && sum.frontier().is_some();
+        let Some(sum) = self.sum().filter(judged) else {
+            // Figures without every shard's are none.
             return health.update_shard(OWNER, |status| {
                 status.backlogs.clear();
                 status.open.retain(|count| count.kind != Kind::Backlog);
@@ -179,6 +214,30 @@ impl Backlogs {
             emit(KeptBack { shard: OWNER, count: kept_back - self.kept_back });
         }
         self.kept_back = kept_back;
+    }
+
+    fn report_waiting(&mut self, health: &Health, monotonic: Instant) {
+        let waiting = self.sum().map(BacklogSum::waiting_for).unwrap_or_default();
+        let skipped = self.sum().map_or(0, BacklogSum::skipped);
+        if skipped > std::mem::replace(&mut self.skipped, skipped) {
+            emit(BacklogsSkipped { shards: &waiting });
+        }
+        if waiting.is_empty() {
+            (self.waits_since, self.said_waiting) = (None, false);
+            return health.set_note("backlogs", None);
+        }
+        let since = *self.waits_since.get_or_insert(monotonic);
+        if monotonic.saturating_duration_since(since) < SAID_AFTER {
+            return;
+        }
+        let note = format!(
+            "not judged: shards {waiting:?} have not told their figures by the policies in force (on their way, held, or in a \
+             process with another document)"
+        );
+        health.set_note("backlogs", Some(note));
+        if !std::mem::replace(&mut self.said_waiting, true) {
+            emit(BacklogsWait { shards: &waiting });
+        }
     }
 
     fn sum(&self) -> Option<&BacklogSum> {

@@ -83,7 +83,9 @@ impl Pending {
             let carries = of_backlogs.any && task.partition == backlogs::OWNER;
             let tells = task.wants_to_tell(moment.monotonic);
             if carries || tells || records.len() > before || task.wants_commit(force, moment.monotonic) {
-                task.tell(wire, moment.monotonic, records);
+                if task.has_to_tell() {
+                    task.tell(wire, moment.monotonic, records);
+                }
                 let offsets = task.offsets();
                 pending.batch.offsets.push(offsets.clone());
                 let of_sum = if task.partition == backlogs::OWNER { of_backlogs.transitions.len() } else { 0 };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::domain::StreamId;
+use crate::domain::{StreamId, Timestamp};
 use crate::engine::HeldCause;
 use crate::kafka::InputPartition;
 use crate::kafka::source::GroupChange;
@@ -12,6 +12,7 @@ use crate::telemetry::{Health, Held, ShardState, emit};
 
 use super::recovery::{Recovered, ShardJob};
 use super::task::{Phase, Task};
+use super::wire::Wire;
 
 /// A revoked shard's state stays in memory for so long, where no new assignment says whose it is.
 const PARKED_MAX: Duration = Duration::from_secs(120);
@@ -203,7 +204,8 @@ impl Shards {
         partition: i32,
         epoch: u64,
         recovered: Recovered,
-        process: &str,
+        wire: &Wire,
+        clock: Timestamp,
         health: &Health,
     ) -> bool {
         let Some(Slot::Restoring { epoch: wanted, kept }) = self.slots.get_mut(&partition) else { return false };
@@ -219,7 +221,7 @@ impl Shards {
                 emit(RestoreStarted { shard: partition, snapshot: restored.snapshot.map(|s| s.taken_at) });
                 health.update_shard(partition, |status| status.snapshot = restored.snapshot);
                 restored.inputs.completeness.say(partition, health);
-                (Box::new(Task::restored(*restored, epoch, process)), true)
+                (Box::new(Task::restored(*restored, epoch, &wire.process, (!wire.is_fenced).then_some(clock))), true)
             }
             // It does not come for a shard without a state in memory.
             (Recovered::StillOurs, None) => return false,

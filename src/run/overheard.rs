@@ -5,13 +5,19 @@
 //! watches where its partition ends. Where more is in it than was written from here, it is read back, and what is news is
 //! taken for published, once the shard has come past the frontier that it states.
 
+use std::time::{Duration, Instant};
+
 use crate::domain::{Exception, Timestamp};
 use crate::engine::Shard;
+
+/// A partition is read back no more often.
+const READ_EVERY: Duration = Duration::from_secs(5);
 
 /// What is known of others' writing.
 #[derive(Debug, Default)]
 pub struct Overheard {
     state: State,
+    asked_at: Option<Instant>,
     /// Read back, and of a frontier that the shard has not passed.
     waiting: Vec<Exception>,
 }
@@ -35,12 +41,18 @@ impl Overheard {
     }
 
     /// Whether the partition is to be read back now; it is not said twice.
-    pub fn wants_to_read(&mut self) -> bool {
-        let wants = self.state == State::Suspected;
+    pub fn wants_to_read(&mut self, monotonic: Instant) -> bool {
+        let rested = self.asked_at.is_none_or(|at| monotonic.saturating_duration_since(at) >= READ_EVERY);
+        let wants = self.state == State::Suspected && rested;
         if wants {
-            self.state = State::Asked;
+            (self.state, self.asked_at) = (State::Asked, Some(monotonic));
         }
         wants
+    }
+
+    /// It could not be read; it is tried again.
+    pub fn unread(&mut self, monotonic: Instant) {
+        (self.state, self.asked_at) = (State::Suspected, Some(monotonic));
     }
 
     /// The last state of each exception in the partition.

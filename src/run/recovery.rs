@@ -98,6 +98,8 @@ pub struct Restored {
     pub inputs: Inputs,
     /// The committed frontier.
     pub reached: Option<Timestamp>,
+    /// The frontier of the group's commits: up to there the backlogs' sum was told.
+    pub told: Option<Timestamp>,
     /// What was published, the last state of each.
     pub published: Vec<Exception>,
     /// What `exceptions-current` has and the histories may not have: it is not covered by a commit (`at_least_once`).
@@ -176,12 +178,13 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let inputs = self.inputs(job.partition, &committed, header, !published.ahead.is_empty())?;
         shard.set_complete_since(inputs.completeness.since);
         let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
-        let reached =
-            notes.filter_map(|note| note.frontier()).max().max(published.ahead.iter().map(|e| e.frontier).max());
+        let told = notes.filter_map(|note| note.frontier()).max();
+        let reached = told.max(published.ahead.iter().map(|e| e.frontier).max());
         Ok(Recovered::Anew(Box::new(Restored {
             shard,
             inputs,
             reached,
+            told,
             published: published.last,
             // In a transaction they were written with everything else; only the group's offsets are gone.
             retell: if self.config.delivery == Delivery::AtLeastOnce { published.ahead } else { Vec::new() },

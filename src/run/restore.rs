@@ -50,6 +50,8 @@ pub enum Outcome {
     Backlogs(Remembered),
     /// The last state of each exception, and the offset after the last of them.
     Published(Vec<Exception>, i64),
+    /// That could not be read.
+    Unheard,
     /// It could not be.
     Failed(Box<RunError>),
 }
@@ -172,8 +174,9 @@ impl Means {
             Job::Shard(job) => (job.partition, job.epoch, recovery.shard(job, Instant::now()).map(Outcome::Shard)),
             Job::Backlogs(epoch) => (OWNER, *epoch, recovery.backlogs().map(Outcome::Backlogs)),
             Job::Published(partition, epoch) => {
-                let published = recovery.standing(*partition).map(|(last, next)| Outcome::Published(last, next));
-                (*partition, *epoch, published)
+                let published = recovery.standing(*partition);
+                let told = published.map_or(Outcome::Unheard, |(last, next)| Outcome::Published(last, next));
+                (*partition, *epoch, Ok(told))
             }
         };
         (partition, epoch, outcome.unwrap_or_else(|e| Outcome::Failed(Box::new(e))))

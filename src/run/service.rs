@@ -163,8 +163,8 @@ impl Service {
     fn restored(&mut self, partition: i32, epoch: u64, outcome: restore::Outcome) -> Result<(), RunError> {
         match outcome {
             restore::Outcome::Backlogs(remembered) => {
-                let frontier = self.shards.task_mut(backlogs::OWNER).map(|task| task.shard.frontier());
-                if let Err(detail) = self.backlogs.restore(epoch, remembered, frontier) {
+                let owner = self.shards.task_mut(backlogs::OWNER).map(|task| &*task);
+                if let Err(detail) = self.backlogs.restore(epoch, remembered, owner) {
                     emit(BacklogMemoryLost { detail: &detail });
                 }
             }
@@ -175,15 +175,24 @@ impl Service {
                 {
                     return Err(KafkaFailure::MadeAnew { topic, partition, end }.into());
                 }
-                let is_another = self.shards.restored(partition, epoch, recovered, &self.wire.process, &self.health);
+                let is_another =
+                    self.shards.restored(partition, epoch, recovered, &self.wire, self.clock.now(), &self.health);
                 if is_another {
                     self.snapshots.went(partition);
                 }
             }
             restore::Outcome::Published(published, next) => {
                 if let Some(task) = self.shards.task_mut(partition).filter(|task| task.epoch == epoch) {
+                    if partition == backlogs::OWNER {
+                        self.backlogs.overhear(&published);
+                    }
                     task.heard(published, next);
                 }
+            }
+            // It is suspected still, and read again.
+            restore::Outcome::Unheard => {
+                let task = self.shards.task_mut(partition).filter(|task| task.epoch == epoch);
+                task.into_iter().for_each(|task| task.overheard.unread(Instant::now()));
             }
             restore::Outcome::Failed(source) => return Err(RunError::Restore { shard: partition, source }),
         }
@@ -268,7 +277,7 @@ impl Service {
             task.advance(monotonic);
         }
         for task in self.shards.tasks_mut().filter(|task| task.is_live()) {
-            if task.overheard.wants_to_read() {
+            if task.overheard.wants_to_read(Instant::now()) {
                 emit(OthersPublish { shard: task.partition });
                 self.restorer.ask(Job::Published(task.partition, task.epoch));
             }
@@ -280,7 +289,7 @@ impl Service {
     /// Whoever holds shard 0 sums the backlogs of all.
     fn sum(&mut self) -> Result<(), RunError> {
         let owner = self.shards.tasks().find(|task| task.partition == backlogs::OWNER && task.is_live());
-        if let Some(epoch) = self.backlogs.follow(owner.is_some()) {
+        if let Some(epoch) = self.backlogs.follow(owner.map(|task| task.epoch)) {
             self.restorer.ask(Job::Backlogs(epoch));
         }
         match self.backlogs.reads_from() {
@@ -350,7 +359,7 @@ impl Service {
                 self.reporter.report(task, &self.wire, &self.health);
             }
             if self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live()) {
-                self.backlogs.report(&self.health);
+                self.backlogs.report(&self.health, Instant::now());
             }
             for partition in self.shards.drop_stale(&self.health, Instant::now()) {
                 self.snapshots.went(partition);

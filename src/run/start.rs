@@ -112,7 +112,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         http,
         runtime: runtime.clone(),
         shards: Shards::new(streams.len()),
-        backlogs: Backlogs::new(Arc::clone(&config.policies), settings, config.outputs.control.clone(), shards),
+        backlogs: Backlogs::new(settings, config.outputs.control.clone(), shards),
         kafka: kafka.clone(),
         partials: None,
         questions,

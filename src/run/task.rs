@@ -46,6 +46,7 @@ pub struct Replaying {
     until: Vec<i64>,
     published: Vec<Exception>,
     reached: Option<Timestamp>,
+    told: Option<Timestamp>,
     orders: u64,
     records: u64,
     began: Instant,
@@ -97,11 +98,12 @@ pub struct Task {
 }
 
 impl Task {
-    /// A shard as the restore gives it. `process` and `epoch` together name no other state of a shard.
-    pub fn restored(restored: Restored, epoch: u64, process: &str) -> Self {
+    /// A shard as the restore gives it. `process` and `epoch` together name no other state of a shard; `began` is our clock,
+    /// where nothing fences a process that has lost it.
+    pub fn restored(restored: Restored, epoch: u64, process: &str, began: Option<Timestamp>) -> Self {
         let streams = restored.inputs.from.len();
         Task {
-            teller: restored.shard.teller(format!("{process}/{epoch}").into()),
+            teller: restored.shard.teller(format!("{process}/{epoch}").into(), began),
             epoch,
             overheard: Overheard::default(),
             told_at: None,
@@ -119,6 +121,7 @@ impl Task {
                 until: restored.inputs.until,
                 published: restored.published,
                 reached: restored.reached,
+                told: restored.told,
                 orders: restored.orders,
                 records: 0,
                 began: restored.began,
@@ -304,7 +307,7 @@ impl Task {
             self.frontier.restore(reached);
             self.shard.advance(reached);
         }
-        self.shard.unmute();
+        self.shard.unmute_from(replaying.told.unwrap_or(Timestamp::MIN));
         let took = monotonic.saturating_duration_since(replaying.began);
         emit(ShardRestored {
             shard: self.partition,
@@ -358,7 +361,12 @@ impl Task {
     /// Whether the backlogs' sum waits for it.
     pub fn wants_to_tell(&self, monotonic: Instant) -> bool {
         let is_time = self.told_at.is_none_or(|at| monotonic.saturating_duration_since(at) >= TELL_EVERY);
-        self.is_live() && is_time && (self.teller.has_news() || self.teller.is_due(self.shard.frontier()))
+        is_time && self.has_to_tell()
+    }
+
+    /// Whether the sum is to be told with the next commit: of what changed, or that a grid point was passed.
+    pub fn has_to_tell(&self) -> bool {
+        self.is_live() && (self.teller.has_news() || self.teller.is_due(self.shard.frontier()))
     }
 
     /// The earliest instant that the frontier must pass before something happens, or the sum is to be told.

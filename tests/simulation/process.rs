@@ -124,12 +124,7 @@ impl Process {
             wall_offset: 0,
             wall_until: 0,
             shards: Shards::new(streams.len()),
-            backlogs: Backlogs::new(
-                Arc::clone(&config.policies),
-                Arc::clone(&around.settings),
-                outputs.control.clone(),
-                1,
-            ),
+            backlogs: Backlogs::new(Arc::clone(&around.settings), outputs.control.clone(), 1),
             wire: Wire::new(config, 1 << 20),
             health: Health::new(config.kafka.group_id.clone()),
             clock: Clock::start(Timestamp::from_millis(now), Millis::new(now)),
@@ -226,7 +221,8 @@ impl Process {
             if let Ok(recovered) = recovery.shard(job, Self::monotonic(around)) {
                 let (partition, epoch) = (job.partition, job.epoch);
                 self.jobs.pop_front();
-                if self.shards.restored(partition, epoch, recovered, &self.wire.process, &self.health) {
+                let clock = self.reading(around).now();
+                if self.shards.restored(partition, epoch, recovered, &self.wire, clock, &self.health) {
                     self.taking.remove(&partition);
                 }
             }

@@ -1,6 +1,6 @@
 //! Who tells a lane of each shard, and how far.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::domain::{Str, Timestamp};
 
@@ -9,10 +9,8 @@ use super::Partial;
 /// By shard.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// The group judged by this policy before, and knows where every shard's queues stood then.
-    pub is_known: bool,
-    /// Shards that counted otherwise for a time.
-    otherwise: BTreeSet<i32>,
+    /// From which offset on each shard is heard: what lies before is known, or of tellers that were silenced.
+    pub from: BTreeMap<i32, i64>,
     tellers: BTreeMap<i32, Teller>,
     frontiers: BTreeMap<i32, Timestamp>,
 }
@@ -21,16 +19,30 @@ pub(super) struct Heard {
 #[derive(Debug)]
 struct Teller {
     name: Str,
+    began: Option<i64>,
+    /// The number of the last record that was heard of it.
+    last: u64,
     /// Where the whole was told: the offset in the log, and the grid point that it is of.
     wholes: Vec<(i64, Option<Timestamp>)>,
     /// The grid point of the last whole, where it says nothing new.
     again: Option<Timestamp>,
 }
 
+/// Who tells, and where in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word<'a> {
+    pub shard: i32,
+    pub name: &'a Str,
+    /// When that teller began, by its clock; `None` where nobody can speak who has lost the shard.
+    pub began: Option<i64>,
+    pub number: u64,
+    pub offset: i64,
+}
+
 /// Whether the whole that a shard told is ...
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum News {
-    /// ... the first that was ever told of the shard by this policy.
+    /// ... the first that is heard of the shard.
     First,
     /// ... of a shard whose teller is another now.
     Anew,
@@ -39,30 +51,52 @@ pub(super) enum News {
 }
 
 impl Heard {
-    /// The whole is told by `name`, at `offset` of the log, of the grid point `at`.
-    pub fn whole(&mut self, shard: i32, name: &Str, offset: i64, at: Option<Timestamp>) -> News {
+    /// Whether the record is to be looked at at all: it was not, and its teller is not one that has lost the shard.
+    pub fn takes(&self, word: Word<'_>) -> bool {
+        if self.from.get(&word.shard).is_some_and(|from| word.offset < *from) {
+            return false;
+        }
+        let Some(teller) = self.tellers.get(&word.shard) else { return true };
+        match teller.name == *word.name {
+            true => word.number > teller.last,
+            false => !matches!((word.began, teller.began), (Some(began), Some(held)) if began < held),
+        }
+    }
+
+    /// The record was looked at.
+    pub fn took(&mut self, word: Word<'_>) {
+        let teller = self.tellers.get_mut(&word.shard).filter(|teller| teller.name == *word.name);
+        teller.into_iter().for_each(|teller| teller.last = word.number);
+    }
+
+    /// The whole is told of the grid point `at`.
+    pub fn whole(&mut self, word: Word<'_>, at: Option<Timestamp>) -> News {
+        let Word { shard, name, began, offset, .. } = word;
         let Some(teller) = self.tellers.get_mut(&shard) else {
-            self.tellers.insert(shard, Teller { name: name.clone(), wholes: vec![(offset, at)], again: None });
-            return if self.otherwise.remove(&shard) || !self.is_known { News::First } else { News::Anew };
+            let wholes = vec![(offset, at)];
+            self.tellers.insert(shard, Teller { name: name.clone(), began, last: 0, wholes, again: None });
+            return News::First;
         };
         teller.wholes.push((offset, at));
         if teller.name == *name {
             teller.again = at;
             return News::Again;
         }
-        (teller.name, teller.again) = (name.clone(), None);
+        (teller.name, teller.began, teller.last, teller.again) = (name.clone(), began, 0, None);
+        // Until it has told all of the whole.
+        self.frontiers.remove(&shard);
         News::Anew
+    }
+
+    /// Whether what `name` says of the shard counts.
+    pub fn listens_to(&self, shard: i32, name: &Str) -> bool {
+        self.tellers.get(&shard).is_some_and(|teller| teller.name == *name)
     }
 
     /// Whether what `name` says of a group counts, and is not known.
     pub fn is_news(&self, shard: i32, name: &Str, partial: &Partial) -> bool {
         let Some(teller) = self.tellers.get(&shard).filter(|teller| teller.name == *name) else { return false };
         teller.again != Some(partial.at) || partial.entered != 0 || partial.left != 0
-    }
-
-    /// Whether what `name` says of the shard counts.
-    pub fn listens_to(&self, shard: i32, name: &Str) -> bool {
-        self.tellers.get(&shard).is_some_and(|teller| teller.name == *name)
     }
 
     /// The shard has come to `frontier`.
@@ -74,7 +108,6 @@ impl Heard {
     pub fn counts_otherwise(&mut self, shard: i32) {
         self.frontiers.remove(&shard);
         self.tellers.remove(&shard);
-        self.otherwise.insert(shard);
     }
 
     /// What every one of so many shards has come to.
@@ -87,14 +120,15 @@ impl Heard {
         self.frontiers.get(&shard).copied()
     }
 
-    /// From which offset of the log on it must be read to know where every shard's queues stood at `judged`. Forgets
-    /// what lies before.
-    pub fn needed_from(&mut self, judged: Option<Timestamp>) -> Option<i64> {
-        let base = |at: Option<Timestamp>| at.is_none_or(|at| judged.is_some_and(|judged| at <= judged));
+    /// From which offset of the log on each shard must be heard to know where its queues stood at `done`. Forgets what lies
+    /// before.
+    pub fn needed_from(&mut self, done: Option<Timestamp>) -> BTreeMap<i32, i64> {
+        let base = |at: Option<Timestamp>| at.is_none_or(|at| done.is_some_and(|done| at <= done));
         for teller in self.tellers.values_mut() {
             let last = teller.wholes.iter().rposition(|(_, at)| base(*at)).unwrap_or(0);
             teller.wholes.drain(..last);
         }
-        self.tellers.values().filter_map(|teller| teller.wholes.first()).map(|(offset, _)| *offset).min()
+        let first = |(shard, teller): (&i32, &Teller)| Some((*shard, teller.wholes.first()?.0));
+        self.tellers.iter().filter_map(first).collect()
     }
 }

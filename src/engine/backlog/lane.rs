@@ -7,11 +7,11 @@ use crate::domain::{ExceptionId, Millis, Str, Subject, Timestamp};
 use crate::policy::backlog::GroupKey;
 use crate::policy::{Backlog, Settings};
 
-use super::heard::Heard;
+use super::heard::{Heard, News, Word};
 use super::publish::{Publisher, Verdict};
 use super::queue::{Clocks, Flows, Queue, Rules};
 use super::record::meaning;
-use super::{Grid, Partial};
+use super::{Grid, Partial, Told};
 
 /// Which queue a group counts in. `Other` comes last, so that at one grid point it is judged after what may leave it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,8 +36,7 @@ pub(super) struct Lane {
     pub judged: Option<Timestamp>,
     /// The last grid point that every shard has passed.
     pub through: Timestamp,
-    /// What shards have told of grid points that are not judged yet. Each entry stems from an event that its shard
-    /// holds in memory, so a shard that lags lets this grow no faster than the facts beside it.
+    /// What shards have told of grid points that are not judged yet, up to [`PENDING_MAX`].
     pending: BTreeMap<(Timestamp, GroupKey, i32), Share>,
     groups: BTreeMap<GroupKey, BTreeMap<i32, (i64, Option<Timestamp>)>>,
     /// Groups that count in [`QueueId::Other`]; empty unless `max_groups` queues exist.
@@ -52,7 +51,12 @@ pub(super) struct Lane {
     recheck_from: Option<Timestamp>,
     /// Queues whose memory changed since it was last taken.
     pub dirty: BTreeSet<QueueId>,
+    /// How often grid points were left out, for a shard was silent for too long.
+    pub skipped: u64,
 }
+
+/// A shard that is silent lets the others' figures wait; beyond so many, what lies before the newest is left out.
+const PENDING_MAX: usize = 1_000_000;
 
 /// A partial's figures.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,10 +94,43 @@ impl Lane {
             recheck: BTreeSet::new(),
             recheck_from: None,
             dirty: BTreeSet::new(),
+            skipped: 0,
         }
     }
 
-    /// Takes in what a shard says.
+    /// Takes in what is told of a shard.
+    pub fn hear(
+        &mut self,
+        word: Word<'_>,
+        told: impl Iterator<Item = Told>,
+        frontier: Option<Timestamp>,
+        policy: &Backlog,
+    ) {
+        for told in told {
+            match told {
+                Told::Whole { at, .. } => {
+                    let news = self.heard.whole(word, at);
+                    // Where nothing is known of the shard at the grid points before, they cannot be judged.
+                    let hole = at.filter(|at| self.done().is_none_or(|done| *at > self.grid.after(done)));
+                    if news == News::First {
+                        hole.into_iter().for_each(|at| self.begin_at(at));
+                    }
+                    if news != News::Again {
+                        self.begin_anew(word.shard, at, policy);
+                    }
+                }
+                Told::Partial(partial) if self.heard.is_news(word.shard, word.name, &partial) => {
+                    self.take(word.shard, partial, policy);
+                }
+                Told::Partial(_) => {}
+            }
+        }
+        if let Some(frontier) = frontier.filter(|_| self.heard.listens_to(word.shard, word.name)) {
+            self.heard.passed(word.shard, frontier);
+        }
+    }
+
+    /// Takes in a group's figures.
     pub fn take(&mut self, shard: i32, partial: Partial, policy: &Backlog) {
         let Partial { group, at, depth, oldest_since, entered, left, .. } = partial;
         if self.is_judged(Some(at)) {
@@ -105,6 +142,12 @@ impl Lane {
         share.oldest_since = oldest_since;
         share.entered += entered;
         share.left += left;
+        if self.pending.len() > PENDING_MAX
+            && let Some(newest) = self.pending.last_key_value().map(|((at, _, _), _)| *at)
+        {
+            self.skipped += 1;
+            self.begin_at(newest);
+        }
     }
 
     /// From `at` on the shard tells everything anew: what was told of later grid points is void, and a group that is not
@@ -128,11 +171,24 @@ impl Lane {
             return;
         }
         let later = self.pending.split_off(&(at, GroupKey::new([]), i32::MIN));
-        for ((_, group, shard), share) in std::mem::replace(&mut self.pending, later) {
+        // The newest figures before it are those that stand at it.
+        for ((_, group, shard), share) in std::mem::replace(&mut self.pending, later).into_iter().rev() {
             let share = Share { entered: 0, left: 0, ..share };
             self.pending.entry((at, group, shard)).or_insert(share);
         }
         self.judged = Some(at - Millis::new(self.grid.step));
+        // What was to be looked at on the way is looked at there, with every shard's figures.
+        for timers in [&mut self.due, &mut self.idle] {
+            let later = timers.split_off(&(at, QueueId::Own(GroupKey::new([]))));
+            self.recheck.extend(std::mem::replace(timers, later).into_iter().map(|(_, id)| id));
+        }
+        for id in &self.recheck {
+            if let Some(queue) = self.queues.get_mut(id) {
+                queue.due = queue.due.filter(|due| *due >= at);
+                queue.idle_at = queue.idle_at.filter(|idle| *idle >= at);
+            }
+        }
+        self.recheck_from = Some(at).filter(|_| !self.recheck.is_empty());
     }
 
     /// The last grid point of which nothing is open any more.
@@ -203,7 +259,7 @@ impl Lane {
     }
 
     fn judge(&mut self, point: Timestamp, context: &mut Context<'_>) {
-        self.judged = Some(point);
+        self.judged = self.judged.max(Some(point));
         let mut work = std::mem::take(&mut self.recheck);
         while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= point) {
             let ((_, group, shard), share) = entry.remove_entry();

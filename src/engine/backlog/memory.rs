@@ -1,6 +1,8 @@
 //! What the sum remembers over a restart: records of the control topic, written in the transaction that publishes what
 //! follows from them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Str, Timestamp};
@@ -40,6 +42,9 @@ pub(super) enum Remembered {
         #[serde(default)]
         meaning: Str,
         at: Option<Timestamp>,
+        /// From which offset on each shard is heard.
+        #[serde(default)]
+        from: Vec<(i32, i64)>,
     },
     /// From where on the partials' topic is read.
     Read { offset: i64 },
@@ -70,8 +75,10 @@ impl Remembered {
     /// Puts it back where it belongs; nothing happens where the policy groups otherwise now.
     pub fn restore(self, lane: &mut Lane, policy: &Backlog) {
         match self {
-            Remembered::Judged { at, meaning, .. } => {
-                lane.heard.is_known = meaning == lane.meaning;
+            Remembered::Judged { at, meaning, from, .. } => {
+                if meaning == lane.meaning {
+                    lane.heard.from = from.into_iter().collect();
+                }
                 lane.judged = lane.judged.max(at.map(|at| lane.grid.at_or_before(at)));
             }
             Remembered::Queue { group_by, group, clocks, flows, .. } if group_by == policy.group_by => {
@@ -89,12 +96,17 @@ impl Remembered {
 
 impl MemoryRecord {
     /// How far a lane has come. After its queues: a log that was cut short re-judges instead of skipping.
-    pub(super) fn judged(lane: &Lane, policy: &Backlog) -> Self {
+    pub(super) fn judged(lane: &Lane, policy: &Backlog, from: BTreeMap<i32, i64>) -> Self {
         // Between the last point judged and the last passed nothing changed and nothing came due.
         let key = format!("{}judged/{}", Self::PREFIX, policy.id);
         Self::new(
             key,
-            Some(Remembered::Judged { policy: policy.id.clone(), meaning: lane.meaning.clone(), at: lane.done() }),
+            Some(Remembered::Judged {
+                policy: policy.id.clone(),
+                meaning: lane.meaning.clone(),
+                at: lane.done(),
+                from: from.into_iter().collect(),
+            }),
         )
     }
 

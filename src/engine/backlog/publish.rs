@@ -111,6 +111,13 @@ impl Publisher {
         self.remember(exception);
     }
 
+    /// Whether nothing is on its way, and what was published of the exception is older than this, or nothing.
+    pub fn is_older_than(&self, exception: &Exception) -> bool {
+        let known = self.published.get(&exception.exception_id);
+        let is_older = known.is_none_or(|known| known.frontier < exception.frontier);
+        is_older && self.outbox.is_empty() && self.in_flight.is_empty()
+    }
+
     pub fn is_open(&self, id: &ExceptionId) -> bool {
         self.published.get(id).is_some_and(|last| last.status.is_open())
     }

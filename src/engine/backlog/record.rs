@@ -17,6 +17,11 @@ pub struct PartialsRecord {
     pub shard: i32,
     /// In whose memory the shard is: another teller begins with the whole, and then the one before is not heard any more.
     pub teller: Str,
+    /// When that teller began, by its clock, where one that has lost the shard may still be heard (`at_least_once`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<i64>,
+    /// Counts the teller's records: one that is written again is the same.
+    pub number: u64,
     /// Everything up to here has been told; all policies by which the shard counts are named with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frontier: Option<i64>,

@@ -7,7 +7,7 @@ use crate::domain::{BacklogFigures, Exception, ExceptionId, Kind, Str, Subject, 
 use crate::engine::Transition;
 use crate::policy::{Policies, Settings};
 
-use super::heard::News;
+use super::heard::Word;
 use super::lane::{Context, Lane, QueueId};
 use super::memory::{MemoryError, MemoryRecord, Remembered};
 use super::publish::Publisher;
@@ -73,6 +73,11 @@ impl BacklogSum {
         self.shards = expected;
     }
 
+    /// Whether there is anything to sum.
+    pub fn has_policies(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
     /// The shards whose word is missing, so that nothing is judged: they are on their way somewhere.
     pub fn waiting_for(&self) -> Vec<i32> {
         let all = i32::try_from(self.shards).unwrap_or(i32::MAX);
@@ -91,39 +96,27 @@ impl BacklogSum {
 
     /// Takes in a record of the partials' topic, and judges what every shard has passed.
     pub fn hear(&mut self, record: PartialsRecord, offset: i64) {
-        let PartialsRecord { shard, teller, frontier, backlogs } = record;
+        let PartialsRecord { shard, teller, began, number, frontier, backlogs } = record;
         self.next = offset.saturating_add(1);
+        let word = Word { shard, name: &teller, began, number, offset };
+        let frontier = frontier.map(Timestamp::from_millis);
         let policies = Arc::clone(&self.policies);
         let mut said: BTreeMap<(Str, Str), Vec<_>> =
             backlogs.into_iter().map(|saying| ((saying.policy, saying.meaning), saying.told)).collect();
         for (index, (lane, policy)) in self.lanes.iter_mut().zip(&policies.backlogs).enumerate() {
-            let Some(entries) = said.remove(&(policy.id.clone(), lane.meaning.clone())) else {
-                // The last record of a batch names every policy by which the shard counts.
-                if frontier.is_some() {
-                    lane.heard.counts_otherwise(shard);
-                }
+            if !lane.heard.takes(word) {
                 continue;
-            };
-            for told in entries.into_iter().map(|entry| entry.told(index)) {
-                match told {
-                    Told::Whole { at, .. } => {
-                        let news = lane.heard.whole(shard, &teller, offset, at);
-                        if news == News::First {
-                            at.into_iter().for_each(|at| lane.begin_at(at));
-                        }
-                        if news != News::Again {
-                            lane.begin_anew(shard, at, policy);
-                        }
-                    }
-                    Told::Partial(partial) if lane.heard.is_news(shard, &teller, &partial) => {
-                        lane.take(shard, partial, policy);
-                    }
-                    Told::Partial(_) => {}
+            }
+            match said.remove(&(policy.id.clone(), lane.meaning.clone())) {
+                Some(entries) => {
+                    let told = entries.into_iter().map(|entry| entry.told(index));
+                    lane.hear(word, told, frontier, policy);
                 }
+                // The last record of a batch names every policy by which the shard counts.
+                None if frontier.is_some() => lane.heard.counts_otherwise(shard),
+                None => {}
             }
-            if let Some(frontier) = frontier.filter(|_| lane.heard.listens_to(shard, &teller)) {
-                lane.heard.passed(shard, Timestamp::from_millis(frontier));
-            }
+            lane.heard.took(word);
         }
         self.judge();
     }
@@ -178,8 +171,9 @@ impl BacklogSum {
         for (index, (lane, policy)) in self.lanes.iter_mut().zip(&self.policies.backlogs).enumerate() {
             let queues = std::mem::take(&mut lane.dirty);
             records.extend(queues.iter().map(|id| MemoryRecord::queue(lane, policy, id)));
-            records.push(MemoryRecord::judged(lane, policy));
-            needed = lane.heard.needed_from(lane.done()).unwrap_or(needed).min(needed);
+            let from = lane.heard.needed_from(lane.done());
+            needed = from.values().copied().min().unwrap_or(needed).min(needed);
+            records.push(MemoryRecord::judged(lane, policy, from));
             self.memory_in_flight.extend(queues.into_iter().map(|id| (index, id)));
         }
         records.push(MemoryRecord::read(needed));
@@ -256,6 +250,21 @@ impl BacklogSum {
     /// Visits what is open or escalated in the published set, in no order.
     pub fn visit_standing(&self, visit: &mut dyn FnMut(&Exception)) {
         self.publisher.standing().for_each(visit);
+    }
+
+    /// How often grid points were left out, for a shard was silent for too long.
+    pub fn skipped(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.skipped).sum()
+    }
+
+    /// Takes in a state that another process published (`at_least_once`): a subscriber holds it now. True where it was news,
+    /// and only while nothing of ours is on its way.
+    pub fn overhear(&mut self, exception: Exception) -> bool {
+        let is_news = exception.kind == Kind::Backlog && self.publisher.is_older_than(&exception);
+        if is_news {
+            self.restore_published(exception);
+        }
+        is_news
     }
 
     /// What shards have told of grid points that not all have passed yet.

@@ -19,6 +19,8 @@ const RECORD_BYTES: usize = 192 << 10;
 pub struct Teller {
     shard: i32,
     name: Str,
+    began: Option<i64>,
+    records: u64,
     /// Id and meaning of each policy.
     policies: Vec<(Str, Str)>,
     grid: Grid,
@@ -31,12 +33,15 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// Nothing told yet. `name` is no other teller's, of this shard or another.
-    pub fn new(shard: i32, name: Str, policies: &Arc<Policies>, settings: &Settings) -> Self {
+    /// Nothing told yet. `name` is no other teller's, of this shard or another; `began` is our clock, where one that has lost
+    /// the shard may still speak.
+    pub fn new(shard: i32, name: Str, began: Option<Timestamp>, policies: &Arc<Policies>, settings: &Settings) -> Self {
         let grace = |policy: &crate::policy::Backlog| policy.grace.unwrap_or(settings.grace);
         Teller {
             shard,
             name,
+            began: began.map(Timestamp::as_millis),
+            records: 0,
             policies: policies.backlogs.iter().map(|p| (p.id.clone(), meaning(p, settings))).collect(),
             grid: Grid::new(settings.backlog_grid),
             grace: policies.backlogs.iter().map(grace).min().unwrap_or_default(),
@@ -78,13 +83,13 @@ impl Teller {
         }
         self.in_flight.append(&mut self.waiting);
         self.telling = Some(frontier);
-        let mut records = vec![self.record()];
+        let mut records = vec![self.record(0)];
         let mut bytes = 0;
         for told in &self.in_flight {
             let policy = told.policy();
             let entry = Entry::of(told.clone());
             if bytes > 0 && bytes + entry.bytes() > RECORD_BYTES {
-                records.push(self.record());
+                records.push(self.record(records.len() as u64));
                 bytes = 0;
             }
             bytes += entry.bytes();
@@ -95,6 +100,7 @@ impl Teller {
             last.frontier = Some(frontier.as_millis());
             before.iter_mut().for_each(|record| record.backlogs.retain(|saying| !saying.told.is_empty()));
         }
+        self.records += records.len() as u64;
         records
     }
 
@@ -111,7 +117,7 @@ impl Teller {
         self.telling = None;
     }
 
-    fn record(&self) -> PartialsRecord {
+    fn record(&self, nth: u64) -> PartialsRecord {
         let saying = |(policy, meaning): &(Str, Str)| Saying {
             policy: policy.clone(),
             meaning: meaning.clone(),
@@ -120,6 +126,8 @@ impl Teller {
         PartialsRecord {
             shard: self.shard,
             teller: self.name.clone(),
+            began: self.began,
+            number: self.records + nth + 1,
             frontier: None,
             backlogs: self.policies.iter().map(saying).collect(),
         }

@@ -59,7 +59,7 @@ impl Shop {
             shard.unmute();
         });
         let tellers =
-            shards.iter().map(|shard| shard.teller(Str::from(format!("first/{}", shard.partition())))).collect();
+            shards.iter().map(|shard| shard.teller(Str::from(format!("first/{}", shard.partition())), None)).collect();
         let (memory, topic, published) = (Default::default(), Vec::new(), Vec::new());
         Shop { policies, settings, shards, tellers, topic, sum, memory, published, offset: 0 }
     }
@@ -129,7 +129,7 @@ impl Shop {
             orders.into_iter().for_each(|order| assert_eq!(shard.restore_order(order), 0));
             shard.advance(old.frontier());
             shard.unmute();
-            shop.tellers[n] = shard.teller(Str::from(format!("{}/{n}", self.topic.len())));
+            shop.tellers[n] = shard.teller(Str::from(format!("{}/{n}", self.topic.len())), None);
             shop.shards[n] = shard;
         }
         Shop { memory: self.memory.clone(), topic: self.topic.clone(), offset: self.offset, ..shop }

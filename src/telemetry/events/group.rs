@@ -130,6 +130,32 @@ impl InternalEvent for PartialsRefused<'_> {
     }
 }
 
+/// The backlogs' sum waits for shards.
+#[derive(Debug)]
+pub struct BacklogsWait<'a> {
+    /// Those that have not told.
+    pub shards: &'a [i32],
+}
+
+impl InternalEvent for BacklogsWait<'_> {
+    fn emit(self) {
+        warn!(shards = ?self.shards, "backlogs are not judged: these shards have not told their figures");
+    }
+}
+
+/// The backlogs' sum waited for too long.
+#[derive(Debug)]
+pub struct BacklogsSkipped<'a> {
+    /// Those that have not told.
+    pub shards: &'a [i32],
+}
+
+impl InternalEvent for BacklogsSkipped<'_> {
+    fn emit(self) {
+        warn!(shards = ?self.shards, "BACKLOGS NOT JUDGED for a time: too many figures waited for these shards");
+    }
+}
+
 /// Somebody else published of a shard that is here: a process that stood still and was not fenced.
 #[derive(Debug)]
 pub struct OthersPublish {

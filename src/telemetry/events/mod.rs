@@ -14,8 +14,8 @@ mod tests;
 pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
 pub use frontier::{ClockBelieved, ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
-    BacklogMemoryLost, GroupJoined, KafkaError, KafkaLog, OthersPublish, PartialsRefused, RestoreStarted,
-    ShardRestored, ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
+    BacklogMemoryLost, BacklogsSkipped, BacklogsWait, GroupJoined, KafkaError, KafkaLog, OthersPublish,
+    PartialsRefused, RestoreStarted, ShardRestored, ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
 };
 pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{

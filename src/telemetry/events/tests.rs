@@ -124,6 +124,8 @@ fn each_event_is_one_line_and_its_metrics() {
         check(ClockBelieved { difference }, &[]);
     }
     check(OthersPublish { shard: 1 }, &[]);
+    check(BacklogsWait { shards: &[1] }, &[]);
+    check(BacklogsSkipped { shards: &[1] }, &[]);
     check(PartialsRefused { offset: 7, detail: "d" }, &[]);
     for cause in HeldCause::ALL {
         check(FrontierHeld { shard: 0, frontier: None, cause, note: "orders[0]" }, &[]);

@@ -4,6 +4,7 @@
 mod figures;
 mod oracle;
 mod scenarios;
+mod takeovers;
 
 use std::sync::Arc;
 
@@ -131,7 +132,10 @@ impl World {
         partials.restore_at(frontier);
         stays.iter().for_each(|stays| partials.replace(0, &[], stays));
         partials.restored();
-        (partials, Teller::new(shard as i32, name.into(), &self.policies, &self.settings))
+        (
+            partials,
+            Teller::new(shard as i32, name.into(), Some(s(self.tellers_made as i64)), &self.policies, &self.settings),
+        )
     }
 
     /// Another process has the shard now.

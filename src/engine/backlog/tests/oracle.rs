@@ -317,7 +317,8 @@ impl Run {
             teller.take(told);
             let records = teller.drain(frontier);
             teller.aborted();
-            assert_eq!(teller.drain(frontier), records);
+            let said = |records: Vec<PartialsRecord>| records.into_iter().map(|r| r.backlogs).collect::<Vec<_>>();
+            assert_eq!(said(teller.drain(frontier)), said(records));
             teller.aborted();
         }
     }

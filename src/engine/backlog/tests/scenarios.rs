@@ -357,7 +357,7 @@ fn what_another_teller_left_behind_is_void_where_the_next_begins() {
     assert_eq!(depths, [0, 1]);
     assert_eq!(world.published(), ["opened q?region=EU at 15.001", "resolved q?region=EU at 55.001"]);
     // The one before wakes up, and is not heard.
-    let mut zombie = Teller::new(0, "t1".into(), &world.policies, &world.settings);
+    let mut zombie = Teller::new(0, "t1".into(), None, &world.policies, &world.settings);
     world.topic.extend(zombie.drain(s(500)).iter().map(PartialsRecord::to_json));
     world.hear();
     assert_eq!(world.sum.frontier(), Some(s(100)));
@@ -373,7 +373,7 @@ fn the_sum_waits_for_a_shard_that_counts_otherwise() {
     fill(&mut world, &none(), 1, 30, None);
     world.advance(0, s(100));
     // A rolling deploy: shard 1 is judged by another document already.
-    let mut other = Teller::new(1, "other".into(), &edited, &world.settings);
+    let mut other = Teller::new(1, "other".into(), None, &edited, &world.settings);
     world.topic.extend(other.drain(s(100)).iter().map(PartialsRecord::to_json));
     world.hear();
     assert_eq!((world.published(), world.sum.waiting_for()), (vec![], vec![1]));
