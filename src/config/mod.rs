@@ -16,6 +16,7 @@ use crate::policy::{Policies, Settings};
 
 mod calendars;
 mod checks;
+mod groups;
 mod ics;
 mod kafka_properties;
 mod load;
