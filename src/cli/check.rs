@@ -44,15 +44,18 @@ fn run_scenarios(dir: &Path, config: &Config) -> Result<(), Failure> {
     if files.is_empty() {
         return Err(Failure::Wrong(format!("error: there is no scenario (*.yaml) below {}", dir.display())));
     }
-    let mut problems = Vec::new();
+    let (mut problems, mut otherwise) = (Vec::new(), 0);
     for path in &files {
         let text = fs::read_to_string(path).map_err(|e| Failure::Wrong(format!("error: {}: {e}", path.display())))?;
-        problems.extend(scenario::check(SourceFile::new(path.display().to_string(), text), config));
+        let found = scenario::check(SourceFile::new(path.display().to_string(), text), config);
+        otherwise += usize::from(!found.is_empty());
+        problems.extend(found);
     }
     if problems.is_empty() {
         return super::print(format!("\n{} scenarios come out as told\n", files.len()));
     }
-    Err(Failure::Wrong(config::render(&problems, Style::of(io::stderr().is_terminal()))))
+    let said = config::render(&problems, Style::of(io::stderr().is_terminal()));
+    Err(Failure::Wrong(format!("{said}{otherwise} of {} scenarios come out otherwise", files.len())))
 }
 
 /// By name.

@@ -16,6 +16,8 @@ use super::yaml::{Node, Value};
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const SPANS: &str = "hours such as `08:00-18:00`, `08:00-12:00, 13:00-17:00`, `22:00-06:00` or `closed`";
 
+const DATE: &str = "a date such as `2026-12-25`";
+
 /// The calendars of a document, by name.
 pub type Calendars = HashMap<Str, Arc<Calendar>>;
 
@@ -35,7 +37,8 @@ fn calendar(r: &mut Reader<'_>, name: Str, node: &Node) -> Option<Calendar> {
         let holidays = f.or("holidays", Vec::new(), |r, n| r.list(n, holiday).map(|dates| dates.concat()));
         let exceptions = f.or("exceptions", Vec::new(), |r, n| {
             r.entries(n, |r, key, node| {
-                let day = day_of_calendar(&key.name).map_err(|why| r.error(&key.span, why)).ok();
+                let wrong = format!("expected {DATE}, found {}", quoted(&key.name));
+                let day = day_of_calendar(&key.name).map_err(|why| r.error_with_help(&key.span, wrong, Some(why))).ok();
                 Some((day?, day_hours(r, node)?))
             })
         });
@@ -54,9 +57,22 @@ fn calendar(r: &mut Reader<'_>, name: Str, node: &Node) -> Option<Calendar> {
 fn time_zone(r: &mut Reader<'_>, node: &Node) -> Option<TimeZone> {
     // jiff's bundled data, so that a document means the same on every machine.
     r.parsed(node, "a time zone such as `Europe/Berlin`", |name| {
-        let zone = jiff::tz::TimeZoneDatabase::bundled().get(name);
-        zone.map_err(|_| "the IANA time zone database has no such zone".to_owned())
+        let zones = jiff::tz::TimeZoneDatabase::bundled();
+        zones.get(name).map_err(|_| {
+            let names: Vec<String> = zones.available().map(|zone| zone.as_str().to_owned()).collect();
+            zone_meant(name, &names).unwrap_or_else(|| "the IANA time zone database has no such zone".to_owned())
+        })
     })
+}
+
+/// `Berlin` and `Europe/Berln` both mean `Europe/Berlin`. Of `GMT+1` nobody can tell: the database has its signs reversed.
+fn zone_meant(name: &str, zones: &[String]) -> Option<String> {
+    if name.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let is_city = |zone: &&String| zone.rsplit_once('/').is_some_and(|(_, city)| city.eq_ignore_ascii_case(name));
+    let city = zones.iter().find(is_city).map(|zone| format!("did you mean `{zone}`?"));
+    city.or_else(|| did_you_mean(name, zones.iter().map(String::as_str)))
 }
 
 /// `{mon-fri: "08:00-18:00", sat: "09:00-13:00"}`, or `24/7`.
@@ -86,7 +102,9 @@ fn week(r: &mut Reader<'_>, node: &Node) -> Option<[DayHours; 7]> {
 fn days(text: &str) -> Result<Vec<usize>, String> {
     let day = |name: &str| {
         DAYS.iter().position(|day| *day == name).ok_or_else(|| {
-            let hint = did_you_mean(name, DAYS).map_or(String::new(), |hint| format!(" ({hint})"));
+            let written_out = DAYS.into_iter().find(|day| name.to_lowercase().starts_with(day));
+            let hint = written_out.map(|day| format!("did you mean `{day}`?")).or_else(|| did_you_mean(name, DAYS));
+            let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
             format!("expected days such as `mon`, `mon-fri` or `sat,sun`, found {}{hint}", quoted(text))
         })
     };
@@ -107,10 +125,15 @@ fn days(text: &str) -> Result<Vec<usize>, String> {
 /// Spans as one text, or a list of texts.
 fn day_hours(r: &mut Reader<'_>, node: &Node) -> Option<DayHours> {
     let spans = |r: &mut Reader<'_>, node: &Node| r.parsed(node, SPANS, spans);
-    let spans: Vec<(u16, u16)> = match &node.value {
+    let mut spans: Vec<(u16, u16)> = match &node.value {
         Value::List(_) => r.list(node, spans)?.concat(),
         _ => spans(r, node)?,
     };
+    spans.sort_unstable();
+    if spans.iter().zip(spans.iter().skip(1)).any(|(one, next)| next.0 < one.1) {
+        r.error(&node.span, "two of these spans overlap");
+        return None;
+    }
     Some(DayHours::new(spans))
 }
 
@@ -119,7 +142,7 @@ fn spans(text: &str) -> Result<Vec<(u16, u16)>, String> {
         return Ok(Vec::new());
     }
     let span = |part: &str| {
-        let (from, until) = part.split_once('-').ok_or("it has no `-`")?;
+        let (from, until) = part.split_once('-').ok_or("its two times stand apart by a plain `-`")?;
         let (from, until) = (minutes(from.trim())?, minutes(until.trim())?);
         match from.cmp(&until) {
             std::cmp::Ordering::Less => Ok((from, until)),
@@ -154,7 +177,7 @@ fn holiday(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Date>> {
 }
 
 fn date(r: &mut Reader<'_>, node: &Node) -> Option<Date> {
-    r.parsed(node, "a date such as `2026-12-25`", day_of_calendar)
+    r.parsed(node, DATE, day_of_calendar)
 }
 
 fn day_of_calendar(text: &str) -> Result<Date, String> {
@@ -162,8 +185,14 @@ fn day_of_calendar(text: &str) -> Result<Date, String> {
     match text.parse::<Date>() {
         Ok(date) if text.len() == 10 && (first..=last).contains(&date) => Ok(date),
         Ok(_) if text.len() == 10 => Err(format!("calendars reach from {first} to {last}")),
-        _ => Err(format!("expected a date such as `2026-12-25`, found {}", quoted(text))),
+        _ if looks_like_a_date(text) => Err("there is no such day".to_owned()),
+        _ => Err("it is written year, month, day, with `-` between them".to_owned()),
     }
+}
+
+fn looks_like_a_date(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() })
 }
 
 /// `calendar: berlin`
@@ -171,8 +200,14 @@ pub fn named(r: &mut Reader<'_>, node: &Node, calendars: &Calendars) -> Option<A
     let name = values::text(r, node)?;
     let found = calendars.get(&name).cloned();
     if found.is_none() {
-        let help = did_you_mean(&name, calendars.keys().map(Str::as_str));
-        r.error_with_help(&node.span, format!("there is no calendar {}", quoted(&name)), help);
+        let mut known: Vec<&str> = calendars.keys().map(Str::as_str).collect();
+        known.sort_unstable();
+        let help = match did_you_mean(&name, known.iter().copied()) {
+            None if known.is_empty() => "describe it under `calendars`".to_owned(),
+            None => format!("there are {}", known.join(", ")),
+            Some(near) => near,
+        };
+        r.error_with_help(&node.span, format!("there is no calendar {}", quoted(&name)), Some(help));
     }
     found
 }

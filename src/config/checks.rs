@@ -58,8 +58,9 @@ fn check_name(r: &mut Reader<'_>, node: &Node) -> Option<&'static str> {
     if NOT_BUILT.contains(&&*name) {
         r.error(&node.span, format!("not built yet: the check {}", quoted(&name)));
     } else {
-        let help = did_you_mean(&name, BUILT.into_iter().chain(NOT_BUILT));
-        r.error_with_help(&node.span, format!("there is no check {}", quoted(&name)), help);
+        let near = did_you_mean(&name, BUILT.into_iter().chain(NOT_BUILT));
+        let help = near.unwrap_or_else(|| format!("there are {}", BUILT.join(", ")));
+        r.error_with_help(&node.span, format!("there is no check {}", quoted(&name)), Some(help));
     }
     None
 }

@@ -24,9 +24,18 @@ pub fn filled_in(
     // What is no YAML is said by who reads it.
     let Ok(root) = yaml::parse(file.text()) else { return Ok(file) };
     let (mut text, mut problems) = (file.text().to_string(), Vec::new());
+    let document = Arc::new(SourceFile::new(file.name(), Arc::clone(file.text())));
+    // A file that cannot be read is said where it is named.
+    let named_at = |span: &Range<usize>, problem: Problem| Problem {
+        span: Some(span.clone()),
+        message: problem.to_string(),
+        file: Arc::clone(&document),
+        ..problem
+    };
     // From the last to the first, so that the places of those before stay.
     for (span, path) in named(&root).into_iter().rev() {
-        match read(Path::new(&path)).and_then(|ics| dates(&Arc::new(ics))) {
+        let ics = read(Path::new(&path)).map_err(|problem| named_at(&span, problem));
+        match ics.and_then(|ics| dates(&Arc::new(ics))) {
             Ok(dates) => {
                 let dates: Vec<String> = dates.iter().map(Date::to_string).collect();
                 text.replace_range(span, &format!("{{ics: {path:?}, dates: [{}]}}", dates.join(", ")));

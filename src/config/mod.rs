@@ -17,6 +17,7 @@ use crate::policy::{Policies, Settings};
 mod calendars;
 mod checks;
 mod cycles;
+mod groups;
 mod ics;
 mod kafka_properties;
 mod load;

@@ -16,6 +16,7 @@ use crate::policy::{Backlog, Policies, Sla};
 use super::calendars::{self, Calendars, calendars};
 use super::checks::check;
 use super::cycles::{each_makes_sense, scope_makes_sense};
+use super::groups;
 use super::policy_parts::{ascending, condition, milestone_ref, pause, responsibility, rungs, target};
 
 use super::problem::{Level, Problem, SourceFile};
@@ -60,6 +61,7 @@ fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>) -> Option<Policies
         ids_apart(f);
         let (slas, backlogs, checks) = (slas?, backlogs?, checks?);
         groups_start_alike(f, &slas);
+        groups::make_sense(f, &slas);
         if slas.is_empty() && backlogs.is_empty() && checks.is_empty() {
             f.reader.error(f.whole(), "no policy: expected at least one under `slas`, `backlogs` or `checks`");
         }
@@ -138,6 +140,7 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
         let (start, stop, target, promise) = (start?, stop?, target?, promise?);
         let (scope, each) = (scope?, each?);
         sla_makes_sense(f, &start, &stop, target, promise.is_some());
+        cancels_make_sense(f, cancel_on.as_deref().unwrap_or_default(), &start, &stop);
         calendar_makes_sense(f, target);
         if scope == Scope::Fulfillment {
             scope_makes_sense(f, &start.milestone, &stop.milestone);
@@ -175,7 +178,7 @@ fn sla_makes_sense(
     target: Target,
     promise: bool,
 ) {
-    if start == stop {
+    if start.milestone == stop.milestone {
         f.reader
             .error(f.span("stop"), format!("start and stop are both `{}`: it would be kept at once", stop.milestone));
     }
@@ -196,6 +199,18 @@ fn sla_makes_sense(
     }
 }
 
+/// What cancels is neither the beginning nor the end. With `each` the next beginning may well end the one before.
+fn cancels_make_sense(f: &mut Fields<'_, '_, '_>, cancels: &[Milestone], start: &MilestoneRef, stop: &MilestoneRef) {
+    for (place, cancel) in cancels.iter().enumerate() {
+        let span = f.node("cancel_on").and_then(|list| list.item(place)).map_or(f.whole(), |node| &node.span);
+        if *cancel == start.milestone && f.node("each").is_none() {
+            f.reader.error(span, format!("`{cancel}` starts it: it would be cancelled at once"));
+        } else if *cancel == stop.milestone {
+            f.reader.warn(span, format!("`{cancel}` is its stop, which comes first: this has no effect"), None);
+        }
+    }
+}
+
 /// A calendar and a target that run on each other.
 fn calendar_makes_sense(f: &mut Fields<'_, '_, '_>, target: Target) {
     let calendar = f.node("calendar").is_some();
@@ -208,14 +223,25 @@ fn calendar_makes_sense(f: &mut Fields<'_, '_, '_>, target: Target) {
             f.reader.warn(f.span("calendar"), message, None);
         }
         Target::Duration(_) if calendar => {
-            let told = f.node("target").map(|node| &node.value);
-            if matches!(told, Some(Value::Scalar(text)) if text.contains(['d', 'w'])) {
-                let message = "with a calendar a day is not 24 hours";
-                let help = "write the open hours (`10h`), or {business_days: 1}".to_owned();
-                f.reader.error_with_help(f.span("target"), message, Some(help));
-            }
+            days_of_24_hours(f, f.node("target"), "write the open hours (`10h`), or {business_days: 1}");
         }
         _ => {}
+    }
+    if let (true, Target::Duration(_) | Target::BusinessDays(_), Some(Value::List(rungs))) =
+        (calendar, target, f.node("escalate_after").map(|node| &node.value))
+    {
+        for rung in rungs {
+            days_of_24_hours(f, rung.field("after").or(Some(rung)), "write the open hours (`10h`)");
+        }
+    }
+}
+
+/// On a calendar a duration is open time: nobody who writes `1d` means 24 hours of that.
+fn days_of_24_hours(f: &mut Fields<'_, '_, '_>, node: Option<&Node>, help: &str) {
+    if let Some(Node { value: Value::Scalar(text), span }) = node
+        && text.contains(['d', 'w'])
+    {
+        f.reader.error_with_help(span, "with a calendar a day is not 24 hours", Some(help.to_owned()));
     }
 }
 
@@ -302,6 +328,11 @@ fn group_by(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Str>> {
     let mut seen = std::collections::HashSet::new();
     r.list(node, |r, node| {
         let name = values::text(r, node)?;
+        if let Some((_, alone)) = name.split_once("attributes.") {
+            let help = Some(format!("did you mean `{alone}`?"));
+            r.error_with_help(&node.span, format!("expected an attribute's name alone, found {}", quoted(&name)), help);
+            return None;
+        }
         if !seen.insert(name.clone()) {
             r.error(&node.span, format!("the attribute {} is named twice", quoted(&name)));
             return None;

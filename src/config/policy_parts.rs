@@ -9,7 +9,7 @@ use crate::policy::{Choice, Condition, Responsibility, Rung};
 
 use super::calendars::business_days;
 use super::problem::SourceFile;
-use super::read::{Fields, Reader, did_you_mean};
+use super::read::{Fields, Reader, did_you_mean, quoted};
 use super::units;
 use super::values;
 use super::yaml::{Node, Value};
@@ -46,6 +46,13 @@ fn choice(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
 
 fn first_that_fits(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
     let rules = r.list(node, |r, node| {
+        if let Value::Scalar(name) = &node.value {
+            let help =
+                format!("a name alone is written `{name}`, without a list; the last of several `{{is: {name}}}`");
+            let message = format!("expected `{{when: CONDITION, is: NAME}}`, found {}", quoted(name));
+            r.error_with_help(&node.span, message, Some(help));
+            return None;
+        }
         r.fields(node, |f| {
             let when = f.optional("when", condition);
             let is = f.required("is", values::text);
@@ -69,9 +76,20 @@ fn attribute_of(r: &mut Reader<'_>, node: &Node) -> Option<(Whose, Str)> {
         let order = text.strip_prefix("order.attributes.").map(|name| (Whose::Order, name));
         match event.or(order) {
             Some((whose, name)) if !name.is_empty() => Ok((whose, Str::new(name))),
-            _ => Err("an attribute is missing".to_owned()),
+            _ => Err(attribute_meant(text)),
         }
     })
+}
+
+/// `seller`, `order.seller` and `attributes.seller` all mean one thing.
+fn attribute_meant(text: &str) -> String {
+    match text.rsplit('.').next() {
+        Some(name) if !name.is_empty() && !["order", "event", "attributes"].contains(&name) => {
+            let whose = if text.starts_with("event.") { "event" } else { "order" };
+            format!("did you mean `{whose}.attributes.{name}`?")
+        }
+        _ => "an attribute is missing".to_owned(),
+    }
 }
 
 /// `order.placed`, or `{milestone: order.placed, occurrence: last}`.
@@ -103,7 +121,7 @@ pub fn pause(r: &mut Reader<'_>, node: &Node) -> Option<Pause> {
 
 /// `1h`, `promised_ship_by`, `promised_deliver_by` or business days.
 pub fn target(r: &mut Reader<'_>, node: &Node) -> Option<Target> {
-    if node.field("business_days").is_some() {
+    if matches!(node.value, Value::Map(_)) {
         return business_days(r, node).map(Target::BusinessDays);
     }
     let expected = "a duration such as `1h30m`, promised_ship_by, promised_deliver_by or {business_days: 1}";
@@ -162,7 +180,7 @@ pub fn condition(r: &mut Reader<'_>, node: &Node) -> Option<Condition> {
         Ok(condition) => Some(condition),
         Err(e) => {
             let span = e.offset.and_then(|at| within(r.file(), node, &text, at)).unwrap_or(node.span.clone());
-            r.error(&span, e.message);
+            r.error_with_help(&span, e.message, e.help);
             None
         }
     }

@@ -175,8 +175,11 @@ impl<'e> Reader<'e> {
     /// Every entry of a list. One that cannot be read spoils the list, after all were looked at.
     pub fn list<T>(&mut self, node: &Node, mut read: impl FnMut(&mut Self, &Node) -> Option<T>) -> Option<Vec<T>> {
         let Value::List(items) = &node.value else {
-            let found = describe(node);
-            self.error(&node.span, format!("expected a list, found {found}"));
+            let help = match &node.value {
+                Value::Scalar(text) => format!("a list of one is written `[{text}]`"),
+                _ => "each entry of a list begins with `- `".to_owned(),
+            };
+            self.error_with_help(&node.span, format!("expected a list, found {}", describe(node)), Some(help));
             return None;
         };
         let read: Vec<Option<T>> =
@@ -315,8 +318,13 @@ impl<'e, 'n> Fields<'_, 'e, 'n> {
             complete = false;
             let near = nearest(&key.name, known.iter().copied());
             meant.extend(near);
-            let help = near
-                .map_or_else(|| format!("known here: {}", known.join(", ")), |name| format!("did you mean `{name}`?"));
+            let help = match near {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if key.name == "<<" => {
+                    "mappings are not merged; an alias stands for one value (`owner: *team`)".into()
+                }
+                None => format!("known here: {}", known.join(", ")),
+            };
             reader.error_with_help(&key.span, format!("unknown field {}", quoted(&key.name)), Some(help));
         }
         // A misspelt field was said already; that it is missing would say it twice.
@@ -354,17 +362,19 @@ pub fn did_you_mean<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
     nearest(text, names).map(|name| format!("did you mean `{name}`?"))
 }
 
-/// The name that a slip or two of the finger would turn into `text`.
+/// The name that a slip or two of the finger would turn into `text`, or the only one that begins with it.
 pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Comparing costs the product of the lengths; no name is that long.
     if text.len() > 100 {
         return None;
     }
-    let slips_max = (text.chars().count() / 3).clamp(1, 3);
-    names
-        .into_iter()
-        .map(|name| (strsim::osa_distance(&text.to_lowercase(), name), name))
-        .filter(|(slips, _)| *slips <= slips_max)
-        .min_by_key(|(slips, _)| *slips)
-        .map(|(_, name)| name)
+    let text = text.to_lowercase();
+    let length = text.chars().count();
+    let names: Vec<&str> = names.into_iter().collect();
+    let slips = names.iter().map(|name| (strsim::osa_distance(&text, &name.to_lowercase()), *name));
+    let near = slips.filter(|(slips, _)| *slips <= (length / 3).clamp(1, 3)).min_by_key(|(slips, _)| *slips);
+    near.map(|(_, name)| name).or_else(|| {
+        let mut longer = names.iter().filter(|name| length >= 4 && name.starts_with(&*text));
+        longer.next().copied().filter(|_| longer.next().is_none())
+    })
 }

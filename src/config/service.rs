@@ -1,6 +1,6 @@
 //! orderwatch.yaml into [`Config`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::policy::Policies;
 use crate::policy::sla::Target;
 
 use super::kafka_properties;
-use super::read::{Fields, Reader, quoted};
+use super::read::{Fields, Reader, did_you_mean, quoted};
 use super::units;
 use super::values;
 use super::yaml::Node;
@@ -56,6 +56,9 @@ pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>)
         if let (Some(max_open), Some((_, policies))) = (max_open, &policies) {
             outlived(f, max_open, policies);
         }
+        if let (Some(routes), Some((_, policies))) = (&routes, &policies) {
+            routes_taken(f, routes, policies);
+        }
         let (policies_path, policies) = policies?;
         Some(Config {
             kafka: kafka?,
@@ -94,6 +97,31 @@ fn outlived(f: &mut Fields<'_, '_, '_>, max_open: Millis, policies: &Policies) {
             f.reader.warn(f.span("policies"), message, Some("raise `max_open`".to_owned()));
         }
     }
+}
+
+/// A route with a topic to which no policy goes is a slip of the finger, here or there.
+fn routes_taken(f: &mut Fields<'_, '_, '_>, routes: &Routes, policies: &Policies) {
+    // What an attribute says may be any route.
+    let Some(taken) = routes_of(policies) else { return };
+    for route in routes.keys().filter(|route| !taken.contains(route)) {
+        let undeclared = taken.iter().filter(|taken| !routes.contains_key(taken.as_str()));
+        let help = did_you_mean(route, undeclared.map(|taken| taken.as_str()));
+        let span = f.node("routes").and_then(|n| n.field(route)).map_or(f.whole(), |n| &n.span);
+        f.reader.warn(span, format!("routes.{route}: no policy takes this route"), help);
+    }
+}
+
+/// Every route that policies and their escalations name; `None` where one of them goes by an attribute.
+fn routes_of(policies: &Policies) -> Option<BTreeSet<&Str>> {
+    let slas = policies.slas.iter().map(|sla| (&sla.responsibility, sla.escalate_after.as_slice()));
+    let backlogs = policies.backlogs.iter().map(|b| (&b.responsibility, b.escalate_after.as_slice()));
+    let checks = policies.checks.iter().map(|check| (&check.responsibility, &[][..]));
+    let mut taken = BTreeSet::new();
+    for (responsibility, rungs) in slas.chain(backlogs).chain(checks) {
+        taken.extend(responsibility.route.names()?);
+        taken.extend(rungs.iter().filter_map(|rung| rung.route.as_ref()));
+    }
+    Some(taken)
 }
 
 const fn minutes(n: i64) -> Millis {

@@ -27,6 +27,9 @@ pub fn duration(text: &str) -> Result<Millis, String> {
     if text.starts_with('-') {
         return Err("it cannot be negative".to_owned());
     }
+    if text.starts_with('P') {
+        return Err("it is written `1h30m` here, not `PT1H30M`".to_owned());
+    }
     let mut rest = text;
     let mut total: i64 = 0;
     let mut smallest_yet = i64::MAX;
@@ -40,10 +43,7 @@ pub fn duration(text: &str) -> Result<Millis, String> {
             });
         }
         let Some((_, factor)) = DURATION_UNITS.into_iter().find(|(name, _)| *name == unit) else {
-            return Err(match unit {
-                "" => "a unit is missing: ms, s, m, h, d or w".to_owned(),
-                _ => format!("`{unit}` is no unit: ms, s, m, h, d or w"),
-            });
+            return Err(no_unit(unit, after));
         };
         if factor >= smallest_yet {
             return Err("its units must run from the longest to the shortest, each once".to_owned());
@@ -54,6 +54,23 @@ pub fn duration(text: &str) -> Result<Millis, String> {
         rest = after;
     }
     if smallest_yet == i64::MAX { Err("it is empty".to_owned()) } else { Ok(Millis::new(total)) }
+}
+
+/// Why what follows a number is no unit of a duration.
+fn no_unit(unit: &str, after: &str) -> String {
+    let meant = match unit.to_ascii_lowercase().as_str() {
+        "" if after.starts_with(' ') => return "it is written without spaces, such as `1h30m`".to_owned(),
+        "" if after.starts_with(['.', ',']) => return "its numbers are whole: `1h30m`, not `1.5h`".to_owned(),
+        "" => return "a unit is missing: ms, s, m, h, d or w".to_owned(),
+        "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "w" | "week" | "weeks" => "w",
+        _ => return format!("`{unit}` is no unit: ms, s, m, h, d or w"),
+    };
+    format!("`{unit}` is no unit: did you mean `{meant}`?")
 }
 
 /// The inverse of [`duration`], with the longest units that fit.
@@ -147,9 +164,12 @@ mod tests {
             ("", "it is empty"),
             ("5", "a unit is missing: ms, s, m, h, d or w"),
             ("m", "a number is missing before `m`"),
-            ("5 m", "a unit is missing: ms, s, m, h, d or w"),
-            ("5min", "`min` is no unit: ms, s, m, h, d or w"),
-            ("1.5h", "a unit is missing: ms, s, m, h, d or w"),
+            ("5 m", "it is written without spaces, such as `1h30m`"),
+            ("5min", "`min` is no unit: did you mean `m`?"),
+            ("1H", "`H` is no unit: did you mean `h`?"),
+            ("2months", "`months` is no unit: ms, s, m, h, d or w"),
+            ("1.5h", "its numbers are whole: `1h30m`, not `1.5h`"),
+            ("PT1H", "it is written `1h30m` here, not `PT1H30M`"),
             ("-5m", "it cannot be negative"),
             ("30m1h", "its units must run from the longest to the shortest, each once"),
             ("1h1h", "its units must run from the longest to the shortest, each once"),

@@ -119,21 +119,24 @@ pub fn milestone(r: &mut Reader<'_>, node: &Node) -> Option<Milestone> {
         _ => Ok(Str::new(text)),
     })?;
     let milestone = Milestone::parse(&name);
-    if matches!(milestone, Milestone::Custom(_))
-        && ["order.", "payment.", "fulfillment."].iter().any(|p| name.starts_with(p))
-    {
-        let verb = name.rsplit_once('.').map_or("", |(_, verb)| verb);
-        let same_verb =
-            Standard::ALL.iter().map(|s| s.as_str()).find(|s| s.rsplit_once('.').is_some_and(|(_, v)| v == verb));
-        let help = match same_verb {
-            Some(standard) => Some(format!("did you mean `{standard}`?")),
-            None => did_you_mean(&name, Standard::ALL.iter().map(|s| s.as_str())),
-        };
+    let is_theirs = ["order.", "payment.", "fulfillment."].iter().any(|p| name.starts_with(p));
+    let help = standard_meant(&name, is_theirs);
+    if matches!(milestone, Milestone::Custom(_)) && (is_theirs || help.is_some()) {
         let message =
             format!("{} is no standard milestone: it is reached only by events of just this type", quoted(&name));
         r.warn(&node.span, message, help);
     }
     Some(milestone)
+}
+
+/// The standard milestone that a name of somebody's own looks like: `order.shipped`, `shipped`, `fullfillment.shipped`.
+fn standard_meant(name: &str, is_theirs: bool) -> Option<String> {
+    fn verb(name: &str) -> &str {
+        name.rsplit_once('.').map_or(name, |(_, verb)| verb)
+    }
+    let standard = || Standard::ALL.iter().map(|s| s.as_str());
+    let same_verb = standard().find(|s| (is_theirs || !name.contains('.')) && verb(s) == verb(name));
+    same_verb.map(|s| format!("did you mean `{s}`?")).or_else(|| did_you_mean(name, standard()))
 }
 
 /// `order`, the one entity that is built.

@@ -100,7 +100,7 @@ pub fn parse(text: &str) -> Result<Node, Vec<YamlError>> {
 }
 
 fn syntax_error(info: &str, span: Range<usize>) -> YamlError {
-    let help = info.contains("tabs").then(|| "indent with spaces: YAML forbids tabs there".to_owned());
+    let help = info.contains("tab").then(|| "indent with spaces: YAML forbids tabs there".to_owned());
     YamlError { span, message: format!("this is not YAML: {info}"), help }
 }
 

@@ -57,6 +57,17 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// Every name that it can come to; `None` where an attribute says any.
+    pub fn names(&self) -> Option<Vec<&Str>> {
+        match self {
+            Choice::Name(name) => Some(vec![name]),
+            Choice::First(rules) => Some(rules.iter().map(|(_, name)| name).collect()),
+            Choice::From { .. } => None,
+        }
+    }
+}
+
 impl<T: Into<Str>> From<T> for Choice {
     fn from(name: T) -> Self {
         Choice::Name(name.into())

@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json, json};
 
-use crate::config::read::{Fields, Reader, quoted};
+use crate::config::read::{Fields, Reader, did_you_mean, quoted};
 use crate::config::yaml::{Key, Node, Value};
 use crate::config::{Config, values};
 use crate::domain::{Exception, Kind, Severity, Status, Str, Subject, Timestamp};
@@ -133,8 +133,10 @@ fn policy(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<Str> {
     let policies = &config.policies;
     let slas = policies.slas.iter().map(|sla| &sla.id);
     let ids = slas.chain(policies.backlogs.iter().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
-    if !ids.into_iter().any(|known| *known == id) {
-        r.error(&node.span, format!("there is no policy {}", quoted(&id)));
+    let ids: Vec<&str> = ids.map(|id| id.as_str()).collect();
+    if !ids.contains(&id.as_str()) {
+        let help = did_you_mean(&id, ids);
+        r.error_with_help(&node.span, format!("there is no policy {}", quoted(&id)), help);
         return None;
     }
     Some(id)
@@ -229,7 +231,8 @@ fn stream(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<usize> {
     let topic = values::text(r, node)?;
     let place = config.streams.iter().position(|stream| stream.topic == topic);
     if place.is_none() {
-        r.error(&node.span, format!("no stream reads the topic {}", quoted(&topic)));
+        let help = did_you_mean(&topic, config.streams.iter().map(|stream| stream.topic.as_str()));
+        r.error_with_help(&node.span, format!("no stream reads the topic {}", quoted(&topic)), help);
     }
     place
 }
@@ -237,7 +240,12 @@ fn stream(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<usize> {
 /// `10:30`, `10:30:05`, `+2 10:30` (two days later) or `2026-11-21 10:30`, by the wall clock of the scenario's zone.
 fn time(r: &mut Reader<'_>, node: &Node, dates: &Dates) -> Option<Timestamp> {
     let expected = "a time such as `10:30`, `10:30:05`, `+2 10:30` or `2026-11-21 10:30`";
-    r.parsed(node, expected, |text| dates.parse(text).ok_or_else(|| "it is none".to_owned()))
+    r.parsed(node, expected, |text| {
+        dates.parse(text).ok_or_else(|| match text.starts_with('-') {
+            true => "what was before `day` is written with its date".to_owned(),
+            false => "hours, minutes and seconds have two digits each".to_owned(),
+        })
+    })
 }
 
 impl Dates {

@@ -2,6 +2,7 @@
 
 mod calendars;
 mod files;
+mod mistakes;
 mod policies;
 mod service;
 

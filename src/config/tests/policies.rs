@@ -54,7 +54,7 @@ fn every_field_of_an_sla_that_is_wrong_is_said() {
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, warn_at: 80%",
-            &["2:76: slas[0].warn_at: expected a list, found `80%`"],
+            &["2:76: slas[0].warn_at: expected a list, found `80%` (a list of one is written `[80%]`)"],
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, escalate_after: [1h, {after: 30m, owner: [x]}, {severity: info}]",
@@ -73,7 +73,7 @@ fn every_field_of_an_sla_that_is_wrong_is_said() {
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, calendar: berlin, backfill: true",
-            &["2:77: slas[0].calendar: there is no calendar `berlin`"],
+            &["2:77: slas[0].calendar: there is no calendar `berlin` (describe it under `calendars`)"],
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, entity: return",
@@ -81,7 +81,7 @@ fn every_field_of_an_sla_that_is_wrong_is_said() {
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, when: 'order.attributes.a = 1'",
-            &["2:93: slas[0].when: this is not CEL: token recognition error at: '= '"],
+            &["2:93: slas[0].when: this is not CEL: token recognition error at: '= ' (`==` is equal)"],
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, when: \"customer.vip\"",
@@ -165,7 +165,7 @@ fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
             &[
                 "2:38: checks[0].severity: expected one of info, warning, critical, found `high`",
                 "2:51: checks[0].owner: expected a text, found an empty one",
-                "2:63: checks[0].route[0]: expected a mapping (`key: value`), found `x`",
+                "2:63: checks[0].route[0]: expected `{when: CONDITION, is: NAME}`, found `x` (a name alone is written `x`, without a list; the last of several `{is: x}`)",
             ],
         ),
         (
@@ -182,7 +182,7 @@ fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
         (
             "checks:\n- {check: stuck, after: 1h, severity: info, owner: {from: attributes.desk, else: a}, route: {from: event.attributes.desk}, expected_outcome: c}",
             &[
-                "2:59: checks[0].owner.from: expected `event.attributes.NAME` or `order.attributes.NAME`, found `attributes.desk` (an attribute is missing)",
+                "2:59: checks[0].owner.from: expected `event.attributes.NAME` or `order.attributes.NAME`, found `attributes.desk` (did you mean `order.attributes.desk`?)",
                 "2:93: checks[0].route: `else` is missing",
             ],
         ),

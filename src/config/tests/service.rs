@@ -182,7 +182,10 @@ fn streams_and_kafka_are_read_with_care() {
             ],
         ),
         ("streams: [{topic: a}]", &["1:1: `kafka` is missing"]),
-        ("kafka: {brokers: b}\nstreams: {topic: a}", &["2:10: streams: expected a list, found a mapping"]),
+        (
+            "kafka: {brokers: b}\nstreams: {topic: a}",
+            &["2:10: streams: expected a list, found a mapping (each entry of a list begins with `- `)"],
+        ),
     ];
     assert_rows(rows, |text| service_errors(&format!("{text}\npolicies: policies.yaml")));
 }

@@ -6,8 +6,8 @@ use cel::parser::ParseErrors;
 
 use crate::domain::Str;
 
-use super::expr::{Comparison, Expr, LineField, Literal, Macro, Operator, Path, TextTest};
-use super::{ConditionError, DEPTH_MAX, TEXT_BYTES_MAX};
+use super::expr::{Comparison, Expr, Kind, LineField, Literal, Macro, Operator, Path, TextTest};
+use super::{ConditionError, DEPTH_MAX, TEXT_BYTES_MAX, hints};
 
 const ORDER_HAS: &str = "an order has id, source, total.amount_minor, total.currency, lines (each with sku and quantity) and attributes.NAME";
 const FUNCTIONS: &str = "has, size, startsWith, endsWith, contains, all, exists, exists_one, filter and map";
@@ -25,7 +25,7 @@ const STACK_BYTES: usize = 16 << 20;
 pub fn compile(text: &str) -> Result<Expr, ConditionError> {
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("a condition has at most {TEXT_BYTES_MAX} bytes");
-        return Err(ConditionError { message, offset: None });
+        return Err(ConditionError { message, offset: None, help: None });
     }
     refuse_deep_nesting(text)?;
     // On a stack of its own: the caller's may be a worker's, and a panic of the parser ends here too.
@@ -33,8 +33,9 @@ pub fn compile(text: &str) -> Result<Expr, ConditionError> {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parse(text));
         thread.ok().and_then(|thread| thread.join().ok())
     });
-    compiled
-        .unwrap_or_else(|| Err(ConditionError { message: "the CEL parser failed on this".to_owned(), offset: None }))
+    compiled.unwrap_or_else(|| {
+        Err(ConditionError { message: "the CEL parser failed on this".to_owned(), offset: None, help: None })
+    })
 }
 
 fn parse(text: &str) -> Result<Expr, ConditionError> {
@@ -57,11 +58,11 @@ fn refuse_deep_nesting(text: &str) -> Result<(), ConditionError> {
         }
         links += usize::from(matches!(c, '.' | '[' | '(' | '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!'));
         if depth > DEPTH_MAX {
-            return Err(ConditionError { message: too_deep(), offset: Some(offset) });
+            return Err(ConditionError { message: too_deep(), offset: Some(offset), help: None });
         }
         if links > LINKS_MAX {
             let message = format!("a condition has at most {LINKS_MAX} dots, brackets and operators, quoted ones too");
-            return Err(ConditionError { message, offset: Some(offset) });
+            return Err(ConditionError { message, offset: Some(offset), help: None });
         }
     }
     Ok(())
@@ -73,10 +74,12 @@ fn too_deep() -> String {
 
 fn syntax_error(text: &str, errors: &ParseErrors) -> ConditionError {
     let Some(first) = errors.errors.first() else {
-        return ConditionError { message: "this is not CEL".to_owned(), offset: None };
+        return ConditionError { message: "this is not CEL".to_owned(), offset: None, help: None };
     };
     let what = first.msg.trim_start_matches("Syntax error: ");
-    ConditionError { message: format!("this is not CEL: {what}"), offset: byte_of(text, first.pos) }
+    let offset = byte_of(text, first.pos);
+    let help = offset.and_then(|at| hints::of_syntax(text, at));
+    ConditionError { message: format!("this is not CEL: {what}"), offset, help }
 }
 
 /// The byte at (line, column), each from 1; the parser counts characters.
@@ -102,7 +105,16 @@ type Compiled = Result<Expr, ConditionError>;
 
 impl<'t> Compiler<'t> {
     fn error<T>(&self, node: &IdedExpr, message: impl Into<String>) -> Result<T, ConditionError> {
-        Err(ConditionError { message: message.into(), offset: self.place(node) })
+        self.error_with_help(node, message, None)
+    }
+
+    fn error_with_help<T>(
+        &self,
+        node: &IdedExpr,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Result<T, ConditionError> {
+        Err(ConditionError { message: message.into(), offset: self.place(node), help })
     }
 
     /// Where a node stands in the text.
@@ -163,13 +175,22 @@ impl<'t> Compiler<'t> {
             Some(path) => Ok(Expr::Path(path)),
             None => match &node.expr {
                 Cel::Select(select) => self.field(node, &select.operand, &select.field),
-                Cel::Ident(name) => self.error(node, format!("unknown name `{name}`: a condition sees `order`")),
+                Cel::Ident(name) => self.unknown_name(node, name, hints::of_word(name)),
                 _ => self.error(node, "expected a name"),
             },
         }
     }
 
+    fn unknown_name(self, node: &IdedExpr, name: &str, help: Option<String>) -> Compiled {
+        self.error_with_help(node, format!("unknown name `{name}`: a condition sees `order`"), help)
+    }
+
     fn field(self, node: &IdedExpr, line: &'t IdedExpr, field: &str) -> Compiled {
+        if let Cel::Ident(root) = &line.expr
+            && self.item != Some(root)
+        {
+            return self.unknown_name(line, root, hints::of_root(root));
+        }
         let line = self.expr(line)?;
         match field {
             "sku" => Ok(Expr::Field(Box::new(line), LineField::Sku)),
@@ -194,7 +215,10 @@ impl<'t> Compiler<'t> {
             }
             ["attributes"] => return self.error(node, "name an attribute: attributes.NAME or attributes[\"NAME\"]"),
             [] => return self.error(node, ORDER_HAS),
-            unknown => return self.error(node, format!("unknown name `order.{}`: {ORDER_HAS}", unknown.join("."))),
+            unknown => {
+                let message = format!("unknown name `order.{}`: {ORDER_HAS}", unknown.join("."));
+                return self.error_with_help(node, message, hints::of_path(unknown));
+            }
         }))
     }
 
@@ -221,6 +245,12 @@ impl<'t> Compiler<'t> {
             ("size", [inner]) => Ok(Expr::Size(Box::new(self.expr(inner)?))),
             (name, [left, right]) if comparison(name).is_some() || operator(name).is_some() => {
                 let sides = Box::new([self.expr(left)?, self.expr(right)?]);
+                let [left, right] = sides.each_ref().map(Expr::kind);
+                if let (Some(_), Some(left), Some(right)) = (comparison(name), left, right)
+                    && left != right
+                {
+                    return self.error(node, format!("{left} and {right} cannot be compared"));
+                }
                 Ok(match (comparison(name), operator(name)) {
                     (Some(comparison), _) => Expr::Compare(comparison, sides),
                     (_, Some(operator)) => Expr::Arithmetic(operator, sides),
@@ -253,7 +283,14 @@ impl<'t> Compiler<'t> {
                 _ => self.error(item, "expected an attribute's name as a text"),
             };
         }
-        Ok(Expr::In(Box::new([self.expr(item)?, self.expr(list)?])))
+        let (item, in_what) = (self.expr(item)?, self.expr(list)?);
+        match in_what.kind() {
+            None | Some(Kind::List) => Ok(Expr::In(Box::new([item, in_what]))),
+            Some(kind) => {
+                let help = Some("a list is written `[\"a\", \"b\"]`".to_owned());
+                self.error_with_help(list, format!("expected a list after `in`, found {kind}"), help)
+            }
+        }
     }
 
     fn index(self, node: &'t IdedExpr, list: &'t IdedExpr, index: &'t IdedExpr) -> Compiled {

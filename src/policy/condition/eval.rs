@@ -1,12 +1,19 @@
 //! Runs a compiled condition. `None` is "no value": missing, or something that CEL would call an error.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use crate::domain::{AttributeValue, Line};
 
 use super::ConditionInput;
 use super::expr::{Expr, LineField, Literal, Macro, Operator, Path, TextTest};
+
+/// What one evaluation may take: a step for each part that is looked at and for each element of a list that is made, and
+/// one for each [`BYTES_A_STEP`] of a text that is made, copied or read. So a condition over an order of 10,000 lines
+/// ends within milliseconds and some ten megabytes, whatever it says; what would take more does not hold.
+pub const STEPS_MAX: u32 = 1 << 20;
+const BYTES_A_STEP: usize = 16;
 
 /// What an expression comes to, borrowed from the order or the condition.
 #[derive(Clone, Debug)]
@@ -19,20 +26,38 @@ enum Value<'a> {
     List(Vec<Option<Value<'a>>>),
 }
 
-/// The order, and the element that the macro around stands at.
+/// The order, the element that the macro around stands at, and how far the evaluation may still go.
 #[derive(Clone, Copy)]
 struct Scope<'s, 'a> {
     order: &'a ConditionInput<'a>,
     item: Option<&'s Option<Value<'a>>>,
+    steps_left: &'s Cell<u32>,
 }
 
 /// True where the expression is true; no value is false.
 pub fn holds<'a>(expr: &'a Expr, order: &'a ConditionInput<'a>) -> bool {
-    Scope { order, item: None }.truth(expr)
+    holds_within(STEPS_MAX, expr, order).0
+}
+
+/// The same within so many steps, and how many are left: none where they did not suffice.
+pub fn holds_within<'a>(steps: u32, expr: &'a Expr, order: &'a ConditionInput<'a>) -> (bool, u32) {
+    let steps_left = Cell::new(steps);
+    let truth = Scope { order, item: None, steps_left: &steps_left }.truth(expr);
+    (truth && steps_left.get() > 0, steps_left.get())
 }
 
 impl<'s, 'a> Scope<'s, 'a> {
+    /// Takes steps; `None` where there are none left, and so no value.
+    fn pay(self, steps: usize) -> Option<()> {
+        let left = self.steps_left.get().saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX));
+        self.steps_left.set(left);
+        (left > 0).then_some(())
+    }
+
     fn truth(self, expr: &'a Expr) -> bool {
+        if self.pay(1).is_none() {
+            return false;
+        }
         match expr {
             Expr::Literal(Literal::Bool(b)) => *b,
             Expr::Has(path) => self.has(path),
@@ -40,7 +65,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             Expr::All(parts) => parts.iter().all(|part| self.truth(part)),
             Expr::Any(parts) => parts.iter().any(|part| self.truth(part)),
             Expr::Compare(comparison, sides) => {
-                self.both(sides).is_some_and(|(left, right)| comparison.holds(compare(&left, &right)))
+                self.both(sides).is_some_and(|(left, right)| comparison.holds(self.compare(&left, &right)))
             }
             Expr::In(sides) => self.is_in(sides),
             Expr::Text(test, sides) => self.text_test(*test, sides),
@@ -54,6 +79,7 @@ impl<'s, 'a> Scope<'s, 'a> {
     }
 
     fn value(self, expr: &'a Expr) -> Option<Value<'a>> {
+        self.pay(1)?;
         match expr {
             Expr::Literal(literal) => Some(match literal {
                 Literal::Bool(b) => Value::Bool(*b),
@@ -62,7 +88,11 @@ impl<'s, 'a> Scope<'s, 'a> {
                 Literal::Text(s) => Value::Text(Cow::Borrowed(s)),
             }),
             Expr::Path(path) => self.path(path),
-            Expr::Item => self.item?.clone(),
+            Expr::Item => {
+                let item = self.item?.as_ref()?;
+                self.pay(weight(item))?;
+                Some(item.clone())
+            }
             Expr::Field(line, field) => match (self.value(line)?, field) {
                 (Value::Line(line), LineField::Sku) => Some(Value::Text(Cow::Borrowed(&line.sku))),
                 (Value::Line(line), LineField::Quantity) => Some(Value::Integer(line.quantity)),
@@ -72,17 +102,19 @@ impl<'s, 'a> Scope<'s, 'a> {
                 let [condition, then, otherwise] = &**branches;
                 self.value(if self.truth(condition) { then } else { otherwise })
             }
-            Expr::Arithmetic(operator, sides) => self.both(sides).and_then(|(l, r)| arithmetic(*operator, l, r)),
+            Expr::Arithmetic(operator, sides) => {
+                let (left, right) = self.both(sides)?;
+                let result = arithmetic(*operator, left, right)?;
+                self.pay(weight(&result))?;
+                Some(result)
+            }
             Expr::Negate(inner) => match self.value(inner)? {
                 Value::Integer(i) => i.checked_neg().map(Value::Integer),
                 Value::Decimal(d) => Some(Value::Decimal(-d)),
                 _ => None,
             },
             Expr::List(items) => Some(Value::List(items.iter().map(|item| self.value(item)).collect())),
-            Expr::Index(sides) => match self.both(sides)? {
-                (Value::List(items), Value::Integer(i)) => items.into_iter().nth(usize::try_from(i).ok()?)?,
-                _ => None,
-            },
+            Expr::Index(sides) => self.index(sides),
             Expr::Size(inner) => self.size(inner),
             Expr::Each(Macro::Filter, parts) => {
                 let kept = self.tested(parts)?.filter(|(_, t)| *t).map(|(item, _)| item).collect();
@@ -97,14 +129,33 @@ impl<'s, 'a> Scope<'s, 'a> {
         }
     }
 
+    fn index(self, sides: &'a [Expr; 2]) -> Option<Value<'a>> {
+        let [list, index] = sides;
+        let Value::Integer(index) = self.value(index)? else { return None };
+        let index = usize::try_from(index).ok()?;
+        match list {
+            // One line is looked at, and not all gathered first.
+            Expr::Path(Path::Lines) => self.order.lines.get(index).map(Value::Line),
+            _ => self.items(list)?.into_iter().nth(index)?,
+        }
+    }
+
     fn both(self, sides: &'a [Expr; 2]) -> Option<(Value<'a>, Value<'a>)> {
         let [left, right] = sides;
         Some((self.value(left)?, self.value(right)?))
     }
 
     /// The scope in which a macro's body is run for one element.
-    fn at<'t>(self, item: &'t Option<Value<'a>>) -> Scope<'t, 'a> {
-        Scope { order: self.order, item: Some(item) }
+    fn at<'t>(self, item: &'t Option<Value<'a>>) -> Scope<'t, 'a>
+    where
+        's: 't,
+    {
+        Scope { order: self.order, item: Some(item), steps_left: self.steps_left }
+    }
+
+    fn compare(self, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+        self.pay(weight(left).min(weight(right)))?;
+        compare(left, right)
     }
 
     fn items(self, list: &'a Expr) -> Option<Vec<Option<Value<'a>>>> {
@@ -147,7 +198,10 @@ impl<'s, 'a> Scope<'s, 'a> {
             Path::Total => None,
             Path::AmountMinor => self.order.total.map(|t| Value::Integer(t.amount_minor)),
             Path::Currency => self.order.total.as_ref().map(|t| Value::Text(Cow::Borrowed(t.currency.as_str()))),
-            Path::Lines => Some(Value::List(self.order.lines.iter().map(|line| Some(Value::Line(line))).collect())),
+            Path::Lines => {
+                self.pay(self.order.lines.len())?;
+                Some(Value::List(self.order.lines.iter().map(|line| Some(Value::Line(line))).collect()))
+            }
             Path::Attribute(name) => match self.attribute(name)? {
                 AttributeValue::Null => None,
                 AttributeValue::Text(s) => Some(Value::Text(Cow::Borrowed(s))),
@@ -161,7 +215,8 @@ impl<'s, 'a> Scope<'s, 'a> {
     fn is_in(self, sides: &'a [Expr; 2]) -> bool {
         let [needle, list] = sides;
         let Some(needle) = self.value(needle) else { return false };
-        let is = |item: Option<Value<'a>>| item.is_some_and(|item| compare(&needle, &item) == Some(Ordering::Equal));
+        let is =
+            |item: Option<Value<'a>>| item.is_some_and(|item| self.compare(&needle, &item) == Some(Ordering::Equal));
         match list {
             // The common case: nothing is gathered first.
             Expr::List(items) => items.iter().any(|item| is(self.value(item))),
@@ -170,21 +225,40 @@ impl<'s, 'a> Scope<'s, 'a> {
     }
 
     fn text_test(self, test: TextTest, sides: &'a [Expr; 2]) -> bool {
-        match (self.both(sides), test) {
-            (Some((Value::Text(text), Value::Text(part))), TextTest::StartsWith) => text.starts_with(&*part),
-            (Some((Value::Text(text), Value::Text(part))), TextTest::EndsWith) => text.ends_with(&*part),
-            (Some((Value::Text(text), Value::Text(part))), TextTest::Contains) => text.contains(&*part),
-            _ => false,
+        let Some((Value::Text(text), Value::Text(part))) = self.both(sides) else { return false };
+        let read = if test == TextTest::Contains { text.len() + part.len() } else { part.len() };
+        if self.pay(read / BYTES_A_STEP).is_none() {
+            return false;
+        }
+        match test {
+            TextTest::StartsWith => text.starts_with(&*part),
+            TextTest::EndsWith => text.ends_with(&*part),
+            TextTest::Contains => text.contains(&*part),
         }
     }
 
     fn size(self, inner: &'a Expr) -> Option<Value<'a>> {
-        let size = match (inner, self.value(inner)?) {
-            (_, Value::Text(text)) => text.chars().count(),
-            (_, Value::List(items)) => items.len(),
-            _ => return None,
+        let size = match inner {
+            Expr::Path(Path::Lines) => self.order.lines.len(),
+            _ => match self.value(inner)? {
+                Value::Text(text) => {
+                    self.pay(text.len() / BYTES_A_STEP)?;
+                    text.chars().count()
+                }
+                Value::List(items) => items.len(),
+                _ => return None,
+            },
         };
         i64::try_from(size).ok().map(Value::Integer)
+    }
+}
+
+/// The steps that it takes to make, copy or read a value.
+fn weight(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len() / BYTES_A_STEP,
+        Value::List(items) => items.iter().flatten().map(weight).fold(items.len(), usize::saturating_add),
+        _ => 0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tree that a condition compiles to. It can say nothing that an order does not have.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use crate::domain::Str;
 
@@ -159,7 +160,61 @@ impl Comparison {
     }
 }
 
+/// What a value is, where that can be told before there is an order: an attribute may be anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// True or false.
+    Bool,
+    /// Whole or decimal.
+    Number,
+    /// A text.
+    Text,
+    /// A list.
+    List,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Bool => "what is true or false",
+            Kind::Number => "a number",
+            Kind::Text => "a text",
+            Kind::List => "a list",
+        })
+    }
+}
+
 impl Expr {
+    /// What its value is, if it has one; `None` where only an order can tell.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Expr::Literal(Literal::Integer(_) | Literal::Decimal(_)) => Some(Kind::Number),
+            Expr::Literal(Literal::Text(_)) => Some(Kind::Text),
+            Expr::Path(Path::Attribute(_) | Path::Total) | Expr::Item | Expr::Index(_) => None,
+            Expr::Path(Path::Id | Path::Source | Path::Currency) | Expr::Field(_, LineField::Sku) => Some(Kind::Text),
+            Expr::Path(Path::AmountMinor) | Expr::Field(_, LineField::Quantity) => Some(Kind::Number),
+            Expr::Path(Path::Lines) | Expr::List(_) | Expr::Each(Macro::Filter | Macro::Map, _) => Some(Kind::List),
+            Expr::If(branches) => {
+                let [_, then, otherwise] = &**branches;
+                then.kind().filter(|kind| otherwise.kind() == Some(*kind))
+            }
+            Expr::Arithmetic(Operator::Add, sides) => {
+                let [left, right] = &**sides;
+                left.kind().or(right.kind())
+            }
+            Expr::Arithmetic(..) | Expr::Negate(_) | Expr::Size(_) => Some(Kind::Number),
+            Expr::Literal(Literal::Bool(_))
+            | Expr::Has(_)
+            | Expr::Not(_)
+            | Expr::All(_)
+            | Expr::Any(_)
+            | Expr::Compare(..)
+            | Expr::In(_)
+            | Expr::Text(..)
+            | Expr::Each(Macro::All | Macro::Exists | Macro::ExistsOne, _) => Some(Kind::Bool),
+        }
+    }
+
     /// False for what can never be true or false, and so is no condition.
     pub fn may_be_bool(&self) -> bool {
         match self {

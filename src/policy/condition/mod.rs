@@ -2,8 +2,8 @@
 //!
 //! The `cel` crate parses; `compile` turns its tree into a small one of our own that names only what an order has, and
 //! `eval` runs that. So an unknown name or function is an error when the policy is read, and evaluation is a walk over
-//! borrowed facts that cannot fail, recurse deeply or run long: a tree is at most [`DEPTH_MAX`] deep, and one macro
-//! over the lines never stands inside another.
+//! borrowed facts that cannot fail, recurse deeply or run long: a tree is at most [`DEPTH_MAX`] deep, one macro over the
+//! lines never stands inside another, and what an evaluation takes is counted (`eval::STEPS_MAX`).
 //!
 //! Where CEL would raise an error (a missing attribute, text < number, an overflow), an expression here has **no
 //! value**; a comparison or predicate of no value is false, and `!` of that is true. `null` is the same as missing.
@@ -11,6 +11,9 @@
 mod compile;
 mod eval;
 mod expr;
+mod hints;
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -55,6 +58,8 @@ pub struct ConditionError {
     pub message: String,
     /// Byte offset in the condition's text, where it is known.
     pub offset: Option<usize>,
+    /// What was probably meant.
+    pub help: Option<String>,
 }
 
 /// Two conditions are one where they are written alike.
