@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::{Event, Millis, Str, Timestamp};
+use crate::guard::{Guard, is_off};
 use crate::policy::Policies;
 use crate::policy::case::Case;
 use crate::policy::view::OrderView;
@@ -128,9 +129,10 @@ impl Policy<'_> {
     /// Whether a document says of an order that the policy's cycle is over at that frontier: met, resolved or cancelled. Of an
     /// end that came too late nothing is told before the frontier is past the deadline: until then it is not over.
     fn has_ended(self, document: &Policies, view: &OrderView<'_>, frontier: Timestamp, grace: Millis) -> bool {
-        let is_over = |case: &Case<'_>, own: Option<Millis>| {
-            case.end.is_some_and(|end| end.in_time || case.is_breached(frontier, own.unwrap_or(grace)))
+        let is_due = |case: &Case<'_>, own: Option<Millis>| {
+            is_off(Guard::TooLateIsOverOnceDue) || case.is_breached(frontier, own.unwrap_or(grace))
         };
+        let is_over = |case: &Case<'_>, own| case.end.is_some_and(|end| end.in_time || is_due(case, own));
         match self {
             Policy::Sla(id) => {
                 let Some(place) = document.slas.iter().position(|sla| sla.id == *id) else { return false };

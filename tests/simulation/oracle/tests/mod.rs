@@ -1,6 +1,7 @@
 //! Stories in small integers: what was told, and what must stand.
 
 mod checks;
+mod edits;
 mod facts;
 mod life;
 mod pauses;
