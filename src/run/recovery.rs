@@ -165,7 +165,9 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let topics = self.topics();
         // First of all: this waits until a predecessor's open transaction has been decided.
         let committed = self.log.commits(&topics, job.partition)?;
-        if job.known.as_ref().is_some_and(|known| *known == committed) && committed.iter().any(Option::is_some) {
+        if job.known.as_ref().is_some_and(|known| *known == committed)
+            && self.nobody_spoke(job.partition, &committed)?
+        {
             return Ok(Recovered::StillOurs);
         }
         let judged = self.judged(job.partition, &topics, &committed)?;
@@ -202,6 +204,14 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             }),
             began,
         })))
+    }
+
+    /// Whether the commits say what was published: `at_least_once` a process that was cut off in the middle has said more.
+    fn nobody_spoke(&self, partition: i32, committed: &[Option<Committed>]) -> Result<bool, RunError> {
+        if committed.iter().all(Option::is_none) || self.config.delivery == Delivery::ExactlyOnce {
+            return Ok(committed.iter().any(Option::is_some));
+        }
+        Ok(self.log.end(&self.config.outputs.current, partition)? == published_to(committed))
     }
 
     /// By which document the shard is judged from its commits on.

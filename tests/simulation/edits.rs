@@ -74,7 +74,7 @@ fn edit(rng: &mut Rng, rules: &mut Rules, backfill: &mut Vec<String>) {
 }
 
 fn edit_an_sla(rng: &mut Rng, sla: &mut Sla) {
-    match rng.below(8) {
+    match rng.below(10) {
         0..3 => sla.target = Target::Duration([20, 45, 60, 100, 180][rng.below(5)] * SECOND),
         3 => sla.warn_at = [vec![], vec![50, 80], vec![90]][rng.below(3)].clone(),
         4 => {
@@ -83,10 +83,10 @@ fn edit_an_sla(rng: &mut Rng, sla: &mut Sla) {
         }
         5 => sla.when = ["", "web", "store"].get(rng.below(3)).filter(|v| !v.is_empty()).map(|v| channel(v)),
         6 => sla.grace = [2, 5, 20][rng.below(3)] * SECOND,
-        _ => match rng.below(4) {
+        7 | 8 => sla.stop = ["order.fully_shipped", "order.completed", "payment.captured"][rng.below(3)].to_owned(),
+        _ => match rng.below(3) {
             0 => sla.cancel_on = if sla.cancel_on.is_empty() { vec!["order.cancelled".to_owned()] } else { Vec::new() },
             1 => sla.stop_last = !sla.stop_last,
-            2 => sla.stop = ["order.fully_shipped", "order.completed", "payment.captured"][rng.below(3)].to_owned(),
             _ => {
                 let pause = ("order.held".to_owned(), "order.released".to_owned());
                 sla.pause = if sla.pause.is_some() { None } else { Some(pause) };

@@ -7,7 +7,7 @@
 //! - `world`: who does what when; `faults`: what befalls them; `shop`: the events; `broker`: Kafka
 //! - `process`: orderwatch, with `batch`, what it commits, and `copy`, its snapshots, which lie on the `shelf`
 //! - `policies`: the documents, which `edits` changes and `deploys` rolls out; `eras`: which of them judges, since when
-//! - `retention`: restores of inputs whose beginning is gone, one by one
+//! - `retention`: restores of inputs whose beginning is gone, one by one; `parked`: of shards that wait in memory
 //! - `truth`: what must hold afterwards, and `judged`, what of edits; `log`: what a run left behind; `words`: for people
 //! - `oracle`: what stands, as a plain function of all the records
 
@@ -21,6 +21,7 @@ mod faults;
 mod judged;
 mod log;
 mod oracle;
+mod parked;
 mod policies;
 mod process;
 mod retention;

@@ -149,7 +149,7 @@ impl World {
 
     fn step(&mut self) {
         self.go_on_starting();
-        if !self.rollout.is_empty() && self.rng.below(400) == 0 {
+        if !self.rollout.is_empty() && self.rng.below(250) == 0 {
             self.redeploy();
         }
         match self.rng.below(400) {
