@@ -40,8 +40,8 @@ use crate::guard::{Guard, without};
 
 use world::{Outcome, Scenario, run};
 
-/// Runs in `make test`.
-const RUNS: u64 = 300;
+/// Runs of each kind in `make test`.
+const RUNS: u64 = 200;
 /// How many seeds a guard that is off may need until it is noticed.
 const NOTICED_WITHIN: u64 = 2_000;
 
