@@ -41,7 +41,7 @@ use crate::guard::{Guard, without};
 use world::{Outcome, Scenario, run};
 
 /// Runs of each kind in `make test`.
-const RUNS: u64 = 200;
+const RUNS: u64 = 150;
 /// How many seeds a guard that is off may need until it is noticed.
 const NOTICED_WITHIN: u64 = 2_000;
 
