@@ -16,6 +16,10 @@ pub enum Guard {
     PublishedOnceCommitted,
     /// `exceptions-current` is read up to the position that the commits name, not to the end that is seen.
     ReadBackToTheNamedPosition,
+    /// Over an edit, a cycle whose end came too late is over only once the frontier is past its deadline and grace.
+    TooLateIsOverOnceDue,
+    /// A restore reads the control topic until it says of the shard what its last commit says.
+    DocumentsAsCommitted,
 }
 
 #[cfg(not(test))]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::{Event, Millis, Timestamp};
+use crate::guard::{Guard, is_off};
 use crate::policy::case::Case;
 use crate::policy::cycle::Cycle;
 use crate::policy::view::OrderView;
@@ -152,7 +153,8 @@ impl Then<'_> {
     fn has_ended(&self, key: &CaseKey, in_force: &Policies, document: &Policies) -> bool {
         let is_over = |case: &Case<'_>, own: Option<Millis>| {
             let grace = own.unwrap_or(self.settings.grace);
-            case.end.is_some_and(|end| end.in_time || case.is_breached(self.frontier, grace))
+            let is_due = is_off(Guard::TooLateIsOverOnceDue) || case.is_breached(self.frontier, grace);
+            case.end.is_some_and(|end| end.in_time || is_due)
         };
         match key {
             CaseKey::Sla(place, _) => {

@@ -83,6 +83,16 @@ impl Reader {
             .map_err(|source| self.unanswered(format!("the ends of {topic}/{partition}"), source))
     }
 
+    /// The offset after the last record, those of open transactions counted.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn end(&self, topic: &str, partition: i32) -> Result<i64, KafkaFailure> {
+        let asked = self.ends.fetch_watermarks(topic, partition, ANSWER_WITHIN);
+        let (_, end) = asked.map_err(|source| self.unanswered(format!("the end of {topic}/{partition}"), source))?;
+        Ok(end)
+    }
+
     /// The first offset whose record time is at or past `at`; the end where there is none.
     ///
     /// # Errors
@@ -200,8 +210,7 @@ impl Reader {
 
     /// What is committed was written before: a partition that ends below it was made anew, and is all that there is.
     fn attainable(&self, topic: &str, partition: i32, target: i64) -> Result<i64, KafkaFailure> {
-        let asked = self.ends.fetch_watermarks(topic, partition, ANSWER_WITHIN);
-        let (_, end) = asked.map_err(|source| self.unanswered(format!("the end of {topic}/{partition}"), source))?;
+        let end = self.end(topic, partition)?;
         if end < target {
             emit(OutputMadeAnew { topic, partition, expected: target, end });
         }

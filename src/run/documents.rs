@@ -11,8 +11,12 @@ use crate::codec::OutputRecord;
 use crate::config::parse_policies;
 use crate::domain::{Str, Timestamp};
 use crate::engine::{Era, History};
+use crate::guard::{Guard, is_off};
 use crate::kafka::current::Entry;
 use crate::policy::Policies;
+
+use super::RunError;
+use super::recovery::Log;
 
 const IN_FORCE: &str = "policies-in-force";
 const TEXT: &str = "policies/";
@@ -51,10 +55,8 @@ pub struct Documents {
 /// Which document a process runs by.
 #[derive(Debug)]
 pub enum Choice {
-    /// Its own, which is to be put in force.
-    Ours,
-    /// Its own, which is in force already.
-    InForce,
+    /// Its own.
+    Own,
     /// Another one that is in force, and why.
     Theirs(Arc<Policies>, String),
 }
@@ -71,12 +73,59 @@ pub struct Judged {
 }
 
 impl Documents {
-    /// Takes a record of the control topic; the last of each key stands.
+    /// Everything that was written to the control topic by now: a transaction that is open there is waited for, so that what
+    /// was put in force behind it is seen.
+    ///
+    /// # Errors
+    /// The topic cannot be read.
+    pub fn read(log: &impl Log, control: &Str) -> Result<Self, RunError> {
+        let end = log.end(control, 0)?;
+        Ok(Self::read_to(log, control, end)?.0)
+    }
+
+    /// What the control topic says, read up to `target` at least; and up to where.
+    fn read_to(log: &impl Log, control: &Str, target: i64) -> Result<(Self, i64), RunError> {
+        let mut documents = Documents::default();
+        let next = log.read_back(control, 0, target, &mut |entry| {
+            documents.take(&entry);
+            Ok(())
+        })?;
+        Ok((documents, next))
+    }
+
+    /// What it says for the restore of a shard whose last commit was made under the document `committed`. That commit's
+    /// transaction may have written here which document it is; its marker comes to each topic in its own time.
+    ///
+    /// # Errors
+    /// The topic cannot be read.
+    pub fn read_for(log: &impl Log, control: &Str, shard: i32, committed: Option<&Str>) -> Result<Self, RunError> {
+        let (mut documents, mut next) = Self::read_to(log, control, 0)?;
+        let committed = committed.filter(|_| !is_off(Guard::DocumentsAsCommitted));
+        while committed.is_some_and(|committed| documents.applied_to(shard) != Some(committed)) {
+            let before = next;
+            (documents, next) = Self::read_to(log, control, before.saturating_add(1))?;
+            // Nothing hangs: it is not there, as where the topic was made anew.
+            if next <= before {
+                break;
+            }
+        }
+        Ok(documents)
+    }
+
+    fn applied_to(&self, shard: i32) -> Option<&Str> {
+        self.applied.get(&shard)?.last().map(|applied| &applied.version)
+    }
+
+    /// Takes a record of the control topic; the last of each key stands, but that two processes which start at once put
+    /// the lower revision in force after the higher.
     pub fn take(&mut self, entry: &Entry<'_>) {
         let key = entry.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
         let Some(value) = entry.value else { return };
         if key == IN_FORCE {
-            self.in_force = serde_json::from_slice(value).ok().or(self.in_force.take());
+            let Ok(said) = serde_json::from_slice::<InForce>(value) else { return };
+            if self.in_force.as_ref().and_then(|held| held.revision) <= said.revision {
+                self.in_force = Some(said);
+            }
         } else if let Some(version) = key.strip_prefix(TEXT) {
             self.texts.insert(Str::new(version), Str::new(String::from_utf8_lossy(value)));
         } else if let Some(shard) = key.strip_prefix(APPLIED).and_then(|shard| shard.parse().ok())
@@ -86,29 +135,35 @@ impl Documents {
         }
     }
 
-    /// The highest `revision` is in force; without one, the file of the process that started last.
+    /// Whether a process that starts with `own` puts it in force: the highest `revision` is, and without one the file of the
+    /// process that started last.
+    pub fn gives_way_to(&self, own: &Policies) -> bool {
+        let Some(theirs) = &self.in_force else { return true };
+        theirs.version != own.version && (theirs.revision.is_none() || own.revision > theirs.revision)
+    }
+
+    /// What a process with `own` goes by once it has put that in force, or has not: another document may have come since.
     ///
     /// # Errors
     /// The document in force cannot be read by this version.
-    pub fn choose(&self, own: &Policies) -> Result<Choice, String> {
-        let Some(theirs) = &self.in_force else { return Ok(Choice::Ours) };
-        if theirs.version == own.version {
-            return Ok(Choice::InForce);
+    pub fn choose(&self, own: &Arc<Policies>) -> Result<Choice, String> {
+        let Some(theirs) = &self.in_force else { return Ok(Choice::Own) };
+        if theirs.version == own.version || own.revision > theirs.revision {
+            return Ok(Choice::Own);
         }
         let why = match (theirs.revision, own.revision) {
-            (Some(theirs), Some(own)) if own > theirs => return Ok(Choice::Ours),
-            (None, _) => return Ok(Choice::Ours),
             (Some(theirs), Some(own)) if own == theirs => {
                 format!("revision {own} is in force with another text; give this one a higher revision")
             }
             (Some(theirs), Some(own)) => format!("revision {theirs} is in force, and this one is revision {own}"),
             (Some(theirs), None) => format!("revision {theirs} is in force, and this one has no revision"),
+            (None, _) => "a process that started later has put another one in force".to_owned(),
         };
-        Ok(Choice::Theirs(self.read(&theirs.version)?, why))
+        Ok(Choice::Theirs(self.document(&theirs.version)?, why))
     }
 
-    /// What a shard is judged by from `frontier` and `positions` (by topic) on; `own` is this process's document, which is
-    /// in force where the topic names no higher revision.
+    /// What a shard is judged by from `frontier` and `positions` (by topic) on; `own` is this process's document. It never
+    /// goes back to a lower revision than it was judged by.
     ///
     /// # Errors
     /// The document in force cannot be read by this version.
@@ -120,11 +175,15 @@ impl Documents {
         frontier: Option<Timestamp>,
         positions: &[(Str, i64)],
     ) -> Result<Judged, String> {
-        let policies = match self.choose(own)? {
+        let mut policies = match self.choose(own)? {
             Choice::Theirs(theirs, _) => theirs,
-            Choice::Ours | Choice::InForce => Arc::clone(own),
+            Choice::Own => Arc::clone(own),
         };
         let mut applied = self.applied.get(&shard).cloned().unwrap_or_default();
+        let last = applied.last().and_then(|last| self.document(&last.version).ok());
+        if let Some(last) = last.filter(|last| last.revision > policies.revision) {
+            policies = last;
+        }
         let is_new = applied.last().is_none_or(|last| last.version != policies.version);
         if is_new {
             let positions = positions.iter().cloned().collect();
@@ -136,7 +195,7 @@ impl Documents {
             let document = if applied.version == policies.version {
                 Ok(Arc::clone(&policies))
             } else {
-                self.read(&applied.version)
+                self.document(&applied.version)
             };
             let of = |(topic, _): &(Str, i64)| applied.positions.get(topic).copied().unwrap_or(0);
             Some(Era {
@@ -146,14 +205,18 @@ impl Documents {
             })
         });
         let history = History::new(eras.collect());
-        let decree = match is_new {
+        let mut decree = match is_new {
             true => vec![text(control, &policies), record(control, &format!("{APPLIED}{shard}"), &applied)],
             false => Vec::new(),
         };
+        // A lower revision was put in force after this one, by a process that started at the same time.
+        if self.in_force.as_ref().is_some_and(|held| held.revision < policies.revision) {
+            decree.extend(put_in_force(control, &policies));
+        }
         Ok(Judged { policies, history, decree })
     }
 
-    fn read(&self, version: &Str) -> Result<Arc<Policies>, String> {
+    fn document(&self, version: &Str) -> Result<Arc<Policies>, String> {
         let text = self.texts.get(version).ok_or_else(|| format!("the control topic lacks the text of {version}"))?;
         let (policies, _) = parse_policies(&format!("policies {version}"), text).map_err(|e| e.to_string())?;
         Ok(Arc::new(policies))
@@ -185,80 +248,5 @@ fn raw(control: &Str, key: &str, value: Bytes) -> OutputRecord {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CONTROL: Str = Str::new_static("control");
-
-    fn policies(revision: Option<u64>, target: &str) -> Arc<Policies> {
-        let revision = revision.map_or(String::new(), |revision| format!("revision: {revision}\n"));
-        let text = format!(
-            "{revision}slas:\n  - {{id: paid, start: order.placed, stop: payment.captured, target: {target}, \
-             severity: info, owner: o, route: r, expected_outcome: e}}\n"
-        );
-        Arc::new(parse_policies("test", &text).unwrap().0)
-    }
-
-    fn told(records: &[OutputRecord]) -> Documents {
-        let mut documents = Documents::default();
-        take(&mut documents, records);
-        documents
-    }
-
-    fn take(documents: &mut Documents, records: &[OutputRecord]) {
-        for OutputRecord { key, value, .. } in records {
-            documents.take(&Entry { offset: 0, key: key.as_deref(), value: value.as_deref(), content_type: None });
-        }
-    }
-
-    fn chosen(in_force: &Policies, own: &Policies) -> String {
-        match told(&put_in_force(&CONTROL, in_force)).choose(own).unwrap() {
-            Choice::Ours => "ours".to_owned(),
-            Choice::InForce => "in force".to_owned(),
-            Choice::Theirs(theirs, why) => {
-                assert_eq!(theirs.version, in_force.version);
-                why
-            }
-        }
-    }
-
-    #[test]
-    fn the_highest_revision_is_in_force_and_without_one_the_last_start() {
-        let (r7, r8) = (policies(Some(7), "1h"), policies(Some(8), "2h"));
-        assert_eq!(chosen(&r7, &r8), "ours");
-        assert_eq!(chosen(&r7, &r7), "in force");
-        assert_eq!(chosen(&r8, &r7), "revision 8 is in force, and this one is revision 7");
-        let other = chosen(&r7, &policies(Some(7), "3h"));
-        assert!(other.starts_with("revision 7 is in force with another text"), "{other}");
-        assert_eq!(chosen(&r7, &policies(None, "1h")), "revision 7 is in force, and this one has no revision");
-        assert_eq!(chosen(&policies(None, "1h"), &policies(None, "2h")), "ours");
-        assert_eq!(chosen(&policies(None, "1h"), &r7), "ours");
-    }
-
-    #[test]
-    fn a_shard_remembers_its_documents_and_a_change_is_decreed_once() {
-        let (first, second) = (policies(Some(1), "1h"), policies(Some(2), "2h"));
-        let mut documents = told(&put_in_force(&CONTROL, &first));
-        let at = |offset| [(Str::new_static("orders"), offset)];
-        let judged = documents.judged(&first, &CONTROL, 3, None, &at(0)).unwrap();
-        assert_eq!(judged.decree.len(), 2);
-        take(&mut documents, &judged.decree);
-        assert!(documents.judged(&first, &CONTROL, 3, None, &at(9)).unwrap().decree.is_empty());
-
-        take(&mut documents, &put_in_force(&CONTROL, &second));
-        let frontier = Some(Timestamp::from_millis(77));
-        let judged = documents.judged(&second, &CONTROL, 3, frontier, &at(9)).unwrap();
-        assert_eq!((judged.policies.revision, judged.decree.len()), (Some(2), 2));
-        take(&mut documents, &judged.decree);
-        // A process that still has the old file judges by the new one all the same.
-        let judged = documents.judged(&first, &CONTROL, 3, frontier, &at(20)).unwrap();
-        assert_eq!((judged.policies.revision, judged.decree.len()), (Some(2), 0));
-    }
-
-    #[test]
-    fn a_document_in_force_whose_text_is_lost_is_an_error() {
-        let in_force = put_in_force(&CONTROL, &policies(Some(9), "1h"));
-        let error = told(&in_force[1..]).choose(&policies(Some(1), "1h")).unwrap_err();
-        assert!(error.contains("lacks the text"), "{error}");
-    }
-}
+#[path = "documents_tests.rs"]
+mod tests;

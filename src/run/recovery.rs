@@ -38,6 +38,12 @@ pub trait Log {
     /// There is no answer.
     fn bounds(&self, topic: &str, partition: i32) -> Result<(i64, i64), RunError>;
 
+    /// The offset after the last record, those of open transactions counted.
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn end(&self, topic: &str, partition: i32) -> Result<i64, RunError>;
+
     /// The first offset whose record time is at or past `at`.
     ///
     /// # Errors
@@ -161,7 +167,9 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let topics = self.topics();
         // First of all: this waits until a predecessor's open transaction has been decided.
         let committed = self.log.commits(&topics, job.partition)?;
-        if job.known.as_ref().is_some_and(|known| *known == committed) && committed.iter().any(Option::is_some) {
+        if job.known.as_ref().is_some_and(|known| *known == committed)
+            && self.nobody_spoke(job.partition, &committed)?
+        {
             return Ok(Recovered::StillOurs);
         }
         let judged = self.judged(job.partition, &topics, &committed)?;
@@ -201,14 +209,21 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         })))
     }
 
+    /// Whether the commits say what was published: `at_least_once` a process that was cut off in the middle has said more.
+    fn nobody_spoke(&self, partition: i32, committed: &[Option<Committed>]) -> Result<bool, RunError> {
+        if committed.iter().all(Option::is_none) || self.config.delivery == Delivery::ExactlyOnce {
+            return Ok(committed.iter().any(Option::is_some));
+        }
+        Ok(self.log.end(&self.config.outputs.current, partition)? == published_to(committed))
+    }
+
     /// By which document the shard is judged from its commits on.
     fn judged(&self, partition: i32, topics: &[Str], committed: &[Option<Committed>]) -> Result<Judged, RunError> {
         let control = &self.config.outputs.control;
-        let mut documents = Documents::default();
-        self.log.read_back(control, 0, 0, &mut |entry| {
-            documents.take(&entry);
-            Ok(())
-        })?;
+        // One that is written in no transaction waits for no marker.
+        let note = committed.iter().flatten().find_map(|commit| commit.note.as_ref());
+        let under = note.map(|note| &note.policies).filter(|_| self.config.delivery == Delivery::ExactlyOnce);
+        let documents = Documents::read_for(self.log, control, partition, under)?;
         let frontiers = committed.iter().flatten().filter_map(|commit| commit.note.as_ref()?.frontier());
         let position =
             |(topic, commit): (&Str, &Option<Committed>)| (topic.clone(), commit.as_ref().map_or(0, |c| c.offset));

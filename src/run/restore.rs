@@ -206,6 +206,10 @@ impl Log for Reader {
         Ok(self.watermarks(topic, partition)?)
     }
 
+    fn end(&self, topic: &str, partition: i32) -> Result<i64, RunError> {
+        Ok(Reader::end(self, topic, partition)?)
+    }
+
     fn offset_at(&self, topic: &str, partition: i32, at: Timestamp) -> Result<Option<i64>, RunError> {
         Ok(Reader::offset_at(self, topic, partition, at.as_millis())?)
     }

@@ -25,7 +25,6 @@ use super::documents::{Choice, Documents, put_in_force};
 use super::fit::Fit;
 use super::group::Shards;
 use super::pace::Pace;
-use super::recovery::Log as _;
 use super::report::Reporter;
 use super::restore::{Means, Restorer};
 use super::service::{Service, beats};
@@ -133,17 +132,15 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
 /// The document that the group goes by: ours, or one of a higher revision that is in force.
 fn policies_in_force(config: &Config, health: &Health) -> Result<Arc<Policies>, RunError> {
     let (own, control) = (&config.policies, &config.outputs.control);
-    let mut documents = Documents::default();
-    Reader::start(&config.kafka)?.read_back(control, 0, 0, &mut |entry| {
-        documents.take(&entry);
-        Ok(())
-    })?;
+    let reader = Reader::start(&config.kafka)?;
+    let mut documents = Documents::read(&reader, control)?;
+    if documents.gives_way_to(own) {
+        control::write_all(&config.kafka, &put_in_force(control, own))?;
+        // Another process may have started at the same time; and from here on, every restore can read what was written.
+        documents = Documents::read(&reader, control)?;
+    }
     let policies = match documents.choose(own).map_err(RunError::Policies)? {
-        Choice::InForce => Arc::clone(own),
-        Choice::Ours => {
-            control::write_all(&config.kafka, &put_in_force(control, own))?;
-            Arc::clone(own)
-        }
+        Choice::Own => Arc::clone(own),
         Choice::Theirs(theirs, why) => {
             emit(PoliciesRefused { version: &own.version, in_force: &theirs.version, reason: &why });
             health.set_note("policies", Some(format!("the policy file of this process is not used: {why}")));

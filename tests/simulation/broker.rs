@@ -320,6 +320,10 @@ impl Log for RefCell<Broker> {
         Ok((log.first, log.stable()))
     }
 
+    fn end(&self, topic: &str, partition: i32) -> Result<i64, RunError> {
+        Ok(self.borrow().log(topic, partition).high())
+    }
+
     fn offset_at(&self, topic: &str, partition: i32, at: Timestamp) -> Result<Option<i64>, RunError> {
         let broker = self.borrow();
         let late = |entry: &&Entry| entry.record.as_ref().is_some_and(|record| record.time >= at.as_millis());
@@ -334,7 +338,9 @@ impl Log for RefCell<Broker> {
 
     fn read_back(&self, topic: &str, partition: i32, target: i64, visit: &mut Visit<'_>) -> Result<i64, RunError> {
         let broker = self.borrow();
-        if broker.log(topic, partition).stable() < target {
+        // What was never written is not waited for.
+        let log = broker.log(topic, partition);
+        if log.stable() < target.min(log.high()) {
             return Err(waits(topic, partition));
         }
         let (entries, position) = broker.fetch(topic, partition, 0, usize::MAX);

@@ -4,12 +4,25 @@
 //! A seed is a run, to the letter. A run that fails prints its seed; `ORDERWATCH_SIM_SEED=n` runs that one alone, and
 //! `ORDERWATCH_SIM_RUNS=n` runs so many.
 //!
-//! - `world`: who does what when; `shop`: the events; `broker`: Kafka; `process`: orderwatch; `shelf`: its snapshots
-//! - `retention`: restores of inputs whose beginning is gone, one by one
-//! - `truth`: what must hold afterwards; `oracle`: what stands, as a plain function of all the records
+//! - `world`: who does what when; `faults`: what befalls them; `shop`: the events; `broker`: Kafka
+//! - `process`: orderwatch, with `batch`, what it commits, and `copy`, its snapshots, which lie on the `shelf`
+//! - `policies`: the documents, which `edits` changes and `deploys` rolls out; `eras`: which of them judges, since when
+//! - `retention`: restores of inputs whose beginning is gone, one by one; `parked`: of shards that wait in memory
+//! - `truth`: what must hold afterwards, and `judged`, what of edits; `log`: what a run left behind; `words`: for people
+//! - `oracle`: what stands, as a plain function of all the records
 
+mod batch;
 mod broker;
+mod copy;
+mod deploys;
+mod edits;
+mod eras;
+mod faults;
+mod judged;
+mod log;
 mod oracle;
+mod parked;
+mod policies;
 mod process;
 mod retention;
 #[path = "../support/rng.rs"]
@@ -17,6 +30,7 @@ mod rng;
 mod shelf;
 mod shop;
 mod truth;
+mod words;
 mod world;
 
 use std::time::Instant;
@@ -26,8 +40,8 @@ use crate::guard::{Guard, without};
 
 use world::{Outcome, Scenario, run};
 
-/// Runs in `make test`.
-const RUNS: u64 = 300;
+/// Runs of each kind in `make test`.
+const RUNS: u64 = 150;
 /// How many seeds a guard that is off may need until it is noticed.
 const NOTICED_WITHIN: u64 = 2_000;
 
@@ -35,11 +49,15 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
 
-fn scenario(seed: u64, delivery: Delivery) -> Scenario {
-    Scenario { seed, delivery }
+fn plain(seed: u64, delivery: Delivery) -> Scenario {
+    Scenario { seed, delivery, edits: false }
 }
 
-fn all_clean(delivery: Delivery) {
+fn edited(seed: u64, delivery: Delivery) -> Scenario {
+    Scenario { seed, delivery, edits: true }
+}
+
+fn all_clean(scenario: fn(u64, Delivery) -> Scenario, delivery: Delivery) {
     let began = Instant::now();
     let seeds = match number("ORDERWATCH_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -60,7 +78,8 @@ fn all_clean(delivery: Delivery) {
             Err(wrong) => failed.push((seed, wrong)),
         }
     }
-    println!("{delivery:?}, seeds {seeds:?} in {:.1} s: {sum:?}", began.elapsed().as_secs_f64());
+    let edits = if scenario(0, delivery).edits { ", edited" } else { "" };
+    println!("{delivery:?}{edits}, seeds {seeds:?} in {:.1} s: {sum:?}", began.elapsed().as_secs_f64());
     for (seed, wrong) in failed.iter().take(3) {
         println!("seed {seed}: {wrong}\n");
     }
@@ -71,16 +90,26 @@ fn all_clean(delivery: Delivery) {
 
 #[test]
 fn exactly_once_agrees_with_the_oracle() {
-    all_clean(Delivery::ExactlyOnce);
+    all_clean(plain, Delivery::ExactlyOnce);
 }
 
 #[test]
 fn at_least_once_repeats_and_never_invents() {
-    all_clean(Delivery::AtLeastOnce);
+    all_clean(plain, Delivery::AtLeastOnce);
+}
+
+#[test]
+fn edited_policies_agree_with_the_oracle() {
+    all_clean(edited, Delivery::ExactlyOnce);
+}
+
+#[test]
+fn edited_policies_at_least_once_never_invent() {
+    all_clean(edited, Delivery::AtLeastOnce);
 }
 
 /// A check that cannot fail proves nothing.
-fn is_noticed(guard: Guard, delivery: Delivery) {
+fn is_noticed(guard: Guard, scenario: fn(u64, Delivery) -> Scenario, delivery: Delivery) {
     let began = Instant::now();
     let wrong = (0..NOTICED_WITHIN)
         .find_map(|seed| without(guard, || run(scenario(seed, delivery))).err().map(|wrong| (seed, wrong)));
@@ -91,32 +120,42 @@ fn is_noticed(guard: Guard, delivery: Delivery) {
 
 #[test]
 fn a_frontier_that_ignores_inputs_is_noticed() {
-    is_noticed(Guard::FrontierOverAllInputs, Delivery::ExactlyOnce);
+    is_noticed(Guard::FrontierOverAllInputs, plain, Delivery::ExactlyOnce);
 }
 
 #[test]
 fn offsets_before_outputs_are_noticed() {
-    is_noticed(Guard::OutputsBeforeOffsets, Delivery::AtLeastOnce);
+    is_noticed(Guard::OutputsBeforeOffsets, plain, Delivery::AtLeastOnce);
 }
 
 #[test]
 fn a_snapshot_without_its_tombstones_is_noticed() {
-    is_noticed(Guard::SnapshotKeepsTombstones, Delivery::ExactlyOnce);
+    is_noticed(Guard::SnapshotKeepsTombstones, plain, Delivery::ExactlyOnce);
 }
 
 #[test]
 fn a_restore_that_speaks_is_noticed() {
-    is_noticed(Guard::RestoreIsMuted, Delivery::ExactlyOnce);
+    is_noticed(Guard::RestoreIsMuted, plain, Delivery::ExactlyOnce);
 }
 
 #[test]
 fn a_published_set_ahead_of_its_transaction_is_noticed() {
-    is_noticed(Guard::PublishedOnceCommitted, Delivery::ExactlyOnce);
+    is_noticed(Guard::PublishedOnceCommitted, plain, Delivery::ExactlyOnce);
 }
 
 #[test]
 fn a_restore_that_stops_at_the_end_that_it_sees_is_noticed() {
-    is_noticed(Guard::ReadBackToTheNamedPosition, Delivery::ExactlyOnce);
+    is_noticed(Guard::ReadBackToTheNamedPosition, plain, Delivery::ExactlyOnce);
+}
+
+#[test]
+fn an_end_too_late_that_counts_before_it_is_due_is_noticed() {
+    is_noticed(Guard::TooLateIsOverOnceDue, edited, Delivery::ExactlyOnce);
+}
+
+#[test]
+fn documents_that_are_not_read_back_as_committed_are_noticed() {
+    is_noticed(Guard::DocumentsAsCommitted, plain, Delivery::ExactlyOnce);
 }
 
 /// `ORDERWATCH_SIM_SEED=n ORDERWATCH_SIM_ORDER=o-1 cargo test --lib simulation::look -- --ignored --nocapture`
@@ -125,6 +164,7 @@ fn a_restore_that_stops_at_the_end_that_it_sees_is_noticed() {
 fn look() {
     let seed = number("ORDERWATCH_SIM_SEED").unwrap_or(0);
     for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
-        println!("{delivery:?}: {:?}", run(scenario(seed, delivery)));
+        println!("{delivery:?}: {:?}", run(plain(seed, delivery)));
+        println!("{delivery:?}, edited: {:?}", run(edited(seed, delivery)));
     }
 }

@@ -8,32 +8,30 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::codec::OutputRecord;
 use crate::config::{Config, Delivery};
 use crate::domain::{Millis, Str, Timestamp};
+use crate::engine::Ends;
 use crate::engine::clock::{Clock, Reading};
-use crate::engine::{Ends, RestoredOrder, StoredOrder};
-use crate::kafka::publisher::Act;
 use crate::kafka::source::GroupChange;
 use crate::kafka::{Fetched, InputPartition};
-use crate::policy::Settings;
+use crate::policy::{Policies, Settings};
+use crate::run::RunError;
 use crate::run::backlogs::Backlogs;
 use crate::run::commit::{Moment, Pending};
 use crate::run::group::Shards;
-use crate::run::recovery::{Recovery, ShardJob};
-use crate::run::snapshots::header;
+use crate::run::recovery::{Recovered, Recovery, ShardJob};
 use crate::run::wire::Wire;
-use crate::snapshot::{PolicyDocument, SnapshotHeader};
 use crate::telemetry::Health;
 
-use super::broker::{Broker, Fate, Member, Record, Txn};
+use super::batch::InFlight;
+use super::broker::{Broker, Member};
+use super::copy::Taking;
+use super::eras::{self, Eras};
+use super::log::Batches;
+use super::policies::Documents;
 use super::rng::Rng;
-use super::shelf::{Shelf, Snapshot};
+use super::shelf::Shelf;
 use super::shop::TOPICS;
-use super::truth::Batches;
-
-/// Orders that a snapshot takes at a time.
-const SLICE: usize = 3;
 
 /// What all processes of a run share.
 #[derive(Debug)]
@@ -43,34 +41,20 @@ pub struct Surroundings {
     pub config: Arc<Config>,
     pub settings: Arc<Settings>,
     pub batches: RefCell<Batches>,
+    /// The policy documents that there are.
+    pub documents: Documents,
+    /// What went wrong where nobody could say so.
+    pub wrong: RefCell<Vec<String>>,
     /// Any instant: what is measured from it depends on the world's time alone.
     pub base: Instant,
     pub began: i64,
 }
 
-/// A batch on its way.
-#[derive(Debug)]
-struct InFlight {
-    pending: Pending,
-    number: usize,
-    txn: Option<Txn>,
-    acts: VecDeque<Phase>,
-    current_next: BTreeMap<i32, i64>,
-    to_write: VecDeque<OutputRecord>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Act(Act),
-    Commit,
-}
-
-/// A snapshot that is being taken.
-#[derive(Debug)]
-struct Taking {
-    header: SnapshotHeader,
-    cursor: usize,
-    orders: Vec<RestoredOrder>,
+impl Surroundings {
+    /// Whether there are several policy documents.
+    pub fn is_edited(&self) -> bool {
+        self.documents.len() > 1
+    }
 }
 
 /// A question for the ends of the inputs.
@@ -99,21 +83,26 @@ pub struct Process {
     pub wall_offset: i64,
     /// Until then.
     pub wall_until: i64,
-    shards: Shards,
-    backlogs: Backlogs,
+    pub shards: Shards,
+    pub backlogs: Backlogs,
+    /// With the policy document that it found in force, or put there.
+    pub config: Arc<Config>,
     wire: Wire,
     health: Health,
     clock: Clock,
     positions: BTreeMap<InputPartition, i64>,
     jobs: VecDeque<ShardJob>,
     question: Option<Question>,
-    in_flight: Option<InFlight>,
-    taking: BTreeMap<i32, Taking>,
+    pub in_flight: Option<InFlight>,
+    pub taking: BTreeMap<i32, Taking>,
+    /// By what each of its shards is judged, since when.
+    eras: BTreeMap<i32, Eras>,
 }
 
 impl Process {
-    pub fn start(member: Member, around: &Surroundings) -> Self {
-        let config = &around.config;
+    /// `policies`: what it goes by, once it has looked at what is in force.
+    pub fn start(member: Member, policies: Arc<Policies>, around: &Surroundings) -> Self {
+        let config = &Arc::new(Config { policies, ..(*around.config).clone() });
         let streams: Vec<Str> = config.streams.iter().map(|stream| stream.topic.clone()).collect();
         let now = around.broker.borrow().now;
         let outputs = &config.outputs;
@@ -125,6 +114,7 @@ impl Process {
             wall_until: 0,
             shards: Shards::new(streams.len()),
             backlogs: Backlogs::new(Arc::clone(&around.settings), outputs.control.clone(), 1),
+            config: Arc::clone(config),
             wire: Wire::new(config, 1 << 20),
             health: Health::new(config.kafka.group_id.clone()),
             clock: Clock::start(Timestamp::from_millis(now), Millis::new(now)),
@@ -133,6 +123,7 @@ impl Process {
             question: None,
             in_flight: None,
             taking: BTreeMap::new(),
+            eras: BTreeMap::new(),
         }
     }
 
@@ -142,7 +133,7 @@ impl Process {
         self.clock.read(Timestamp::from_millis(now + offset), Millis::new(now))
     }
 
-    fn monotonic(around: &Surroundings) -> Instant {
+    pub fn monotonic(around: &Surroundings) -> Instant {
         let since = around.broker.borrow().now - around.began;
         around.base + Duration::from_millis(since.unsigned_abs())
     }
@@ -184,16 +175,6 @@ impl Process {
         Stepped::Fine
     }
 
-    /// Takes the batch that is on its way to its end.
-    pub fn end_batch(&mut self, rng: &mut Rng, around: &Surroundings) -> Stepped {
-        while self.in_flight.is_some() {
-            if self.publish(rng, around) == Stepped::Fatal {
-                return Stepped::Fatal;
-            }
-        }
-        Stepped::Fine
-    }
-
     /// Hears what the coordinator says.
     pub fn follow(&mut self, around: &Surroundings) {
         let Some((generation, change)) = self.inbox.pop_front() else { return };
@@ -210,18 +191,27 @@ impl Process {
         around.shelf.may_lag(rng.chance(20));
         if let Some(job) = self.jobs.front() {
             let recovery = Recovery {
-                config: &around.config,
+                config: &self.config,
                 settings: &around.settings,
                 started: Timestamp::from_millis(around.began),
                 now: Timestamp::from_millis(around.broker.borrow().now),
                 log: &around.broker,
                 shelf: &around.shelf,
             };
+            let recovered = recovery.shard(job, Self::monotonic(around));
+            if let Err(wrong @ RunError::Policies(_)) = &recovered {
+                around.wrong.borrow_mut().push(wrong.to_string());
+            }
             // What is not decided yet is asked again later.
-            if let Ok(recovered) = recovery.shard(job, Self::monotonic(around)) {
+            if let Ok(recovered) = recovered {
                 let (partition, epoch) = (job.partition, job.epoch);
                 self.jobs.pop_front();
                 let clock = self.reading(around).now();
+                if let Recovered::Anew(restored) = &recovered {
+                    let eras =
+                        eras::of(restored, around).inspect_err(|wrong| around.wrong.borrow_mut().push(wrong.clone()));
+                    self.eras.insert(partition, eras.unwrap_or_default());
+                }
                 if self.shards.restored(partition, epoch, recovered, &self.wire, clock, &self.health) {
                     self.taking.remove(&partition);
                 }
@@ -300,116 +290,14 @@ impl Process {
         let pending = Pending::gather(tasks, false, &mut self.backlogs, &self.wire, moment, &|_| false);
         if pending.is_empty() {
             if wants_snapshot {
-                self.begin_snapshots(clock, around);
+                self.begin_snapshots(clock);
             }
             return;
         }
-        let number = around.batches.borrow_mut().begin(self.member, pending.batch.offsets.clone());
+        let number = around.batches.borrow_mut().begin(self.member, pending.batch.offsets.clone(), &self.eras);
         let exactly_once = around.config.delivery == Delivery::ExactlyOnce;
         let txn = exactly_once.then(|| around.broker.borrow_mut().begin(Some(self.member)));
         self.in_flight = Some(InFlight::new(pending, number, txn));
-    }
-
-    /// One step of a batch's way.
-    fn publish(&mut self, rng: &mut Rng, around: &Surroundings) -> Stepped {
-        let Some(mut batch) = self.in_flight.take() else { return Stepped::Fine };
-        let went_well = match batch.acts.front() {
-            Some(Phase::Act(act @ (Act::ProduceCurrent | Act::ProduceOthers))) => {
-                let current = &around.config.outputs.current;
-                let of_act = batch.to_write.iter().position(|record| act.writes(&record.topic, current));
-                if let Some(record) = of_act.and_then(|place| batch.to_write.remove(place)) {
-                    // Now and then the broker takes a batch and its answer is lost.
-                    let written = batch.write(record, around) && !rng.chance(1);
-                    return self.go_on(batch, written, around);
-                }
-                true
-            }
-            Some(Phase::Act(Act::CommitOffsets)) => {
-                let taken = batch.commit_offsets(self.member, self.generation, around);
-                if taken && batch.txn.is_none() {
-                    around.batches.borrow_mut().commit(batch.number);
-                }
-                taken
-            }
-            Some(Phase::Commit) => {
-                if rng.chance(3) {
-                    false
-                } else if batch.txn.is_some_and(|txn| around.broker.borrow_mut().end(txn, Fate::Committed)) {
-                    around.batches.borrow_mut().commit(batch.number);
-                    true
-                } else {
-                    return Stepped::Fatal;
-                }
-            }
-            None => true,
-        };
-        if went_well {
-            batch.acts.pop_front();
-        }
-        self.go_on(batch, went_well, around)
-    }
-
-    fn go_on(&mut self, batch: InFlight, went_well: bool, around: &Surroundings) -> Stepped {
-        let tasks = self.shards.tasks_mut();
-        if !went_well {
-            match (batch.txn, batch.acts.front()) {
-                (Some(txn), _) => {
-                    around.broker.borrow_mut().end(txn, Fate::Aborted);
-                    batch.pending.aborted(tasks, &mut self.backlogs);
-                }
-                (None, Some(Phase::Act(Act::ProduceCurrent | Act::ProduceOthers))) => {
-                    // The same batch once more.
-                    self.in_flight = Some(InFlight::new(batch.pending, batch.number, None));
-                }
-                _ => drop(batch.pending.written(tasks, &mut self.backlogs, &batch.current_next)),
-            }
-        } else if batch.acts.is_empty() {
-            let monotonic = Self::monotonic(around);
-            batch.pending.committed(tasks, &mut self.backlogs, &batch.current_next, monotonic);
-        } else {
-            self.in_flight = Some(batch);
-        }
-        Stepped::Fine
-    }
-
-    fn begin_snapshots(&mut self, clock: Timestamp, around: &Surroundings) {
-        for task in self.shards.tasks_mut().filter(|task| task.is_live() && task.is_settled()) {
-            if self.taking.contains_key(&task.partition) {
-                continue;
-            }
-            let header = header(task, &around.config, "sim", &PolicyDocument::default(), clock);
-            task.shard.begin_copy();
-            self.taking.insert(task.partition, Taking { header, cursor: 0, orders: Vec::new() });
-        }
-    }
-
-    /// Takes a slice of one snapshot while the shard goes on, and puts it on the shelf once it is whole.
-    fn take_snapshots(&mut self, rng: &mut Rng, around: &Surroundings) {
-        let partitions: Vec<i32> = self.taking.keys().copied().collect();
-        let Some(partition) = rng.pick(&partitions) else { return };
-        let Some(mut taking) = self.taking.remove(partition) else { return };
-        let Some(task) = self.shards.task_mut(*partition) else { return };
-        if taking.cursor == usize::MAX {
-            // Copied; it is whole once the group has committed all that was read meanwhile.
-            match task.is_settled() {
-                true => {
-                    task.shard.end_copy();
-                    around.shelf.put(Snapshot { header: taking.header, orders: taking.orders });
-                }
-                false => drop(self.taking.insert(*partition, taking)),
-            }
-            return;
-        }
-        let next = task.shard.visit_orders(taking.cursor, SLICE, &mut |order| {
-            taking.orders.push(match order {
-                StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
-                StoredOrder::Tombstone { order_id, closed_at } => {
-                    RestoredOrder::Tombstone { order_id: Str::new(order_id), closed_at }
-                }
-            });
-        });
-        taking.cursor = next.unwrap_or(usize::MAX);
-        self.taking.insert(*partition, taking);
     }
 
     pub fn is_publishing(&self) -> bool {
@@ -435,49 +323,5 @@ impl Process {
             && self.shards.tasks().all(|task| {
                 task.is_live() && task.lanes.all_empty() && task.frontier.held().is_none() && task.is_settled()
             })
-    }
-}
-
-impl InFlight {
-    fn new(pending: Pending, number: usize, txn: Option<Txn>) -> Self {
-        let acts = match txn {
-            Some(_) => vec![
-                Phase::Act(Act::ProduceCurrent),
-                Phase::Act(Act::ProduceOthers),
-                Phase::Act(Act::CommitOffsets),
-                Phase::Commit,
-            ],
-            None => Act::at_least_once().into_iter().map(Phase::Act).collect(),
-        };
-        let to_write = pending.batch.records.iter().cloned().collect();
-        InFlight { pending, number, txn, acts: acts.into(), current_next: BTreeMap::new(), to_write }
-    }
-
-    fn write(&mut self, output: OutputRecord, around: &Surroundings) -> bool {
-        let mut broker = around.broker.borrow_mut();
-        let partition = output.partition.unwrap_or(0);
-        let record = Record {
-            time: broker.now,
-            key: output.key.map(Into::into).unwrap_or_default(),
-            value: output.value.map(Into::into),
-            tag: self.number,
-        };
-        let Some(offset) = broker.append(&output.topic, partition, self.txn, record) else { return false };
-        if output.topic == around.config.outputs.current {
-            self.current_next.insert(partition, offset + 1);
-        }
-        true
-    }
-
-    fn commit_offsets(&self, member: Member, generation: u64, around: &Surroundings) -> bool {
-        let offsets = self.pending.batch.offsets.iter().flat_map(|shard| {
-            let next = self.current_next.get(&shard.partition).copied().unwrap_or(shard.current_next);
-            let commits = shard.commits(next).map(|(stream, commit)| {
-                let topic = TOPICS[usize::from(stream.0)].to_owned();
-                (topic, shard.partition, commit.offset, commit.note.expect("ours have one"))
-            });
-            commits.collect::<Vec<_>>()
-        });
-        around.broker.borrow_mut().take_offsets(member, generation, self.txn, offsets)
     }
 }

@@ -10,9 +10,9 @@ use crate::run::recovery::{Recovered, Recovery, Restored, ShardJob};
 use crate::snapshot::{SnapshotHeader, SnapshotInput};
 
 use super::broker::{Broker, Record};
+use super::policies::config;
 use super::shelf::{Shelf, Snapshot};
 use super::shop::TOPICS;
-use super::world::config;
 
 /// Record n of each input has this time.
 fn time(offset: i64) -> i64 {

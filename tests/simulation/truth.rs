@@ -2,66 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::codec::{Format, decode_exception};
 use crate::config::Delivery;
-use crate::domain::{Exception, Status, Str, StreamId, Timestamp, exception_id};
+use crate::domain::{Exception, Status, Str, Timestamp};
 use crate::kafka::offsets::ShardOffsets;
 
-use super::broker::{Broker, Member};
-use super::oracle::{self, Record, Rules, Standing, Verdict};
+use super::broker::Broker;
+use super::log::{Batch, Seen, Told};
+use super::oracle::{Ruling, Standing};
 use super::process::Surroundings;
-use super::shop::{Content, Shop, TOPICS};
-
-/// What processes tried to commit.
-#[derive(Debug, Default)]
-pub struct Batches {
-    begun: Vec<Batch>,
-    /// Their numbers, in the order in which the log took them.
-    committed: Vec<usize>,
-}
-
-/// One of them.
-#[derive(Debug)]
-pub struct Batch {
-    pub member: Member,
-    pub offsets: Vec<ShardOffsets>,
-}
-
-impl Batches {
-    pub fn begin(&mut self, member: Member, offsets: Vec<ShardOffsets>) -> usize {
-        self.begun.push(Batch { member, offsets });
-        self.begun.len() - 1
-    }
-
-    pub fn commit(&mut self, number: usize) {
-        self.committed.push(number);
-    }
-
-    pub fn len(&self) -> usize {
-        self.committed.len()
-    }
-}
-
-/// A record of an input that a reader may see, with what the oracle needs.
-#[derive(Debug)]
-struct Seen {
-    record: Record,
-    effective: i64,
-    appended: i64,
-}
-
-/// A published state.
-#[derive(Debug)]
-struct Told {
-    exception: Exception,
-    batch: usize,
-}
+use super::shop::Shop;
+use super::words::{below, id_of, is_below, is_of, of_order, order_of, orders_of, partition_of, story, words};
 
 /// Everything that a run left behind.
 pub struct Aftermath<'a> {
     pub around: &'a Surroundings,
     pub shop: &'a Shop,
-    pub rules: &'a Rules,
     /// Where each shard's frontier stands.
     pub frontiers: &'a BTreeMap<i32, Timestamp>,
 }
@@ -78,11 +33,16 @@ impl Aftermath<'_> {
         if let Ok(order) = std::env::var("ORDERWATCH_SIM_ORDER") {
             self.tell_of(&broker, &order);
         }
+        if let Some(wrong) = self.around.wrong.borrow().first() {
+            return Err(wrong.clone());
+        }
         self.frontiers_only_rise()?;
         self.frontiers_were_earned(&seen)?;
         let told = self.told(&broker);
         self.nothing_is_told_twice(&told)?;
+        let mut ids = BTreeSet::new();
         for Told { exception, batch } in &told {
+            self.no_new_id_tells_what_was_overdue(&seen, exception, *batch, ids.insert(&exception.exception_id))?;
             let mut was_true = self.was_true(&seen, exception, *batch);
             if self.around.config.delivery == Delivery::AtLeastOnce {
                 // It may be told once more by a batch that has read on.
@@ -90,42 +50,15 @@ impl Aftermath<'_> {
             }
             was_true?;
         }
+        if self.around.config.delivery == Delivery::ExactlyOnce {
+            self.documents_follow_the_commits()?;
+            self.was_told_in_time(&seen, &told)?;
+        }
         for (partition, seen) in &seen {
             self.stands(&broker, *partition, seen)?;
             self.histories_end_alike(&told, &self.current(&broker, *partition))?;
         }
         Ok(told.len())
-    }
-
-    /// For those who look into a run: what was told of an order, and every batch.
-    fn tell_of(&self, broker: &Broker, order: &str) {
-        for Told { exception, batch } in self.told(broker).iter().filter(|told| order_of(&told.exception) == order) {
-            println!("batch {batch}: {}", words(exception));
-        }
-        let batches = self.around.batches.borrow();
-        for (number, Batch { member, offsets }) in batches.begun.iter().enumerate() {
-            let stands = batches.committed.contains(&number);
-            println!("batch {number} by {member}, committed: {stands}: {offsets:?}");
-        }
-    }
-
-    fn seen(&self, broker: &Broker, partition: i32) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        for (stream, topic) in (0u16..).zip(TOPICS) {
-            let mut maximum = i64::MIN;
-            for entry in broker.log(topic, partition).entries.iter().filter(|entry| broker.is_visible(entry)) {
-                let Some(told) = &entry.record else { continue };
-                let event = match &self.shop.contents[told.tag] {
-                    Content::Event(event) => Some((**event).clone()),
-                    Content::Nothing => None,
-                    Content::Skewed => continue,
-                };
-                maximum = maximum.max(told.time);
-                let record = Record { stream, partition, offset: entry.offset, record_time: told.time, event };
-                seen.push(Seen { record, effective: maximum, appended: entry.appended });
-            }
-        }
-        seen
     }
 
     fn committed(&self) -> Vec<ShardOffsets> {
@@ -158,29 +91,24 @@ impl Aftermath<'_> {
         Ok(())
     }
 
-    /// The histories: what subscribers read, in the order of the log.
-    fn told(&self, broker: &Broker) -> Vec<Told> {
-        let outputs = &self.around.config.outputs;
-        let mut told = Vec::new();
-        for topic in [&outputs.sla, &outputs.reconciliation] {
-            for entry in broker.log(topic, 0).entries.iter().filter(|entry| broker.is_visible(entry)) {
-                let Some(record) = &entry.record else { continue };
-                let value = record.value.as_deref().expect("histories have no tombstones");
-                let exception = decode_exception(value, Format::Json).expect("ours");
-                told.push(Told { exception, batch: record.tag });
-            }
-        }
-        told
-    }
-
+    /// Exactly once, or, `at_least_once`, as it was told before: but for an edit, which may word it otherwise (a process that
+    /// went by another document was cut off in the middle).
     fn nothing_is_told_twice(&self, told: &[Told]) -> Result<(), String> {
-        let mut ids = BTreeSet::new();
+        let mut ids: BTreeMap<_, &Exception> = BTreeMap::new();
         for Told { exception: e, .. } in told {
-            // An id that comes back after its order was forgotten is another order's.
+            // An id that comes back after its order was forgotten is another order's; in an edited run none is forgotten.
             let life = e.trigger.as_ref().map(|trigger| (trigger.topic.clone(), trigger.offset));
+            let life = life.filter(|_| !self.around.is_edited());
             let id = (e.exception_id.clone(), e.status.as_str(), e.level(), e.incarnation, life);
-            if !ids.insert(id) && self.around.config.delivery == Delivery::ExactlyOnce {
-                return Err(format!("told twice: {}", words(e)));
+            let Some(before) = ids.insert(id, e) else { continue };
+            let says = |e: &Exception| (e.started_at, e.deadline, e.breached_at, e.ended_at, e.trigger.clone());
+            let is_edited = before.policy.version != e.policy.version;
+            match self.around.config.delivery {
+                Delivery::ExactlyOnce => return Err(format!("told twice: {}", words(e))),
+                Delivery::AtLeastOnce if is_edited || says(before) == says(e) => {}
+                Delivery::AtLeastOnce => {
+                    return Err(format!("told again, and otherwise: {}, before: {}", words(e), words(before)));
+                }
             }
         }
         Ok(())
@@ -198,12 +126,15 @@ impl Aftermath<'_> {
     fn was_true(&self, seen: &BTreeMap<i32, Vec<Seen>>, e: &Exception, batch: usize) -> Result<(), String> {
         let (order, partition) = (order_of(e), partition_of(e, self.shop.partitions));
         let batches = self.around.batches.borrow();
-        let Batch { member, offsets } = &batches.begun[batch];
+        let Batch { member, offsets, eras } = &batches.begun[batch];
         let offsets = offsets.iter().find(|offsets| offsets.partition == partition).expect("its own shard's offsets");
-        let read = seen[&partition].iter().filter(|of| is_below(&of.record, offsets));
-        let records = of_order(read, &order);
-        let verdicts = oracle::judge(&records, self.rules, e.frontier.as_millis());
-        let ours = || verdicts.iter().filter(|v| is_of(v, e));
+        let records = of_order(below(&seen[&partition], offsets), &order);
+        let rulings = self.rulings(&eras[&partition], &records, e.frontier.as_millis());
+        if rulings.iter().any(|ruling| ruling.frozen && is_of(&ruling.verdict, e)) {
+            let story = story(&records, &rulings);
+            return Err(format!("told of what was over (by process {member}): {}\n{story}", words(e)));
+        }
+        let ours = || rulings.iter().map(|ruling| &ruling.verdict).filter(|v| is_of(v, e));
         let same = || ours().filter(|v| v.deadline.map(Timestamp::from_millis) == e.deadline);
         let is = |expected: &dyn Fn(Standing) -> bool| same().any(|v| expected(v.standing));
         let breached = is(&is_breach);
@@ -220,34 +151,74 @@ impl Aftermath<'_> {
         if fine {
             return Ok(());
         }
-        Err(format!("not true when it was told (by process {member}): {}\n{}", words(e), story(&records, &verdicts)))
+        Err(format!("not true when it was told (by process {member}): {}\n{}", words(e), story(&records, &rulings)))
+    }
+
+    /// What was overdue when its policy's id came is told of no order of which nothing had been told.
+    fn no_new_id_tells_what_was_overdue(
+        &self,
+        seen: &BTreeMap<i32, Vec<Seen>>,
+        e: &Exception,
+        batch: usize,
+        is_first: bool,
+    ) -> Result<(), String> {
+        if e.status != Status::Opened || !is_first {
+            return Ok(());
+        }
+        let (order, partition) = (order_of(e), partition_of(e, self.shop.partitions));
+        let batches = self.around.batches.borrow();
+        let Batch { offsets, eras, .. } = &batches.begun[batch];
+        let offsets = offsets.iter().find(|offsets| offsets.partition == partition).expect("its own shard's offsets");
+        let records = of_order(below(&seen[&partition], offsets), &order);
+        let rulings = self.rulings(&eras[&partition], &records, e.frontier.as_millis());
+        let deadline = e.deadline.map(Timestamp::as_millis);
+        let is_kept = |r: &Ruling| r.kept_back && is_of(&r.verdict, e) && r.verdict.deadline == deadline;
+        match rulings.iter().any(is_kept) {
+            true => Err(format!("it was overdue when its id came: {}\n{}", words(e), story(&records, &rulings))),
+            false => Ok(()),
+        }
     }
 
     /// `exceptions-current` compacts to what the oracle says stands.
     fn stands(&self, broker: &Broker, partition: i32, seen: &[Seen]) -> Result<(), String> {
         let mut current = self.current(broker, partition);
         let frontier = self.frontiers.get(&partition).ok_or(format!("shard {partition} is not live"))?.as_millis();
-        let orders: BTreeSet<&str> =
-            seen.iter().filter_map(|of| Some(of.record.event.as_ref()?.order_id.as_str())).collect();
-        for order in orders {
+        let eras = self.in_force(partition);
+        for order in orders_of(seen.iter()) {
             let records = of_order(seen.iter(), order);
-            let verdicts = oracle::judge(&records, self.rules, frontier);
-            let last: BTreeMap<_, _> = verdicts.iter().map(|v| (id_of(v), v)).collect();
-            for (id, verdict) in last {
+            let rulings = self.rulings(&eras, &records, frontier);
+            let last: BTreeMap<_, _> = rulings.iter().map(|r| (id_of(&r.verdict), r)).collect();
+            for (id, ruling) in last {
                 let entry = current.remove(id.as_str());
-                if let Err(wrong) = agrees(verdict, entry.as_ref()) {
+                let ended = entry.as_ref().is_some_and(|e| self.ended_before_it_went(partition, e));
+                if let (false, Err(wrong)) = (ended, agrees(ruling, entry.as_ref())) {
                     return Err(format!(
-                        "at the end, frontier {frontier}: {wrong}, in the log: {}\n{}",
+                        "at the end, frontier {frontier}: {wrong}, in the log: {}\n{}\n{eras:?}",
                         entry.as_ref().map_or("nothing".to_owned(), words),
-                        story(&records, &verdicts)
+                        story(&records, &rulings)
                     ));
                 }
             }
         }
-        match current.values().find(|e| stands_as_breach(e)) {
+        match current.values().find(|e| stands_as_breach(e) && !self.ended_before_it_went(partition, e)) {
             Some(e) => Err(format!("at the end: of no cycle at all: {}", words(e))),
             None => Ok(()),
         }
+    }
+
+    /// `at_least_once`: the end of a cycle, told by a process that was cut off before its commit, of a policy that has gone
+    /// since. By the commits the cycle was not over when it went; by what was told it was, and so it stays.
+    fn ended_before_it_went(&self, partition: i32, e: &Exception) -> bool {
+        let has_policy = |version: &Str| {
+            let policies = &self.around.documents[version].policies;
+            let mut ids = policies.slas.iter().map(|sla| &sla.id).chain(policies.checks.iter().map(|check| &check.id));
+            ids.any(|id| *id == e.policy.id)
+        };
+        let in_force = self.in_force(partition);
+        self.around.config.delivery == Delivery::AtLeastOnce
+            && matches!(e.status, Status::Resolved | Status::Cancelled)
+            && has_policy(&e.policy.version)
+            && in_force.last().is_some_and(|era| !has_policy(&era.version))
     }
 
     /// Who follows the histories knows at the end what `exceptions-current` says.
@@ -268,29 +239,18 @@ impl Aftermath<'_> {
             None => Ok(()),
         }
     }
-
-    fn current(&self, broker: &Broker, partition: i32) -> BTreeMap<Str, Exception> {
-        let mut current = BTreeMap::new();
-        let topic = &self.around.config.outputs.current;
-        for entry in broker.log(topic, partition).entries.iter().filter(|entry| broker.is_visible(entry)) {
-            let Some(record) = &entry.record else { continue };
-            let key = Str::new(String::from_utf8_lossy(&record.key));
-            match &record.value {
-                Some(value) => {
-                    let exception = decode_exception(value, Format::Json).expect("ours");
-                    // As subscribers are told to do.
-                    if current.get(&key).is_none_or(|held: &Exception| held.frontier <= exception.frontier) {
-                        current.insert(key, exception);
-                    }
-                }
-                None => drop(current.remove(&key)),
-            }
-        }
-        current
-    }
 }
 
-fn agrees(verdict: &Verdict, entry: Option<&Exception>) -> Result<(), String> {
+/// Whether a state is one that a ruling allows to stand.
+///
+/// # Errors
+/// What is wanted instead.
+pub fn agrees(ruling: &Ruling, entry: Option<&Exception>) -> Result<(), String> {
+    let verdict = &ruling.verdict;
+    // Whether it may be told hangs on what was told before, see `no_new_id_tells_what_was_overdue`.
+    if ruling.kept_back && entry.is_none_or(|e| !stands_as_breach(e)) {
+        return Ok(());
+    }
     let wanted = |what: &str| Err(format!("{what} is wanted, by {verdict:?}"));
     if !verdict.in_memory {
         return if entry.is_none() { Ok(()) } else { wanted("a tombstone") };
@@ -326,89 +286,4 @@ fn stands_as_breach(e: &Exception) -> bool {
 
 fn is_breach(standing: Standing) -> bool {
     matches!(standing, Standing::Open { .. } | Standing::Resolved { .. } | Standing::CancelledLate { .. })
-}
-
-fn is_below(record: &Record, offsets: &ShardOffsets) -> bool {
-    let of = |(stream, position, _): &(StreamId, i64, i64)| stream.0 == record.stream && record.offset < *position;
-    offsets.positions.iter().any(of)
-}
-
-/// One order's records, each behind one that carries the effective time which its partition had reached.
-fn of_order<'a>(seen: impl Iterator<Item = &'a Seen>, order: &str) -> Vec<Record> {
-    let mut records = Vec::new();
-    for Seen { record, effective, .. } in seen {
-        if record.event.as_ref().is_none_or(|event| event.order_id != order) {
-            continue;
-        }
-        let offset = record.offset * 2;
-        records.push(Record { offset, record_time: *effective, event: None, ..record.clone() });
-        records.push(Record { offset: offset + 1, ..record.clone() });
-    }
-    records
-}
-
-fn reason_of(e: &Exception) -> Option<String> {
-    e.check.as_ref().map(|figures| figures.reason.to_string())
-}
-
-fn is_of(verdict: &Verdict, e: &Exception) -> bool {
-    id_of(verdict) == e.exception_id
-}
-
-/// No name in the shop needs escaping.
-fn id_of(verdict: &Verdict) -> Str {
-    let start =
-        verdict.start.as_ref().map(|(stream, source, id)| format!("{}/{source}/{id}", TOPICS[usize::from(*stream)]));
-    let more = verdict.reason.clone().or(start).or(verdict.parcel.clone());
-    exception_id(&verdict.policy, "order", &verdict.order_id, more.as_deref())
-}
-
-fn order_of(e: &Exception) -> String {
-    e.subject.key(&e.policy.id).to_string()
-}
-
-fn partition_of(e: &Exception, partitions: i32) -> i32 {
-    let number: i32 = order_of(e).trim_start_matches("o-").parse().expect("an order of the shop");
-    number % partitions
-}
-
-fn words(e: &Exception) -> String {
-    let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
-    format!(
-        "{} {} of {} {:?} level {} incarnation {} deadline {:?} frontier {} warn {:?} ended {:?} reason {:?}",
-        e.policy.id,
-        e.status.as_str(),
-        order_of(e),
-        e.fulfillment_id,
-        e.escalation_level,
-        e.incarnation,
-        ms(e.deadline),
-        e.frontier.as_millis(),
-        e.warn_percent,
-        ms(e.ended_at),
-        reason_of(e)
-    )
-}
-
-fn story(records: &[Record], verdicts: &[Verdict]) -> String {
-    let mut lines = Vec::new();
-    for Record { stream, offset, record_time, event, .. } in records {
-        let Some(e) = event else { continue };
-        lines.push(format!(
-            "  {}@{} record {record_time} event {} {} {} total {:?} amount {:?} lines {:?} parcel {:?} promise {:?} {:?}",
-            TOPICS[usize::from(*stream)],
-            offset / 2,
-            e.event_time,
-            e.event_id,
-            e.kind,
-            e.total.as_ref().map(|m| m.minor),
-            e.amount.as_ref().map(|m| (m.minor, &m.currency)),
-            e.lines,
-            e.fulfillment_id,
-            e.promised_ship_by,
-            e.attributes
-        ));
-    }
-    lines.extend(verdicts.iter().map(|verdict| format!("  => {verdict:?}")));
-    lines.join("\n")
 }

@@ -292,7 +292,7 @@ fn the_cycles_of_a_group_are_told_apart_alike() {
     let who = "first_match: g, severity: info, owner: a, route: b, expected_outcome: c";
     let text = |more: &str| {
         format!(
-            "slas:\n- {{id: x, start: fulfillment.packed, stop: fulfillment.shipped, target: 1h, scope: fulfillment, {who}}}
+            "slas:\n- {{id: x, when: 'order.id == \"1\"', start: fulfillment.packed, stop: fulfillment.shipped, target: 1h, scope: fulfillment, {who}}}
 - {{id: y, start: fulfillment.packed, stop: fulfillment.shipped, target: 2h, {more}{who}}}"
         )
     };

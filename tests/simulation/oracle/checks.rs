@@ -7,7 +7,7 @@ const CAPTURED: &str = "payment.captured";
 const REFUNDED: &str = "payment.refunded";
 
 impl Check {
-    pub(super) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         match self {
             Check::AmountMismatch { id, .. } | Check::ShippedBeforePayment { id, .. } => id,
         }

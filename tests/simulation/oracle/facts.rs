@@ -21,6 +21,12 @@ impl Known<'_> {
         self.event.event_time
     }
 
+    /// Whether it lies below the positions of its stream.
+    pub(super) fn is_below(&self, positions: &[i64]) -> bool {
+        let (_, stream, _, offset) = self.position;
+        positions.get(usize::from(stream)).is_some_and(|position| offset < *position)
+    }
+
     pub(super) fn moment(&self) -> Moment {
         Moment { at: self.at(), record_time: self.record_time }
     }

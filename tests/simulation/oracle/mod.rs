@@ -8,8 +8,10 @@
 //! - `sla`: cycles (the ledger of pauses, promises, stops, cancels, warnings and rungs)
 //! - `checks`: the stretches of time in which a reconciliation check holds
 //! - `life`: when an order is closed, late, forgotten, evicted
+//! - `edits`: policy documents that follow one another
 
 mod checks;
+mod edits;
 mod facts;
 mod life;
 mod sla;
@@ -18,6 +20,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use edits::{Era, Ruling};
 use facts::Facts;
 use life::Life;
 
@@ -198,6 +201,11 @@ pub enum Standing {
 /// a check's findings oldest first, an SLA's cycles by parcel and start.
 pub fn judge(records: &[Record], rules: &Rules, frontier: i64) -> Vec<Verdict> {
     judge_by_clock(records, rules, frontier, i64::MAX)
+}
+
+/// What stands at `frontier` by policy documents of which each has replaced the one before, the one in force last.
+pub fn judge_edited(records: &[Record], eras: &[Era<'_>], frontier: i64) -> Vec<Ruling> {
+    edits::judge(records, eras, frontier)
 }
 
 /// As [`judge`], with the clock that keeps record times ahead of it out of the running maximum (R1, R2).

@@ -2,6 +2,7 @@
 
 mod checks;
 mod cycles;
+mod edits;
 mod facts;
 mod life;
 mod pauses;
