@@ -127,7 +127,7 @@ impl Sla {
                 let (_, target) = ledger.business_deadline(start.at, &promise)?;
                 CaseClock::Running { ledger, target }
             }
-            Target::PromisedShipBy | Target::PromisedDeliverBy => CaseClock::Plain,
+            Target::PromisedShipBy | Target::PromisedDeliverBy => CaseClock::Promised { ledger },
         };
         Some(Case {
             trigger: start.event,
