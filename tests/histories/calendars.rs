@@ -11,6 +11,9 @@ const DAY: i64 = 24 * 60 * MINUTE;
 /// Where histories begin: before the clock changes in spring and in autumn, and before the holidays.
 pub const SEASONS: [(i16, i8, i8); 4] = [(2026, 3, 20), (2026, 9, 29), (2026, 10, 20), (2026, 12, 18)];
 
+/// How many calendars there are in a season.
+pub const CALENDARS: usize = 10;
+
 /// Zones whose clocks change by an hour, by half an hour, at midnight or never.
 const ZONES: [&str; 10] = [
     "Europe/Berlin",

@@ -4,18 +4,20 @@
 //! A seed is a history. One that fails prints its seed and the smallest story that still fails.
 //! `ORDERWATCH_HISTORIES=n` runs so many, `ORDERWATCH_HISTORY=seed` that one alone; `make histories RUNS=100000`.
 //!
-//! - `history`: policies, events and a frontier from a seed; `calendars`: what they draw calendars from
+//! - `history`: policies (`draft`, `calendars`), events and a frontier (`story`) from a seed
 //! - `document`: the history as YAML and JSON; `tell`: the engine is told it
 //! - `oracle`: what must stand; `compare`: whether it does; `shrink`: what is left of a history that fails
 
 mod calendars;
 mod compare;
 mod document;
+mod draft;
 mod history;
 mod oracle;
 #[path = "../support/rng.rs"]
 mod rng;
 mod shrink;
+mod story;
 mod tell;
 
 use std::path::Path;
@@ -67,7 +69,7 @@ fn failures_of_family(seeds: &[u64], dir: &Path, tally: &mut Tally) -> Vec<u64> 
 }
 
 /// The story of a failure, made as small as it goes.
-fn story(seed: u64, dir: &Path) -> String {
+fn told(seed: u64, dir: &Path) -> String {
     let fails = |history: &History| load_and_run(history, seed, dir).is_err_and(|(_, arrival)| arrival.is_some());
     let smallest = shrink::shrink(History::draw(seed), &fails);
     let mut text = format!("\n== seed {seed}\n{}{}", document::configuration(&smallest), document::policies(&smallest));
@@ -114,7 +116,7 @@ fn every_history_stands() {
     println!("{} histories: {:?}", seeds.len(), tally.0);
     failed.sort_unstable();
     let dir = tempfile::tempdir().expect("a directory");
-    let stories: String = failed.iter().take(TOLD).map(|seed| story(*seed, dir.path())).collect();
+    let stories: String = failed.iter().take(TOLD).map(|seed| told(*seed, dir.path())).collect();
     assert!(failed.is_empty(), "{} of {} histories fail: {failed:?}\n{stories}", failed.len(), seeds.len());
     // Nine standings and seven statuses: otherwise the histories are not what they are meant to be.
     assert!(tally.0.len() == 16 || seeds.len() < 1_000, "{tally:?}");
