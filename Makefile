@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate chaos bench check fmt lint rules deny cargo
+.PHONY: help demo test simulate histories chaos bench check fmt lint rules deny cargo
 
 # Words for the command that a target runs: make demo ARGS="--for 30s"
 ARGS ?=
@@ -24,6 +24,9 @@ test: cargo ## everything that must hold: format, lints, all tests, the monitori
 
 simulate: cargo ## the simulation over many seeds: RUNS=10000
 	ORDERWATCH_SIM_RUNS=$${RUNS:-10000} cargo test --release --locked --lib simulation:: -- --nocapture $(ARGS)
+
+histories: cargo ## random orders under random policies, against an oracle of its own: RUNS=100000
+	ORDERWATCH_HISTORIES=$${RUNS:-100000} cargo test --release --locked --test histories -- --nocapture $(ARGS)
 
 chaos: cargo ## break three processes and a broker for minutes: ARGS="--minutes 10 --seed 7"
 	tests/support/prepare.sh

@@ -188,7 +188,7 @@ fn sla_makes_sense(
         f.reader.error(f.span("promise"), message);
     }
     if promised && f.node("pause").is_some() {
-        f.reader.warn(f.span("pause"), "a pause does not shift a promised date: it has no effect here", None);
+        f.reader.warn(f.span("pause"), "a pause does not shift a promised date, only business_elapsed_ms", None);
     }
     if let Milestone::Standard(s) = start.milestone
         && may_follow_closing(s)
@@ -219,7 +219,7 @@ fn calendar_makes_sense(f: &mut Fields<'_, '_, '_>, target: Target) {
             f.reader.error(f.span("target"), "business days need a `calendar`");
         }
         Target::PromisedShipBy | Target::PromisedDeliverBy if calendar => {
-            let message = "a calendar does not shift a promised date: it has no effect here";
+            let message = "a calendar does not shift a promised date, only business_elapsed_ms";
             f.reader.warn(f.span("calendar"), message, None);
         }
         Target::Duration(_) if calendar => {

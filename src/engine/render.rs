@@ -184,7 +184,9 @@ fn corrects(before: Status, after: Status) -> bool {
 fn target_ms(case: &Case<'_>) -> Option<i64> {
     match &case.clock {
         CaseClock::Running { target, .. } => Some(target.get()),
-        CaseClock::Plain => case.deadline.map(|deadline| (deadline - case.started_at).get()),
+        CaseClock::Promised { .. } | CaseClock::Plain => {
+            case.deadline.map(|deadline| (deadline - case.started_at).get())
+        }
     }
 }
 

@@ -42,7 +42,12 @@ pub enum CaseClock {
         /// The running time allowed.
         target: Millis,
     },
-    /// Plain time between two instants: promised dates and checks.
+    /// Plain time to a promised date, which nothing shifts; how long it ran is told by the ledger too.
+    Promised {
+        /// When the clock runs.
+        ledger: Ledger,
+    },
+    /// Plain time between two instants: checks.
     Plain,
 }
 
@@ -70,7 +75,7 @@ impl Case<'_> {
     pub fn warning_due(&self, percent: u8) -> Option<Timestamp> {
         match &self.clock {
             CaseClock::Running { ledger, target } => ledger.deadline(self.started_at, target.percent(percent)),
-            CaseClock::Plain => {
+            CaseClock::Promised { .. } | CaseClock::Plain => {
                 let deadline = self.deadline?;
                 // A promise that lies before the start is broken at once and warns of nothing.
                 (deadline > self.started_at).then(|| self.started_at + (deadline - self.started_at).percent(percent))
@@ -83,7 +88,7 @@ impl Case<'_> {
         let deadline = self.deadline?;
         match &self.clock {
             CaseClock::Running { ledger, .. } => ledger.deadline(deadline, rung.after),
-            CaseClock::Plain => Some(deadline + rung.after),
+            CaseClock::Promised { .. } | CaseClock::Plain => Some(deadline + rung.after),
         }
     }
 
@@ -91,7 +96,9 @@ impl Case<'_> {
     pub fn elapsed(&self, until: Timestamp) -> (Millis, Millis) {
         let actual = if until > self.started_at { until - self.started_at } else { Millis::ZERO };
         match &self.clock {
-            CaseClock::Running { ledger, .. } => (actual, ledger.elapsed(self.started_at, until)),
+            CaseClock::Running { ledger, .. } | CaseClock::Promised { ledger } => {
+                (actual, ledger.elapsed(self.started_at, until))
+            }
             CaseClock::Plain => (actual, actual),
         }
     }

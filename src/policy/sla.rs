@@ -143,7 +143,10 @@ impl Sla {
         if cancel.is_some_and(|cancel| cancel.at <= start.at) {
             return None;
         }
-        let clock = allowed.map_or(CaseClock::Plain, |target| CaseClock::Running { ledger: ledger.clone(), target });
+        let clock = match allowed {
+            Some(target) => CaseClock::Running { ledger: ledger.clone(), target },
+            None => CaseClock::Promised { ledger: ledger.clone() },
+        };
         Some(Case {
             trigger: start.event,
             started_at: start.at,

@@ -97,7 +97,7 @@ fn a_target_fits_its_calendar() {
     );
     let (policies, warnings) = parse_policies("p.yaml", &sla("promised_ship_by", ", calendar: berlin")).unwrap();
     assert_eq!(policies.slas[0].calendar.as_ref().unwrap().name, "berlin");
-    assert_eq!(warnings[0].message, "slas[0]: a calendar does not shift a promised date: it has no effect here");
+    assert_eq!(warnings[0].message, "slas[0]: a calendar does not shift a promised date, only business_elapsed_ms");
 
     let (policies, _) =
         parse_policies("p.yaml", &sla("{business_days: 2, cutoff: \"14:00\"}", ", calendar: berlin")).unwrap();

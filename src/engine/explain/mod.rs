@@ -261,6 +261,7 @@ impl Teller<'_> {
         let (actual, business) = case.elapsed(until);
         let (target_ms, pauses) = match &case.clock {
             CaseClock::Running { ledger, target } => (Some(target.get()), ledger.pauses()),
+            CaseClock::Promised { ledger } => (None, ledger.pauses()),
             CaseClock::Plain => (None, &[][..]),
         };
         let pauses = pauses.iter().filter(|(_, until)| *until > case.started_at);

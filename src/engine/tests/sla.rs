@@ -236,6 +236,20 @@ fn a_promise_may_move_only_before_it_runs_out() {
 }
 
 #[test]
+fn a_pause_does_not_shift_a_promised_date_and_is_no_business_time() {
+    let mut s = promised();
+    s.read(with(event("order.placed", 0), |d| d.promised_deliver_by = Promise::At(at(100))));
+    s.read(event("order.held", 20));
+    s.read(event("order.released", 50));
+    s.advance(101);
+    s.read(event("fulfillment.delivered", 130));
+    assert_eq!(s.said(), ["80+ at_risk 80", "100+ opened", "130 resolved"]);
+    let elapsed = s.published.iter().map(|e| (e.actual_elapsed_ms, e.business_elapsed_ms));
+    let minutes = |actual, business| (Some(actual * MINUTE), Some(business * MINUTE));
+    assert_eq!(elapsed.skip(1).collect::<Vec<_>>(), [minutes(100, 70), minutes(130, 100)]);
+}
+
+#[test]
 fn without_a_promise_there_is_no_cycle() {
     let mut s = promised();
     s.read(event("order.placed", 0));
