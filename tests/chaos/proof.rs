@@ -52,6 +52,6 @@ pub fn unnoticed(orders: &[Order], output: &Output, delivery: Delivery) -> Vec<S
 fn is_missed(said: &Said, output: &Output) -> bool {
     let of_it = || output.history.iter().filter(|other| other.body.exception_id == said.body.exception_id);
     let openings = of_it().filter(|other| other.body.status == "opened").count();
-    let last = of_it().last().map(|last| last.body.status.as_str());
+    let last = of_it().next_back().map(|last| last.body.status.as_str());
     said.body.status == "opened" && openings == 1 && matches!(last, Some("opened" | "escalated" | "resolved"))
 }
