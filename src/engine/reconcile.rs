@@ -170,7 +170,7 @@ impl Ladder<'_> {
     /// Whether a warning was of a deadline that has moved: it is not due any more, or another date is promised now.
     fn is_void(&self, case: &Case<'_>, told: &Exception, moved: Move) -> bool {
         let due = self.warning(case, moved.to.max(told.frontier)).map(|(percent, _)| percent);
-        let promises_another = matches!(case.clock, CaseClock::Plain) && told.deadline != case.deadline;
+        let promises_another = matches!(case.clock, CaseClock::Promised { .. }) && told.deadline != case.deadline;
         promises_another || told.warn_percent > due
     }
 

@@ -121,8 +121,8 @@ fn in_an_sla_that_works_and_is_not_meant() {
         ("cancel_on: [‸order.canceled]", "did you mean `order.cancelled`?"),
         ("cancel_on: [‸order.completed]", "`order.completed` is its stop, which comes first: this has no effect"),
         ("start: ‸payment.disputed", "`payment.disputed` can come after its order has closed"),
-        ("pause: ‸{from: order.held, until: order.released}, target: promised_ship_by", "it has no effect here"),
-        ("calendar: ‸berlin, target: promised_ship_by", "it has no effect here"),
+        ("pause: ‸{from: order.held, until: order.released}, target: promised_ship_by", "only business_elapsed_ms"),
+        ("calendar: ‸berlin, target: promised_ship_by", "only business_elapsed_ms"),
         ("first_match: ‸true", "the group `true` has this SLA alone: there is nothing to choose from"),
     ];
     assert_points(Level::Warning, rows, sla);
