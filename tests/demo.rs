@@ -41,12 +41,18 @@ fn the_shop_lives_and_its_exceptions_are_shown() {
         ("✓ resolved", "paid-in-5m"),
         ("● opened", "amount-mismatch"),
         ("▲ at risk", "paid-in-5m"),
+        // Its owner is whom it was handed to.
+        ("● opened    handoff-accepted       o-hand-0 ", " mila"),
+        // The care desk was closed for most of the time, and a held order's deadline moves.
+        ("● opened    customer-answered      o-care-0 ", "(by the clock 16h"),
+        ("● opened    shipped-in-20m         o-held-0 ", "not done within 20s (by the clock 26s)"),
     ] {
         assert!(shown(status, policy).is_some(), "{status} {policy}\n{text}");
     }
     // What opens says where it came from, whose it is, where it goes and what should happen.
     let cause = "(orders/";
     assert!(text.contains("└ order.placed at ") && text.contains(" from webshop ") && text.contains(cause), "{text}");
+    assert!(!text.contains("o-auto-0"), "a handoff that is taken at once makes no noise\n{text}");
     assert!(text.contains("→ payments-oncall: Payment captured in full, or the order cancelled"), "{text}");
 
     let headline = text.lines().rfind(|line| line.starts_with("── ")).expect("a headline");

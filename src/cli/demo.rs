@@ -13,6 +13,8 @@ use crate::config::units;
 use crate::demo::figures::Scraper;
 use crate::demo::live::{self, Done};
 use crate::demo::log::TOPICS;
+use crate::demo::office::Office;
+use crate::demo::policies;
 use crate::demo::render::Palette;
 use crate::demo::scene::{HISTORIES, MINUTE, PARTITIONS, Scene};
 use crate::demo::shop::{Shop, Stoppage};
@@ -57,7 +59,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     args.log.init("error")?;
     let palette =
         Palette { colours: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) };
-    let scene = Scene::set(args.http)?;
+    let opened_at = now();
+    let office = Office { opened_at, minute: MINUTE };
+    let scene = Scene::set(args.http, &policies::yaml_with(MINUTE, &office.policies()))?;
     let config = scene.config()?;
     let until = args.length.map(|length| Instant::now() + Duration::from_millis(length.get().unsigned_abs()));
     let interrupted = Arc::new(run::Stop::default());
@@ -65,7 +69,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(opening(&scene, palette, args.length).as_bytes())?;
 
-    let shop = Shop { seed: args.seed, opened_at: now(), minute: MINUTE, stoppage: Some(STOPPAGE) };
+    let shop = Shop { seed: args.seed, opened_at, minute: MINUTE, stoppage: Some(STOPPAGE) };
     let (done, closed) = (Done::default(), AtomicBool::new(false));
     let stop = run::Stop::default();
     let feeder = scene.broker.feeder()?;
@@ -73,7 +77,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut watch = Watch::new(subscriber, Scraper::new(scene.http), palette);
     let (printed, served) = thread::scope(|scope| {
         let engine = scope.spawn(|| run::run_until(config, &stop));
-        let shop = scope.spawn(|| live::run(&shop, &feeder, &done, &closed, now));
+        let shop = scope.spawn(|| live::run(&shop, &office, &feeder, &done, &closed, now));
         let is_over =
             || interrupted.is_asked() || until.is_some_and(|end| Instant::now() >= end) || engine.is_finished();
         let mut printed = Ok(());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::domain::{Millis, Timestamp};
 use crate::kafka::in_process::Feeder;
 
+use super::office::Office;
 use super::shop::{Shop, ShopEvent};
 
 /// An order comes in so often.
@@ -24,28 +25,64 @@ pub struct Done {
     pub events: AtomicU64,
 }
 
-/// Runs the shop until `stop`. Each event is produced when its time has come.
-pub fn run(shop: &Shop, feeder: &Feeder, done: &Done, stop: &AtomicBool, clock: impl Fn() -> Timestamp) {
-    // By time, then in the order in which they were thought of.
-    let mut coming: BTreeMap<(Timestamp, u64), ShopEvent> = BTreeMap::new();
-    let (mut number, mut thought_of) = (0, 0);
-    let mut next_order = shop.opened_at;
+/// What is still to happen: by time, then in the order in which it was thought of.
+#[derive(Default)]
+struct Coming {
+    events: BTreeMap<(Timestamp, u64), Entry>,
+    thought_of: u64,
+}
+
+struct Entry {
+    event: ShopEvent,
+    /// The first of its order.
+    is_first: bool,
+}
+
+impl Coming {
+    /// One order's events.
+    fn add(&mut self, events: Vec<ShopEvent>) {
+        for (number, event) in events.into_iter().enumerate() {
+            self.events.insert((event.at, self.thought_of), Entry { event, is_first: number == 0 });
+            self.thought_of += 1;
+        }
+    }
+
+    fn next(&mut self, now: Timestamp) -> Option<Entry> {
+        let entry = self.events.first_entry().filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
+    }
+}
+
+/// Runs the shop and its office until `stop`. Each event is produced when its time has come.
+pub fn run(
+    shop: &Shop,
+    office: &Office,
+    feeder: &Feeder,
+    done: &Done,
+    stop: &AtomicBool,
+    clock: impl Fn() -> Timestamp,
+) {
+    let mut coming = Coming::default();
+    let (mut number, mut next_order) = (0, shop.opened_at);
+    let (mut hour, mut next_hour) = (0, shop.opened_at);
     while !stop.load(Ordering::Relaxed) {
         let now = clock();
+        // Some of an hour's cases begin in the one before.
+        while next_hour <= now + office.hour() {
+            office.cases(hour).into_iter().for_each(|case| coming.add(case));
+            hour += 1;
+            next_hour = next_hour + office.hour();
+        }
         while next_order <= now {
-            for event in shop.story(number, next_order).events {
-                coming.insert((event.at, thought_of), event);
-                thought_of += 1;
-            }
+            coming.add(shop.story(number, next_order).events);
             number += 1;
             next_order = next_order + ORDER_EVERY;
-            done.orders.fetch_add(1, Ordering::Relaxed);
         }
-        while let Some(entry) = coming.first_entry().filter(|entry| entry.key().0 <= now) {
-            let event = entry.remove();
+        while let Some(Entry { event, is_first }) = coming.next(now) {
             // A full queue of the client: the shop loses an event, as shops do, and says so nowhere.
             if feeder.send(event.topic, &event.order_id, &event.payload, event.at).is_ok() {
                 done.events.fetch_add(1, Ordering::Relaxed);
+                done.orders.fetch_add(u64::from(is_first), Ordering::Relaxed);
             }
         }
         feeder.tend();

@@ -7,6 +7,7 @@
 //!   engine to it.
 //!
 //! The demo itself, on a broker inside this process:
+//! - [`office`]: the people in the shop, with a hold, a handoff and a desk that has hours.
 //! - [`scene`]: broker, topics, configuration; [`live`]: the shop at work.
 //! - [`watch`]: a subscriber that reads what orderwatch publishes; [`render`]: how that looks; [`figures`]: the
 //!   headline's figures, scraped from /metrics.
@@ -14,6 +15,7 @@
 pub mod figures;
 pub mod live;
 pub mod log;
+pub mod office;
 pub mod policies;
 pub mod render;
 pub mod scene;

@@ -30,12 +30,26 @@ pub const SHIPPED_BEFORE_PAYMENT: &str = "shipped-before-payment";
 /// Minutes for which a finding must hold.
 pub const SETTLE: i64 = 1;
 
+/// What is promised beside this: `calendars:` with its key, and entries of `slas:`.
+#[derive(Clone, Default, Debug)]
+pub struct Extra {
+    /// Nothing, or the whole section.
+    pub calendars: String,
+    /// SLAs, as lines.
+    pub slas: String,
+}
+
 /// policies.yaml for a shop whose minute takes `minute` (whole seconds).
 pub fn yaml(minute: Millis) -> String {
+    yaml_with(minute, &Extra::default())
+}
+
+/// The same, with more in it.
+pub fn yaml_with(minute: Millis, extra: &Extra) -> String {
     let m = |minutes: i64| format!("{}s", minutes * minute.get() / 1000);
     let (paid, shipped) = (PAID, SHIPPED);
     format!(
-        r#"slas:
+        r#"{calendars}slas:
   - {{id: {paid_id}, start: order.placed, stop: order.paid_in_full, cancel_on: [order.cancelled],
      target: {paid_target}, warn_at: [{paid_warn}%], escalate_after: [{paid_escalate}],
      severity: critical, owner: payments-team, route: payments-oncall,
@@ -49,7 +63,7 @@ pub fn yaml(minute: Millis) -> String {
      target: promised_deliver_by,
      severity: warning, owner: customer-care, route: carrier-desk,
      expected_outcome: "Parcel delivered, or the customer told"}}
-backlogs:
+{slas}backlogs:
   - {{id: {AWAITING_SHIPMENT}, from: order.paid_in_full, until: order.fully_shipped,
      exclude_between: {{from: order.held, until: order.released}}, group_by: [warehouse],
      open_when: {{depth: 24, for: {held_for}}}, clear_when: {{depth: 18, for: {held_for}}},
@@ -61,6 +75,8 @@ checks:
   - {{check: shipped_before_payment, settle: {settle},
      severity: critical, owner: finance, route: recon, expected_outcome: "Payment found, or the parcel called back"}}
 "#,
+        calendars = extra.calendars,
+        slas = extra.slas,
         paid_id = paid.id,
         paid_target = m(paid.target),
         paid_warn = paid.warn_at,

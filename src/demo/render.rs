@@ -129,7 +129,7 @@ fn of_sla(e: &Exception) -> String {
         Status::Averted => "done in time after all".to_owned(),
         Status::Opened => match (e.target_ms, late(e.ended_at)) {
             (_, Some(late)) => format!("done {late} late"),
-            (Some(target), None) => format!("not done within {}", span(Millis::new(target))),
+            (Some(target), None) => format!("not done within {}{}", span(Millis::new(target)), by_the_clock(e)),
             (None, None) => "not done in time".to_owned(),
         },
         Status::Escalated => {
@@ -139,6 +139,12 @@ fn of_sla(e: &Exception) -> String {
         Status::Retracted => "was kept: the proof came late".to_owned(),
         Status::Cancelled => "no longer wanted: cancelled".to_owned(),
     }
+}
+
+/// How long it took by the clock, where hours or a hold make that more.
+fn by_the_clock(e: &Exception) -> String {
+    let more = e.actual_elapsed_ms.filter(|actual| e.business_elapsed_ms.is_some_and(|open| open < *actual));
+    more.map_or_else(String::new, |actual| format!(" (by the clock {})", span(Millis::new(actual))))
 }
 
 fn of_backlog(e: &Exception) -> String {

@@ -10,7 +10,6 @@ use crate::domain::Millis;
 use crate::kafka::in_process::{InProcessBroker, InProcessError};
 
 use super::log::TOPICS;
-use super::policies;
 
 /// One minute of the shop, in milliseconds: the shop lives at 60x.
 pub const MINUTE: Millis = Millis::new(1000);
@@ -43,11 +42,11 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets everything up. `listen` is where HTTP is served; where that is taken, a free port is.
+    /// Sets everything up, with these policies. `listen` is where HTTP is served; where that is taken, a free port is.
     ///
     /// # Errors
     /// The broker does not start, or the directory cannot be written.
-    pub fn set(listen: SocketAddr) -> Result<Self, SceneError> {
+    pub fn set(listen: SocketAddr, policies: &str) -> Result<Self, SceneError> {
         let broker = InProcessBroker::start()?;
         // The broker has no CreateTopics for orderwatch to ask, so all topics are there before it comes.
         for topic in TOPICS.iter().chain(&HISTORIES).chain(&["exceptions-current", "dead-letters"]) {
@@ -63,7 +62,7 @@ impl Scene {
         let dir = TempDir::with_prefix("orderwatch-demo-")?;
         let scene = Scene { broker, http, dir };
         std::fs::write(scene.config_path(), scene.yaml())?;
-        std::fs::write(scene.dir.path().join("policies.yaml"), policies::yaml(MINUTE))?;
+        std::fs::write(scene.dir.path().join("policies.yaml"), policies)?;
         Ok(scene)
     }
 

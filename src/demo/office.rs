@@ -1,0 +1,239 @@
+//! The people in the shop, beside the [`super::shop`]'s machinery: the fraud desk that holds an order, the one who is
+//! handed a task, the care desk with its hours. Once an hour of the shop each of them has a case.
+
+use std::fmt::Write as _;
+
+use crate::config::units::format_duration;
+use crate::domain::{Millis, Timestamp};
+
+use super::policies::Extra;
+use super::shop::ShopEvent;
+
+/// A task that somebody was handed, until it is accepted.
+pub const HANDOFF: &str = "handoff-accepted";
+/// A customer's question, until it is answered; the care desk's hours alone count.
+pub const ANSWER: &str = "customer-answered";
+
+/// Minutes of the shop from one case of a kind to the next.
+const EVERY: i64 = 60;
+/// Minutes of the shop after the opening at which the first question should have been answered.
+const ANSWER_DUE: i64 = 9;
+const REAL_MINUTE: i64 = 60_000;
+const REAL_HOUR: i64 = 60 * REAL_MINUTE;
+/// The care desk is there for so long a day, by the wall clock.
+const DESK_HOURS: i64 = 8;
+/// The question came so long before the desk closed.
+const BEFORE_CLOSING: i64 = 3 * REAL_MINUTE;
+
+/// The people.
+#[derive(Clone, Copy, Debug)]
+pub struct Office {
+    /// When the shop opened.
+    pub opened_at: Timestamp,
+    /// How long a minute of the shop takes.
+    pub minute: Millis,
+}
+
+impl Office {
+    /// What is promised of them. The desk's hours are real ones: it opened with the minute in which the demo began, and
+    /// the question that waits there is from yesterday.
+    pub fn policies(&self) -> Extra {
+        let (opens, asked) = (self.desk_opens(), self.asked());
+        let of_day = |at: i64| {
+            let minutes = at.rem_euclid(24 * REAL_HOUR) / REAL_MINUTE;
+            format!("{:02}:{:02}", minutes / 60, minutes % 60)
+        };
+        let closes = match of_day(opens + DESK_HOURS * REAL_HOUR) {
+            midnight if midnight == "00:00" => "24:00".to_owned(),
+            other => other,
+        };
+        let due = self.opened_at.as_millis() + ANSWER_DUE * self.minute.get();
+        // Open time from the question to when it is due: what was left of yesterday, and since this morning.
+        let left_of_yesterday = opens - (24 - DESK_HOURS) * REAL_HOUR - asked;
+        let answer = Millis::new((left_of_yesterday + due - opens) / 1000 * 1000);
+        let calendars = format!(
+            "calendars:\n  care-desk: {{time_zone: UTC, hours: {{mon-sun: \"{}-{closes}\"}}}}\n",
+            of_day(opens),
+        );
+        let slas = format!(
+            r#"  - {{id: {HANDOFF}, start: handoff.requested, stop: handoff.accepted, each: true,
+     cancel_on: [order.cancelled], target: {handoff}, escalate_after: [{handoff_escalate}],
+     severity: warning, owner: {{from: event.attributes.handed_to, else: shift-lead}}, route: ops,
+     expected_outcome: "Somebody has it"}}
+  - {{id: {ANSWER}, start: customer.asked, stop: customer.answered, calendar: care-desk,
+     target: {answer}, severity: warning, owner: customer-care, route: care-desk,
+     expected_outcome: "The customer has an answer"}}
+"#,
+            handoff = format_duration(self.minutes(8)),
+            handoff_escalate = format_duration(self.minutes(20)),
+            answer = format_duration(answer),
+        );
+        Extra { calendars, slas }
+    }
+
+    /// The cases of the shop's `hour`, from 0: each one order's events. What lies before the opening is told at the opening.
+    pub fn cases(&self, hour: i64) -> Vec<Vec<ShopEvent>> {
+        let mut cases = vec![self.held(hour), self.handed_on(hour), self.by_machine(hour)];
+        if hour == 0 {
+            cases.push(self.asked_yesterday());
+        }
+        cases
+    }
+
+    /// How long an hour of cases is.
+    pub fn hour(&self) -> Millis {
+        self.minutes(EVERY)
+    }
+
+    /// Held by the fraud desk for six minutes and shipped late all the same: the deadline moved by what it was held.
+    fn held(&self, hour: i64) -> Vec<ShopEvent> {
+        let mut case = self.case("held", hour);
+        case.placed(-16);
+        case.order(-12, "order.held", "fraud-desk", r#","reason":"manual review""#);
+        case.order(-6, "order.released", "fraud-desk", "");
+        case.shipped(19);
+        case.events
+    }
+
+    /// A machine gives up and asks a person, who is at lunch.
+    fn handed_on(&self, hour: i64) -> Vec<ShopEvent> {
+        let mut case = self.case("hand", hour);
+        case.placed(-6);
+        case.order(-2, "handoff.requested", "wms", r#","reason":"address unclear","attributes":{"handed_to":"mila"}"#);
+        case.order(12, "handoff.accepted", "desk-app", r#","attributes":{"handed_to":"mila"}"#);
+        case.shipped(13);
+        case.events
+    }
+
+    /// The same, taken at once: nothing comes of it.
+    fn by_machine(&self, hour: i64) -> Vec<ShopEvent> {
+        let mut case = self.case("auto", hour);
+        case.placed(-4);
+        case.order(-1, "handoff.requested", "wms", r#","reason":"repack","attributes":{"handed_to":"robot-3"}"#);
+        case.order(0, "handoff.accepted", "packing-robot", "");
+        case.shipped(5);
+        case.events
+    }
+
+    /// Asked yesterday just before the care desk closed. By the clock that is most of a day ago.
+    fn asked_yesterday(&self) -> Vec<ShopEvent> {
+        let mut case = self.case("care", 0);
+        let asked = Timestamp::from_millis(self.asked());
+        let before = |minutes: i64| asked - self.minutes(minutes);
+        let tomorrow = self.opened_at + Millis::new(24 * REAL_HOUR);
+        case.event(before(60), "orders", "order.placed", "webshop", &placed(tomorrow));
+        case.event(before(59), "payments", "payment.captured", "psp", &captured("care"));
+        case.event(before(50), "fulfillments", "fulfillment.shipped", "wms", LINES);
+        case.event(asked, "orders", "customer.asked", "care-mail", r#","reason":"where is my parcel""#);
+        case.order(ANSWER_DUE + 7, "customer.answered", "care-desk", "");
+        case.events
+    }
+
+    fn minutes(&self, minutes: i64) -> Millis {
+        Millis::new(minutes * self.minute.get())
+    }
+
+    fn desk_opens(&self) -> i64 {
+        self.opened_at.as_millis() / REAL_MINUTE * REAL_MINUTE
+    }
+
+    fn asked(&self) -> i64 {
+        self.desk_opens() - (24 - DESK_HOURS) * REAL_HOUR - BEFORE_CLOSING
+    }
+
+    fn case(&self, kind: &'static str, hour: i64) -> Case {
+        let began = self.opened_at + self.minutes(hour * EVERY);
+        Case { office: *self, began, order_id: format!("o-{kind}-{hour}"), kind, events: Vec::with_capacity(6) }
+    }
+}
+
+/// The goods of every case.
+const LINES: &str = r#","fulfillment_id":"f-1","lines":[{"sku":"globe","quantity":1}]"#;
+
+fn placed(promised: Timestamp) -> String {
+    format!(
+        r#","total":{{"amount_minor":4900,"currency":"EUR"}},"lines":[{{"sku":"globe","quantity":1}}],"promised_deliver_by":"{promised}","attributes":{{"channel":"web","region":"FR","warehouse":"LYS-2"}}"#
+    )
+}
+
+fn captured(kind: &str) -> String {
+    format!(r#","payment_id":"p-{kind}","amount":{{"amount_minor":4900,"currency":"EUR"}}"#)
+}
+
+/// The events of one case. Minutes count from its hour's beginning.
+struct Case {
+    office: Office,
+    began: Timestamp,
+    order_id: String,
+    kind: &'static str,
+    events: Vec<ShopEvent>,
+}
+
+impl Case {
+    fn placed(&mut self, minute: i64) {
+        let promised = self.at(minute + 90);
+        self.order(minute, "order.placed", "webshop", &placed(promised));
+        self.event(self.at(minute + 1), "payments", "payment.captured", "psp", &captured(self.kind));
+    }
+
+    fn shipped(&mut self, minute: i64) {
+        self.event(self.at(minute), "fulfillments", "fulfillment.shipped", "wms", LINES);
+        self.event(self.at(minute + 12), "fulfillments", "fulfillment.delivered", "carrier", LINES);
+    }
+
+    fn order(&mut self, minute: i64, kind: &str, source: &str, rest: &str) {
+        self.event(self.at(minute), "orders", kind, source, rest);
+    }
+
+    fn at(&self, minute: i64) -> Timestamp {
+        self.began + self.office.minutes(minute)
+    }
+
+    fn event(&mut self, at: Timestamp, topic: &'static str, kind: &str, source: &str, rest: &str) {
+        let (id, number) = (&self.order_id, self.events.len() + 1);
+        let mut payload = String::with_capacity(256);
+        let _ = write!(
+            payload,
+            r#"{{"event_id":"{id}-{number}","order_id":"{id}","type":"{kind}","event_time":"{at}","source":"{source}"{rest}}}"#
+        );
+        let told = at.max(self.office.opened_at);
+        self.events.push(ShopEvent { at: told, topic, order_id: id.clone(), payload });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policies;
+    use super::*;
+    use crate::config;
+
+    /// Whenever the demo begins, its desk has hours and its question is due nine minutes later.
+    #[test]
+    fn the_desk_has_hours_at_any_time_of_day() {
+        let midnight = 1_790_000_000_000 / (24 * REAL_HOUR) * 24 * REAL_HOUR;
+        for opened_at in (0..24 * REAL_HOUR).step_by(131 * REAL_MINUTE as usize + 123).chain([0, 16 * REAL_HOUR]) {
+            let opened_at = Timestamp::from_millis(midnight + opened_at);
+            let office = Office { opened_at, minute: Millis::new(1000) };
+            let text = policies::yaml_with(office.minute, &office.policies());
+            let (policies, warnings) = config::parse_policies("policies.yaml", &text).expect(&text);
+            assert!(warnings.is_empty(), "{warnings:?}");
+            let sla = policies.slas.iter().find(|sla| sla.id == ANSWER).expect("the care desk's promise");
+            let calendar = sla.calendar.as_ref().expect("it has hours");
+            let open = calendar.elapsed(Timestamp::from_millis(office.asked()), opened_at);
+            let due = Millis::new(ANSWER_DUE * 1000) + open;
+            assert!(
+                text.contains(&format!("target: {},", format_duration(Millis::new(due.get() / 1000 * 1000)))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_hours_cases_are_told_in_the_order_of_their_times() {
+        let office = Office { opened_at: Timestamp::from_millis(1_790_000_000_000), minute: Millis::new(1000) };
+        for case in [office.cases(0), office.cases(1)].concat() {
+            assert!(case.is_sorted_by_key(|e| e.at) && case[0].at >= office.opened_at, "{case:?}");
+            assert!(case.iter().all(|e| serde_json::from_str::<serde_json::Value>(&e.payload).is_ok()));
+        }
+    }
+}
