@@ -1,8 +1,12 @@
 //! The stories of tests/scenarios, told to `orderwatch check --scenarios` as a user's own are.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use orderwatch::config;
+use orderwatch::domain::Status;
 
 fn place() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
@@ -26,6 +30,54 @@ fn every_story_comes_out_as_told() {
     let output = check(&stories);
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).ends_with(&format!("{count} scenarios come out as told\n")), "{}", said(&output));
+}
+
+/// Each rule of the document with each status that it can have.
+#[test]
+fn every_status_of_every_rule_has_a_story() {
+    let (policies, _) = config::load_policies(&place().join("policies.yaml")).unwrap();
+    let mut can_be: BTreeSet<(String, &str)> = BTreeSet::new();
+    let mut add = |id: &str, status: Status, it_can: bool| {
+        can_be.extend(it_can.then(|| (id.to_owned(), status.as_str())));
+    };
+    for sla in &policies.slas {
+        let warns = !sla.warn_at.is_empty();
+        for status in [Status::Opened, Status::Resolved, Status::Retracted] {
+            add(&sla.id, status, true);
+        }
+        add(&sla.id, Status::AtRisk, warns);
+        add(&sla.id, Status::Averted, warns);
+        add(&sla.id, Status::Escalated, !sla.escalate_after.is_empty());
+        add(&sla.id, Status::Cancelled, !sla.cancel_on.is_empty());
+    }
+    for backlog in &policies.backlogs {
+        add(&backlog.id, Status::Opened, true);
+        add(&backlog.id, Status::Resolved, true);
+        add(&backlog.id, Status::Escalated, !backlog.escalate_after.is_empty());
+    }
+    for check in &policies.checks {
+        // What was done cannot be undone: these two end by retraction alone.
+        let stands = ["after-cancel", "duplicate-capture"].contains(&check.id.as_str());
+        add(&check.id, Status::Opened, true);
+        add(&check.id, Status::Resolved, !stands);
+        add(&check.id, Status::Retracted, true);
+    }
+    let told: BTreeSet<(String, String)> = fs::read_dir(place().join("stories"))
+        .unwrap()
+        .flat_map(|story| said_in(&fs::read_to_string(story.unwrap().path()).unwrap()))
+        .collect();
+    let missing: Vec<_> =
+        can_be.iter().filter(|(id, status)| !told.contains(&(id.clone(), (*status).to_owned()))).collect();
+    assert!(can_be.len() > 50 && missing.is_empty(), "no story tells of {missing:?}");
+}
+
+/// Policy and status of what a story expects.
+fn said_in(story: &str) -> Vec<(String, String)> {
+    let expected = story.split("\nexpect:").nth(1).unwrap_or_default();
+    let word = |line: &str, name: &str| {
+        line.split(name).nth(1).map(|rest| rest.split([',', '}']).next().unwrap_or_default().trim().to_owned())
+    };
+    expected.lines().filter_map(|line| Some((word(line, "policy:")?, word(line, "status:")?))).collect()
 }
 
 /// A story with one text in place of another, and what is said of it.
