@@ -113,7 +113,8 @@ fn every_history_stands() {
             tally.add(counted);
         }
     });
-    println!("{} histories: {:?}", seeds.len(), tally.0);
+    let (first, last) = (seeds.first(), seeds.last());
+    println!("{} histories, seeds {first:?} to {last:?}: {:?}", seeds.len(), tally.0);
     failed.sort_unstable();
     let dir = tempfile::tempdir().expect("a directory");
     let stories: String = failed.iter().take(TOLD).map(|seed| told(*seed, dir.path())).collect();
