@@ -12,11 +12,12 @@ use crate::domain::{Exception, Str, Timestamp};
 use crate::engine::RestoredOrder;
 use crate::kafka::clock::SystemClock;
 use crate::kafka::current::{Reader, Visit};
+use crate::kafka::error::KafkaFailure;
 use crate::kafka::offsets::Committed;
 use crate::policy::Settings;
 use crate::snapshot::{Expected, SnapshotStore};
 use crate::telemetry::emit;
-use crate::telemetry::events::SnapshotsUnreadable;
+use crate::telemetry::events::{RestoreUnanswered, SnapshotsUnreadable};
 
 use super::RunError;
 use super::backlogs::{OWNER, Remembered};
@@ -27,8 +28,8 @@ use super::recovery::{Log, Recovered, Recovery, ShardJob, Shelf, Shelved};
 /// scan.
 const MARKER_WITHIN: Duration = Duration::from_secs(60);
 
-/// Snapshots that cannot be read are tried again after so long.
-const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// What could not be read is tried again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What is to be read back.
 #[derive(Debug)]
@@ -95,9 +96,7 @@ impl Restorer {
             let mut queue = Queue::default();
             while let Some(job) = next(&wanted, &mut queue) {
                 let answer = match means.work(&reader, &job) {
-                    // The topics alone may not reach back far enough, and the shards that are here must go on.
-                    (shard, _, Outcome::Failed(error)) if matches!(*error, RunError::Snapshots(_)) => {
-                        emit(SnapshotsUnreadable { shard, error: &error.to_string(), again_in: AGAIN_AFTER });
+                    (shard, _, Outcome::Failed(error)) if waits(shard, &error) => {
                         queue.failed(job);
                         continue;
                     }
@@ -122,6 +121,21 @@ impl Restorer {
     pub fn next(&self) -> Option<(i32, u64, Outcome)> {
         self.outcomes.try_recv().ok()
     }
+}
+
+/// Whether what failed is tried again, as long as it takes: the shards that are here must go on.
+fn waits(shard: i32, error: &RunError) -> bool {
+    let again_in = AGAIN_AFTER;
+    match error {
+        // The topics alone may not reach back far enough.
+        RunError::Snapshots(error) => emit(SnapshotsUnreadable { shard, error: &error.to_string(), again_in }),
+        // A broker that is slow, or a question that was under way while this process stood still.
+        RunError::Kafka(failure) if matches!(**failure, KafkaFailure::Unanswered { .. }) => {
+            emit(RestoreUnanswered { shard, error: &failure.to_string(), again_in });
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// The next job: those that were asked for, then those that failed. `None` where nobody wants any more.
@@ -220,5 +234,24 @@ impl Log for Reader {
 
     fn read_back(&self, topic: &str, partition: i32, target: i64, visit: &mut Visit<'_>) -> Result<i64, RunError> {
         Ok(self.read_partition(topic, partition, target, MARKER_WITHIN, visit)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+
+    #[test]
+    fn a_broker_that_does_not_answer_is_asked_again_and_what_it_forbids_is_not() {
+        let unanswered = KafkaFailure::Unanswered {
+            question: "the end of exceptions-current/1".to_owned(),
+            brokers: "localhost:9092".to_owned(),
+            source: KafkaError::MetadataFetch(rdkafka::types::RDKafkaErrorCode::OperationTimedOut),
+        };
+        assert!(waits(1, &unanswered.into()));
+        let forbidden = KafkaFailure::NotAllowed { operation: "READ", resource: "the topic orders".to_owned() };
+        assert!(!waits(1, &forbidden.into()));
     }
 }

@@ -24,6 +24,6 @@ pub use output::{
 };
 pub use process::{HttpListening, HttpRefused, PoliciesInForce, PoliciesRefused, Started, Stopped, Stopping};
 pub use snapshot::{
-    SnapshotFailed, SnapshotLoaded, SnapshotPruneFailed, SnapshotSkipped, SnapshotStreamDropped, SnapshotWritten,
-    SnapshotsUnreadable,
+    RestoreUnanswered, SnapshotFailed, SnapshotLoaded, SnapshotPruneFailed, SnapshotSkipped, SnapshotStreamDropped,
+    SnapshotWritten, SnapshotsUnreadable,
 };

@@ -108,6 +108,24 @@ impl InternalEvent for SnapshotsUnreadable<'_> {
     }
 }
 
+/// The broker did not answer what a shard's restore asked: it is asked again, and the other shards go on.
+#[derive(Debug)]
+pub struct RestoreUnanswered<'a> {
+    /// The shard.
+    pub shard: i32,
+    /// What was asked.
+    pub error: &'a str,
+    /// When it is tried again.
+    pub again_in: Duration,
+}
+
+impl InternalEvent for RestoreUnanswered<'_> {
+    fn emit(self) {
+        let RestoreUnanswered { shard, error, again_in } = self;
+        warn!(shard, error, again_in_s = again_in.as_secs(), "the shard's restore got no answer and is begun again");
+    }
+}
+
 /// A snapshot holds events of a stream that is not declared any more: they are left out.
 #[derive(Debug)]
 pub struct SnapshotStreamDropped<'a> {

@@ -108,6 +108,7 @@ fn each_event_is_one_line_and_its_metrics() {
     check(SnapshotSkipped { shard: 0, name: "x", reason: "cut" }, &["orderwatch_snapshots_skipped_total 1"]);
     let again_in = Duration::from_secs(5);
     check(SnapshotsUnreadable { shard: 0, error: "403", again_in }, &["orderwatch_snapshot_failures_total 1"]);
+    check(RestoreUnanswered { shard: 0, error: "timed out", again_in }, &[]);
     check(
         SnapshotWritten { shard: 0, name: "x", bytes: 1, orders: 1, took: Duration::ZERO },
         &["orderwatch_snapshots_total 1", "orderwatch_snapshot_failures_total 0"],
