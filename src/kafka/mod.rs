@@ -4,14 +4,15 @@
 //! - [`topology`], [`topics`], [`control`]: what is looked at and made before the first record is read.
 //! - [`source`]: the group's consumer, from poll to [`record::Fetched`], which [`bell`] waits for; [`clock`]: the ends of the inputs, on a client
 //!   of its own.
-//! - [`publisher`]: outputs and offsets, in one transaction or one after the other; [`deliveries`]:
-//!   what came of each record; [`offsets`]: what a commit says.
+//! - [`publisher`]: a [`batch`] of outputs and offsets, in one transaction or one after the other; [`deliveries`]: what came
+//!   of each record; [`offsets`]: what a commit says.
 //! - [`current`]: reading back what was published; [`access`]: what the broker does not let us do.
 
 // An error ends the process or is logged: its size is no matter.
 #![allow(clippy::result_large_err)]
 
 pub mod access;
+pub mod batch;
 mod bell;
 pub mod client;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod publisher;
 pub mod range;
 pub mod record;
 pub mod source;
+mod step;
 pub mod topics;
 pub mod topology;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,94 +14,20 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use crate::codec::OutputRecord;
 use crate::config::{Delivery, KafkaConfig};
 use crate::domain::{Str, Timestamp};
-use crate::guard::{Guard, is_off};
 
 use super::access;
+use super::batch::{Act, Batch, Outcome};
 use super::client::{self, Sizes};
 use super::deliveries::{Deliveries, Refusal};
 use super::error::KafkaFailure;
-use super::offsets::ShardOffsets;
 use super::source::Source;
+use super::step::{Asked, Step, Wait, step};
 
 /// One call to the coordinator. It may be made again after that, so this only bounds how long a stop waits.
 const STEP: Duration = Duration::from_secs(1);
-/// A coordinator that has not decided a transaction after this long may never (Kafka 4.1.1 was seen to lose its task that
-/// aborts): the process ends, and the next one has a transactional id that nothing hangs on.
-const DECIDED_WITHIN: Duration = Duration::from_secs(120);
-/// How often it is told that the broker is waited for.
-const TELL_EVERY: Duration = Duration::from_millis(500);
 /// The pause between two looks for delivery reports where none has come. `BaseProducer::poll` cannot pause for so little: it
 /// hands librdkafka what is left of its time cut to whole milliseconds, so `poll(1 ms)` keeps a core busy for all of it.
 const BETWEEN_REPORTS: Duration = Duration::from_micros(200);
-
-/// What to commit: records and the offsets that they follow from.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// The outputs, in the order in which they are written.
-    pub records: Vec<OutputRecord>,
-    /// The shards whose offsets go with them.
-    pub offsets: Vec<ShardOffsets>,
-    /// The records' time: our clock, for the wall clock may have jumped, and a broker refuses what lies an hour ahead.
-    pub stamp: Timestamp,
-}
-
-/// What became of a batch.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It stands.
-    Committed {
-        /// For each shard that wrote to `exceptions-current`: the offset after its last record there.
-        current_next: BTreeMap<i32, i64>,
-    },
-    /// Nothing of it stands. It is made and published again.
-    Aborted {
-        /// Why.
-        reason: String,
-    },
-    /// `at_least_once`: its records are in the log, its offsets are not committed.
-    Written {
-        /// As for `Committed`.
-        current_next: BTreeMap<i32, i64>,
-        /// Why not.
-        reason: String,
-    },
-    /// `at_least_once`: some of its records are in the log, and some are not. The same batch is to be written again.
-    Torn {
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What `at_least_once` does with a batch, one after the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Act {
-    /// Write the records of `exceptions-current` and wait until they are in the log. First, so that whatever a subscriber
-    /// was told of is known after a crash; what it was not told of yet is told then.
-    ProduceCurrent,
-    /// Write the others and wait.
-    ProduceOthers,
-    /// Commit the offsets.
-    CommitOffsets,
-}
-
-impl Act {
-    /// Records first: what is written twice is told twice, what is never written is lost.
-    pub fn at_least_once() -> [Act; 3] {
-        match is_off(Guard::OutputsBeforeOffsets) {
-            false => [Act::ProduceCurrent, Act::ProduceOthers, Act::CommitOffsets],
-            true => [Act::CommitOffsets, Act::ProduceCurrent, Act::ProduceOthers],
-        }
-    }
-
-    /// Whether a record of `topic` is written in this act.
-    pub fn writes(self, topic: &str, current: &str) -> bool {
-        match self {
-            Act::ProduceCurrent => topic == current,
-            Act::ProduceOthers => topic != current,
-            Act::CommitOffsets => false,
-        }
-    }
-}
 
 /// The producer of all outputs.
 pub struct Publisher {
@@ -181,7 +107,7 @@ impl Publisher {
         batch: &Batch,
         waiting: &mut dyn FnMut(Duration),
     ) -> Result<Outcome, KafkaFailure> {
-        let mut wait = Wait { began: Instant::now(), told: Instant::now(), waiting };
+        let mut wait = Wait::new(waiting);
         match self.delivery {
             Delivery::ExactlyOnce => self.in_transaction(source, batch, &mut wait),
             Delivery::AtLeastOnce => self.one_after_the_other(source, batch, &mut wait),
@@ -352,54 +278,6 @@ impl Publisher {
             wait.tell();
         }
     }
-}
-
-/// Makes a call to the coordinator until it is answered.
-fn step(wait: &mut Wait<'_>, call: impl Fn() -> Result<(), KafkaError>) -> Step {
-    loop {
-        match call() {
-            Ok(()) => return Step::Done,
-            Err(KafkaError::Transaction(error)) if error.is_fatal() => {
-                return Step::Fatal(KafkaError::Transaction(error));
-            }
-            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
-                return Step::Abort(error.to_string());
-            }
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && wait.began.elapsed() < DECIDED_WITHIN => {
-                wait.tell();
-            }
-            Err(error) => return Step::Fatal(error),
-        }
-    }
-}
-
-/// Tells those who wait that we do.
-struct Wait<'a> {
-    began: Instant,
-    told: Instant,
-    waiting: &'a mut dyn FnMut(Duration),
-}
-
-impl Wait<'_> {
-    fn tell(&mut self) {
-        if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            (self.waiting)(self.began.elapsed());
-        }
-    }
-}
-
-/// What the coordinator was asked to do with a transaction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    ToCommit,
-    ToAbort,
-}
-
-enum Step {
-    Done,
-    Abort(String),
-    Fatal(KafkaError),
 }
 
 /// 32 hexadecimal digits that no other process has.

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use crate::domain::{Exception, Timestamp};
 use crate::engine::Transition;
+use crate::kafka::batch::Batch;
 use crate::kafka::offsets::ShardOffsets;
-use crate::kafka::publisher::Batch;
 
 use super::backlogs::{self, Backlogs};
 use super::task::Task;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::domain::{Exception, Timestamp};
 use crate::kafka::KafkaFailure;
+use crate::kafka::batch::Outcome;
 use crate::kafka::deliveries::Refusal;
-use crate::kafka::publisher::Outcome;
 use crate::kafka::topics::{self, Lost};
 use crate::telemetry::emit;
 use crate::telemetry::events::{BatchCommitted, ExceptionPublished, TransactionAborted};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::codec::OutputRecord;
-use crate::kafka::publisher::Act;
+use crate::kafka::batch::Act;
 use crate::run::commit::Pending;
 
 use super::broker::{Fate, Member, Record, Txn};
