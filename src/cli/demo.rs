@@ -99,7 +99,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Ok(served) = served {
         served?;
     }
-    match printed.and_then(|()| out.write_all(closing(watch, &done, palette).as_bytes())) {
+    let said = printed.and_then(|()| out.write_all(closing(watch, &done, palette).as_bytes()));
+    scene.end();
+    match said {
         // `orderwatch demo | head` has seen what it wanted.
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),

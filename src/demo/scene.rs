@@ -79,6 +79,12 @@ impl Scene {
         Config::load(&self.config_path()).map(|(config, _)| config).map_err(SceneError::Config)
     }
 
+    /// Ends it without a word: threads of orderwatch may still be letting go of the broker, and would log that it has gone.
+    /// So it stays until the process ends.
+    pub fn end(self) {
+        std::mem::forget(self.broker);
+    }
+
     fn yaml(&self) -> String {
         let streams: String = TOPICS.iter().map(|topic| format!("  - {{topic: {topic}, format: json}}\n")).collect();
         format!(
