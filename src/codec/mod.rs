@@ -8,7 +8,7 @@ pub mod event;
 pub mod exception;
 pub mod malformed;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod schema_tests;
 mod wire_time;

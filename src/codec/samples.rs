@@ -10,7 +10,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// CONTRACT's own example.
-pub(super) fn sla() -> Exception {
+pub(crate) fn sla() -> Exception {
     Exception {
         exception_id: exception_id("paid-in-1h", "order", "o-1", None),
         sequence: 1,

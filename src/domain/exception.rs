@@ -348,6 +348,11 @@ impl Evidence {
 }
 
 impl Exception {
+    /// Which of two states of one exception is the later one, whatever their places in a log.
+    pub fn age(&self) -> (Timestamp, u32) {
+        (self.frontier, self.sequence)
+    }
+
     /// The rung in force: the escalation level, or the warning's percent. Part of `ce_id`, so that two rungs of one
     /// status differ.
     pub fn level(&self) -> u32 {

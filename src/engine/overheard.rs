@@ -5,6 +5,15 @@ use crate::domain::{Exception, Subject};
 use super::shard::{Shard, Slot};
 
 impl Shard {
+    /// The last state that we know to be published of the same exception.
+    pub fn told(&self, exception: &Exception) -> Option<&Exception> {
+        let Subject::Order(order_id) = &exception.subject else { return None };
+        let slot = self.index.get(order_id).and_then(|slot| self.slots.get(*slot as usize));
+        let Some(Slot::Open(order)) = slot else { return None };
+        let mut told = order.published.iter().filter(|told| !told.silent);
+        told.find(|told| told.last.exception_id == exception.exception_id).map(|told| &told.last)
+    }
+
     /// Takes in a state that is in `exceptions-current`, and that we may not have published: a subscriber holds it now, so
     /// the difference to what holds is published next. True where it was news.
     ///
@@ -13,13 +22,9 @@ impl Shard {
     pub fn overhear(&mut self, exception: Exception) -> bool {
         let Subject::Order(order_id) = &exception.subject else { return false };
         let order_id = order_id.clone();
-        let known = self.index.get(&order_id).and_then(|slot| self.slots.get(*slot as usize));
-        if let Some(Slot::Open(order)) = known {
-            let ours = order.published.iter().find(|p| p.last.exception_id == exception.exception_id && !p.silent);
-            // Subscribers hold the state of the later frontier.
-            if ours.is_some_and(|ours| ours.last.frontier >= exception.frontier) {
-                return false;
-            }
+        // Subscribers hold the later state.
+        if self.told(&exception).is_some_and(|ours| ours.age() >= exception.age()) {
+            return false;
         }
         let id = exception.exception_id.clone();
         self.restore_published(exception);

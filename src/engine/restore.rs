@@ -214,12 +214,13 @@ impl Shard {
         self.queues.restored();
     }
 
-    /// As [`Shard::freeze`], for one state; what an edit settled stays so.
+    /// As [`Shard::freeze`], for one state; what an edit settled stays so, unless it stands.
     pub(super) fn freeze_told(&mut self, slot: u32, id: &str) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let Order { events, published, .. } = &mut **order;
+        let Order { events, published, settled, .. } = &mut **order;
         for told in published.iter_mut().filter(|told| told.last.exception_id == *id) {
             told.frozen = frozen(told, events, &self.settings);
+            settled.retain(|key| *key != told.key || told.last.status.has_ended());
         }
     }
 

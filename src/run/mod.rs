@@ -8,7 +8,8 @@
 //! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
 //!   [`commits`]: its offsets.
 //! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published;
-//!   [`overheard`]: what others wrote in our place; [`publish`]: how it is written, and what follows where it is not taken; [`fit`]: records that their topic does not take.
+//!   [`told`]: what is in `exceptions-current`; [`overheard`]: what others wrote there in our place; [`publish`]: how a batch is
+//!   written, and what follows where it is not taken; [`fit`]: records that their topic does not take.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards.
 //! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
@@ -42,6 +43,7 @@ pub mod snapshots;
 pub mod start;
 pub mod stop;
 pub mod task;
+pub mod told;
 pub mod wire;
 
 use crate::http::BindError;

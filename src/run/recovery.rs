@@ -23,6 +23,7 @@ use super::RunError;
 use super::backlogs::{OWNER, Remembered};
 use super::documents::{Documents, Judged};
 use super::inputs::Inputs;
+use super::told::{Published, Told};
 
 /// The topics and the group's commits.
 pub trait Log {
@@ -110,6 +111,8 @@ pub struct Restored {
     pub published: Vec<Exception>,
     /// What `exceptions-current` has and the histories may not have: it is not covered by a commit (`at_least_once`).
     pub retell: Vec<Exception>,
+    /// What `exceptions-current` has an older state behind (`at_least_once`).
+    pub repair: Vec<Exception>,
     /// The document that it is judged by.
     pub policies: Arc<Policies>,
     /// What the control topic is to be told of it, with the first commit.
@@ -188,6 +191,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let notes = committed.iter().flatten().filter_map(|commit| commit.note.as_ref());
         let told = notes.filter_map(|note| note.frontier()).max();
         let reached = told.max(published.ahead.iter().map(|e| e.frontier).max());
+        let is_fenced = self.config.delivery == Delivery::ExactlyOnce;
         Ok(Recovered::Anew(Box::new(Restored {
             shard,
             inputs,
@@ -195,7 +199,8 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             told,
             published: published.last,
             // In a transaction they were written with everything else; only the group's offsets are gone.
-            retell: if self.config.delivery == Delivery::AtLeastOnce { published.ahead } else { Vec::new() },
+            retell: if is_fenced { Vec::new() } else { published.ahead },
+            repair: if is_fenced { Vec::new() } else { published.overtaken },
             policies: judged.policies,
             decree: judged.decree,
             current_next: published.next,
@@ -253,13 +258,12 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
 
-    /// The last state of each exception that was published of a shard, by whomever, and the offset after the last of them.
+    /// What was published of a shard, by whomever.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn standing(&self, partition: i32) -> Result<(Vec<Exception>, i64), RunError> {
-        let Published { last, next, .. } = self.published(partition, 0)?;
-        Ok((last, next))
+    pub fn standing(&self, partition: i32) -> Result<Published, RunError> {
+        self.published(partition, 0)
     }
 
     pub(super) fn topics(&self) -> Vec<Str> {
@@ -269,40 +273,17 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
     /// What the shard published; `named` is the end of it by the group's commits.
     fn published(&self, partition: i32, named: i64) -> Result<Published, RunError> {
         let outputs = &self.config.outputs;
-        let mut last: BTreeMap<Vec<u8>, Exception> = BTreeMap::new();
-        let mut ahead = Vec::new();
+        let mut told = Told::new(named);
         let target = if is_off(Guard::ReadBackToTheNamedPosition) { 0 } else { named };
         let next = self.log.read_back(&outputs.current, partition, target, &mut |entry| {
-            let key = entry.key.unwrap_or_default();
-            let Some(value) = entry.value else {
-                last.remove(key);
-                return Ok(());
-            };
             // The configured format may have changed since it was written.
             let format = entry.content_type.and_then(Format::of_content_type).unwrap_or(outputs.format);
-            let exception = decode_exception(value, format).map_err(|e| e.to_string())?;
-            if entry.offset >= named {
-                ahead.push(exception.clone());
-            }
-            // As every subscriber does: a state whose frontier is lower than one that was read is an older one, repeated.
-            if last.get(key).is_none_or(|held| held.frontier <= exception.frontier) {
-                last.insert(key.to_vec(), exception);
-            }
+            let exception = entry.value.map(|value| decode_exception(value, format)).transpose();
+            told.take(entry.key.unwrap_or_default(), entry.offset, exception.map_err(|e| e.to_string())?);
             Ok(())
         })?;
-        Ok(Published { last: last.into_values().collect(), next, ahead })
+        Ok(told.end(next))
     }
-}
-
-/// What a shard published.
-#[derive(Debug)]
-struct Published {
-    /// The last state of each exception.
-    last: Vec<Exception>,
-    /// Where the next record goes.
-    next: i64,
-    /// What was published and not committed (`at_least_once`), in the order of the log.
-    ahead: Vec<Exception>,
 }
 
 /// Up to which offset of `exceptions-current` n the commits say that the shard has published.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::domain::{Exception, Str, Timestamp};
+use crate::domain::{Str, Timestamp};
 use crate::engine::RestoredOrder;
 use crate::kafka::clock::SystemClock;
 use crate::kafka::current::{Reader, Visit};
@@ -23,6 +23,7 @@ use super::RunError;
 use super::backlogs::{OWNER, Remembered};
 use super::queue::Queue;
 use super::recovery::{Log, Recovered, Recovery, ShardJob, Shelf, Shelved};
+use super::told::Published;
 
 /// How long a transaction's late marker is waited for: a killed writer's lasts its time-out, at most 15 s, and the broker's
 /// scan.
@@ -49,8 +50,8 @@ pub enum Outcome {
     Shard(Recovered),
     /// What the backlogs remember.
     Backlogs(Remembered),
-    /// The last state of each exception, and the offset after the last of them.
-    Published(Vec<Exception>, i64),
+    /// What stands in `exceptions-current`.
+    Published(Box<Published>),
     /// That could not be read.
     Unheard,
     /// It could not be.
@@ -189,7 +190,7 @@ impl Means {
             Job::Backlogs(epoch) => (OWNER, *epoch, recovery.backlogs().map(Outcome::Backlogs)),
             Job::Published(partition, epoch) => {
                 let published = recovery.standing(*partition);
-                let told = published.map_or(Outcome::Unheard, |(last, next)| Outcome::Published(last, next));
+                let told = published.map_or(Outcome::Unheard, |published| Outcome::Published(Box::new(published)));
                 (*partition, *epoch, Ok(told))
             }
         };

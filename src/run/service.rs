@@ -181,12 +181,12 @@ impl Service {
                     self.snapshots.went(partition);
                 }
             }
-            restore::Outcome::Published(published, next) => {
+            restore::Outcome::Published(published) => {
                 if let Some(task) = self.shards.task_mut(partition).filter(|task| task.epoch == epoch) {
                     if partition == backlogs::OWNER {
-                        self.backlogs.overhear(&published);
+                        self.backlogs.overhear(&published.last);
                     }
-                    task.heard(published, next);
+                    task.heard(*published);
                 }
             }
             // It is suspected still, and read again.

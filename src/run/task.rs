@@ -17,6 +17,7 @@ use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
 use super::overheard::Overheard;
 use super::recovery::Restored;
+use super::told::Published;
 use super::wire::Wire;
 
 /// Records applied in one turn, so that a turn stays short while catching up.
@@ -95,6 +96,8 @@ pub struct Task {
     decree: Vec<OutputRecord>,
     /// States that the histories may lack.
     retell: Vec<Exception>,
+    /// States that an older one lies behind, said by somebody whom nothing fenced.
+    repair: Vec<Exception>,
 }
 
 impl Task {
@@ -138,6 +141,7 @@ impl Task {
             ),
             dead_letters: Vec::new(),
             retell: restored.retell,
+            repair: restored.repair,
         }
     }
 
@@ -339,6 +343,10 @@ impl Task {
         let transitions = self.shard.drain_transitions(Some(clock));
         records.extend(self.decree.iter().chain(&self.dead_letters).cloned());
         records.extend(self.retell.iter().flat_map(|exception| wire.outputs.history_of(exception)));
+        for exception in &self.repair {
+            let again = Transition::Publish(Box::new(exception.clone()));
+            records.extend(wire.outputs.transition(&again, self.partition));
+        }
         for transition in &transitions {
             records.extend(wire.outputs.transition(transition, self.partition));
         }
@@ -375,10 +383,13 @@ impl Task {
         deadlines.into_iter().flatten().min()
     }
 
-    /// What stands in its partition of `exceptions-current`, whose next offset is `next`.
-    pub fn heard(&mut self, published: Vec<Exception>, next: i64) {
-        self.commits.written(Some(next.max(self.commits.current_next())));
-        self.overheard.read(published);
+    /// What stands in its partition of `exceptions-current`.
+    pub fn heard(&mut self, published: Published) {
+        self.commits.written(Some(published.next.max(self.commits.current_next())));
+        // What we have said since lies behind it anyway.
+        let stands = |e: &Exception| self.shard.told(e).is_some_and(|ours| ours.age() == e.age());
+        self.repair = published.overtaken.into_iter().filter(stands).collect();
+        self.overheard.read(published.last);
     }
 
     /// Whether dead letters wait for a commit.
@@ -395,6 +406,7 @@ impl Task {
     pub fn is_settled(&self) -> bool {
         self.dead_letters.is_empty()
             && self.retell.is_empty()
+            && self.repair.is_empty()
             && self.shard.is_published()
             && self.commits.are_at(&self.frontier)
     }
@@ -410,6 +422,7 @@ impl Task {
         self.teller.committed();
         self.dead_letters.clear();
         self.retell.clear();
+        self.repair.clear();
         self.decree.clear();
         self.commits.stand(offsets, current_next, monotonic);
     }
@@ -420,6 +433,7 @@ impl Task {
         self.teller.committed();
         self.dead_letters.clear();
         self.retell.clear();
+        self.repair.clear();
         self.decree.clear();
         self.commits.written(current_next);
     }

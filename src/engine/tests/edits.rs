@@ -46,6 +46,24 @@ fn a_cycle_that_was_met_is_not_judged_by_a_tighter_target_until_its_order_is_hea
     assert_eq!(again.said(), ["90 opened", "90 resolved"]);
 }
 
+/// `at_least_once`: a process that stood still said the older state last, and who restores under another document finds it.
+#[test]
+fn what_stands_in_the_log_is_ended_though_it_was_over_before_the_edit() {
+    let mut s = Story::new(document(vec![paid_within(60)]));
+    s.read(event("order.placed", 0));
+    s.advance(70);
+    s.read(event("payment.captured", 80));
+    assert_eq!(s.said(), ["60+ opened", "80 resolved"]);
+    s.published.pop();
+    let again = edited(&s, 90, || vec![paid_within(60)], || vec![paid_within(50)]);
+    assert_eq!(again.said(), ["90 retracted", "90 opened #2", "90 resolved #2"]);
+    let again = edited(&s, 90, || vec![paid_within(60)], || vec![paid_within(90)]);
+    assert_eq!(again.said(), ["90 retracted"]);
+    let history = History::new(vec![first(vec![paid_within(60)]), era(vec![paid_within(60)], 90, &s)]);
+    let again = restarted_under(&s, 90, document(vec![paid_within(60)]), history);
+    assert_eq!(again.said(), ["90 resolved"]);
+}
+
 #[test]
 fn it_stays_frozen_over_further_edits_and_restarts() {
     let mut s = Story::new(document(vec![paid_within(60)]));
