@@ -95,7 +95,7 @@ mod tests {
 
         let late = told(&[Some(opened.clone()), Some(resolved.clone()), Some(opened.clone())]);
         assert_eq!((&late.last[..], &late.overtaken[..]), (&[resolved.clone()][..], &[resolved.clone()][..]));
-        assert_eq!(late.ahead, [opened.clone()], "it is ahead of what the commits name all the same");
+        assert_eq!(late.ahead, std::slice::from_ref(&opened), "it is ahead of what the commits name all the same");
 
         let told_again = told(&[Some(resolved.clone()), Some(opened), Some(resolved.clone())]);
         assert_eq!((&told_again.last[..], told_again.overtaken.len()), (&[resolved][..], 0));
