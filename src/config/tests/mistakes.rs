@@ -359,10 +359,12 @@ fn an_entity_that_no_stream_is_about() {
     let service = "kafka: {brokers: b}\nstreams: [{topic: orders}, {topic: checkouts, entity: checkout}]\npolicies: policies.yaml";
     let policy = |entity: &str| POLICY.replace("target: 1h", &format!("target: 1h, entity: {entity}"));
     let said = |entity| load(service, &policy(entity)).map(|_| Vec::new()).unwrap_or_else(|e| messages(&e.0));
-    assert_eq!(
-        said("chekout"),
-        ["2:86: slas[0].entity: no stream has the entity `chekout` (did you mean `checkout`?)"]
-    );
-    assert_eq!(said("return"), ["2:86: slas[0].entity: no stream has the entity `return` (there are order, checkout)"]);
+    for (entity, words) in [
+        ("chekout", "slas[0].entity: no stream has the entity `chekout` (did you mean `checkout`?)"),
+        ("return", "slas[0].entity: no stream has the entity `return` (there are order, checkout)"),
+    ] {
+        let errors = said(entity);
+        assert!(errors.iter().any(|error| error.ends_with(words)), "{errors:#?}");
+    }
     assert_eq!(said("checkout"), [""; 0]);
 }

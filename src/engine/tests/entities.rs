@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
+use super::properties::{any_event, standing};
 use super::recovery::restarted_with;
 use super::story::*;
 use crate::domain::{Entity, Event, ExceptionId, Milestone, Millis, StreamId, Subject, Timestamp};
@@ -243,4 +246,44 @@ fn what_was_published_of_an_entity_without_streams_is_ended_with_its_policy() {
     bare.shard.unmute();
     bare.listen();
     assert_eq!(told(&bare), ["checkout x: 41 retracted"]);
+}
+
+proptest! {
+    /// Whatever happens to an order and to a checkout of the same id, neither is anything to the other: what stands of both is
+    /// what stands of each alone, in any order of arrival.
+    #[test]
+    fn what_shares_an_id_shares_nothing_else(
+        events in proptest::collection::vec((any_event(), any::<bool>()), 0..24),
+        backwards in any::<bool>(),
+    ) {
+        let document = || {
+            let of = |entity: &str, id: &'static str| {
+                let cancel_on = vec![Milestone::parse("order.cancelled")];
+                Sla { id: id.into(), entity: Entity::named(entity), cancel_on, ..sla("order.placed", "payment.captured", 2) }
+            };
+            let each = Sla { each: true, start: of("order", "").start, ..of("checkout", "each") };
+            policies(vec![of("order", "paid"), of("checkout", "goes-on"), each], vec![])
+        };
+        let placed = events.into_iter().zip(0..).map(|((mut e, of_a_checkout), offset)| {
+            e.position.offset = offset;
+            e.position.stream = StreamId(if of_a_checkout { 3 } else { e.position.stream.0 });
+            e
+        });
+        let mut placed: Vec<Event> = placed.collect();
+        if backwards {
+            placed.reverse();
+        }
+        let stands = |keep: &dyn Fn(&Event) -> bool| {
+            let mut s = Story::with_settings(document(), with_checkouts());
+            for e in placed.iter().filter(|e| keep(e)) {
+                s.shard.apply(e.clone(), e.record_time).unwrap();
+            }
+            s.advance(100_000);
+            standing(&s)
+        };
+        let is_checkout = |e: &Event| e.position.stream == StreamId(3);
+        let mut apart = stands(&|e| is_checkout(e));
+        apart.extend(stands(&|e| !is_checkout(e)));
+        prop_assert_eq!(stands(&|_| true), apart);
+    }
 }
