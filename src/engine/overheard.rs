@@ -1,14 +1,14 @@
 //! What somebody else published of a shard that is here (`at_least_once`, where nothing fences a process that stood still).
 
-use crate::domain::{Exception, Subject};
+use crate::domain::Exception;
 
 use super::shard::{Shard, Slot};
 
 impl Shard {
     /// The last state that we know to be published of the same exception.
     pub fn told(&self, exception: &Exception) -> Option<&Exception> {
-        let Subject::Order(order_id) = &exception.subject else { return None };
-        let slot = self.index.get(order_id).and_then(|slot| self.slots.get(*slot as usize));
+        let (entity, id) = exception.subject.entity_and_id()?;
+        let slot = self.index.get(self.index.id_of(entity)?, id).and_then(|slot| self.slots.get(slot as usize));
         let Some(Slot::Open(order)) = slot else { return None };
         let mut told = order.published.iter().filter(|told| !told.silent);
         told.find(|told| told.last.exception_id == exception.exception_id).map(|told| &told.last)
@@ -20,15 +20,14 @@ impl Shard {
     /// Only while [`Shard::is_published`], and of a frontier that ours has passed: what rests on records that are not read
     /// yet cannot be judged.
     pub fn overhear(&mut self, exception: Exception) -> bool {
-        let Subject::Order(order_id) = &exception.subject else { return false };
-        let order_id = order_id.clone();
+        let Some((entity, order_id)) = self.subject_of(&exception) else { return false };
         // Subscribers hold the later state.
         if self.told(&exception).is_some_and(|ours| ours.age() >= exception.age()) {
             return false;
         }
         let id = exception.exception_id.clone();
         self.restore_published(exception);
-        if let Some(slot) = self.index.get(&order_id).copied() {
+        if let Some(slot) = self.index.get(entity, &order_id) {
             self.freeze_told(slot, &id);
             self.touch(slot);
         }
