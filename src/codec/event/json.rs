@@ -18,12 +18,17 @@ const MAX_DEPTH: usize = 100;
 const TOO_DEEP: &str = "nested deeper";
 
 pub(super) fn read(value: &[u8]) -> Result<Told<'_>, Malformed> {
+    read_as(value)
+}
+
+/// Reads what a deserializer like that of [`Told`] makes of a value.
+pub(super) fn read_as<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, Malformed> {
     let text = std::str::from_utf8(value).map_err(|e| {
         let detail = format!("the value is not UTF-8: the first bad byte is at {}", e.valid_up_to());
         Malformed::new(MalformedCode::NotUtf8, detail)
     })?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let told = Told::deserialize(&mut json).map_err(|e| refuse(&e, text))?;
+    let told = T::deserialize(&mut json).map_err(|e| refuse(&e, text))?;
     json.end().map_err(|e| refuse(&e, text))?;
     Ok(told)
 }
@@ -70,7 +75,7 @@ enum Field {
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Fills a field that may be there once.
-fn set<T, E: Error>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
+pub(super) fn set<T, E: Error>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
     if slot.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
@@ -122,7 +127,7 @@ impl<'de> Visitor<'de> for EventVisitor {
 
 /// A value that is read past. serde_json does so without recursion; what is nested absurdly is refused all the same,
 /// because nobody downstream could read it.
-struct Skipped;
+pub(super) struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
