@@ -45,6 +45,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The input streams, in file order: the index is the `StreamId`.
     pub streams: Vec<StreamConfig>,
+    /// The streams of stock, keyed by sku, in file order. Their `StreamId`s follow those of `streams`.
+    pub inventory: Vec<StreamConfig>,
     /// The topics written to.
     pub outputs: OutputsConfig,
     /// Topics of routes that have one of their own.
@@ -208,7 +210,13 @@ impl Config {
     /// caller knows it and fills it in (here it stands at `Timestamp::MIN`: nothing is kept back).
     pub fn settings(&self) -> Settings {
         // Any stream may carry any event of an order, so the most patient stream decides for all.
-        let grace = self.streams.iter().map(|s| s.grace.unwrap_or(self.grace)).max().unwrap_or(self.grace);
+        let grace = self
+            .streams
+            .iter()
+            .chain(&self.inventory)
+            .map(|s| s.grace.unwrap_or(self.grace))
+            .max()
+            .unwrap_or(self.grace);
         Settings {
             streams: self.streams.iter().map(|s| s.topic.clone()).collect(),
             group_id: self.kafka.group_id.clone(),
@@ -224,17 +232,25 @@ impl Config {
 }
 
 impl Config {
+    /// The inventory's streams, as [`Config::stream_codecs`].
+    pub fn inventory_codecs(&self) -> Vec<StreamCodec> {
+        self.inventory.iter().map(|stream| self.codec(stream)).collect()
+    }
+
     /// How each stream's records are read, in the order of `streams:`.
     pub fn stream_codecs(&self) -> Vec<StreamCodec> {
-        let codec = |stream: &StreamConfig| StreamCodec {
+        self.streams.iter().map(|stream| self.codec(stream)).collect()
+    }
+
+    fn codec(&self, stream: &StreamConfig) -> StreamCodec {
+        StreamCodec {
             topic: stream.topic.clone(),
             format: stream.format,
             require: stream.require.clone(),
             max_record_bytes: self.max_record_bytes,
             max_future_skew: self.max_future_skew,
             max_past_skew: self.max_past_skew,
-        };
-        self.streams.iter().map(codec).collect()
+        }
     }
 }
 

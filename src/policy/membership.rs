@@ -27,6 +27,9 @@ struct Presence {
 impl Backlog {
     /// Every stay of the order in one of this policy's queues, in time order and without overlap.
     pub fn memberships(&self, order: &OrderView<'_>) -> Vec<Membership> {
+        if self.is_oversold() {
+            return self.demand(order);
+        }
         let Some(start) = order.first(&self.from).map(|reached| reached.at) else { return Vec::new() };
         let ends = [order.first(&self.until), order.first(&Standard::OrderCancelled.into())];
         let end = ends.into_iter().flatten().map(|reached| reached.at).min().unwrap_or(Timestamp::MAX);
@@ -42,14 +45,14 @@ impl Backlog {
                 let (from, until) = (presence.from.max(*from), presence.until.min(next));
                 if from < until {
                     let until = (until != Timestamp::MAX).then_some(until);
-                    stays.push(Membership { group: group.clone(), from, until, since: presence.since });
+                    stays.push(Membership { group: group.clone(), from, until, since: presence.since, quantity: 1 });
                 }
             }
         }
         stays
     }
 
-    fn applies(&self, order: &OrderView<'_>, start: Timestamp) -> bool {
+    pub(super) fn applies(&self, order: &OrderView<'_>, start: Timestamp) -> bool {
         let holds = |condition: &super::Condition| {
             let seen = order.as_of(start);
             condition.holds(&seen.condition_input(order.order_id()))
@@ -129,13 +132,14 @@ mod tests {
     use super::*;
     use crate::domain::event::Details;
     use crate::domain::{Milestone, Position, Severity, StreamId};
-    use crate::policy::backlog::Bounds;
+    use crate::policy::backlog::{Bounds, Counts};
     use crate::policy::sla::Pause;
     use crate::policy::{Condition, Responsibility};
 
     fn backlog() -> Backlog {
         Backlog {
             id: "q".into(),
+            counts: Counts::Orders,
             from: Milestone::parse("order.placed"),
             until: Milestone::parse("packed.up"),
             when: None,

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod choice;
 pub mod condition;
 pub mod cycle;
+mod demand;
 mod derived;
 pub mod ledger;
 pub mod membership;
@@ -45,9 +46,22 @@ pub struct Policies {
     pub backlogs: Vec<Backlog>,
     /// In file order.
     pub checks: Vec<CheckPolicy>,
+    /// The checks `oversold`, in file order. They are summed over the shards as backlogs are, by sku.
+    pub oversold: Vec<Backlog>,
 }
 
 impl Policies {
+    /// What is summed over the shards: the backlogs, and after them the checks `oversold`. The places in this list are what
+    /// `engine::backlog` counts by.
+    pub fn queues(&self) -> impl Iterator<Item = &Backlog> {
+        self.backlogs.iter().chain(&self.oversold)
+    }
+
+    /// The one at this place of [`Policies::queues`].
+    pub fn queue(&self, place: usize) -> Option<&Backlog> {
+        self.backlogs.get(place).or_else(|| self.oversold.get(place.checked_sub(self.backlogs.len())?))
+    }
+
     /// What an order's facts say of the SLA at this place, cycle by cycle, without those that another of its `first_match`
     /// group has taken.
     pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Vec<Cycle<'a>> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::codec::{Format, OutputRecord, decode_exception};
 use crate::config::{Config, Delivery};
-use crate::domain::{Exception, Kind, Str, Timestamp};
+use crate::domain::{Exception, Str, Timestamp};
 use crate::engine::backlog::MemoryRecord;
 use crate::engine::{RestoredOrder, Shard};
 use crate::guard::{Guard, is_off};
@@ -249,7 +249,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         })?;
         let committed = self.log.commits(&self.topics(), OWNER)?;
         let mut published = self.published(OWNER, published_to(&committed))?.last;
-        published.retain(|exception| exception.kind == Kind::Backlog);
+        published.retain(Exception::is_summed);
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
 

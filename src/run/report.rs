@@ -39,10 +39,11 @@ impl Reporter {
         let of = |kind, id: &Str, grace: Option<Millis>| Some(((kind, id.clone()), grace?));
         let slas = policies.slas.iter().filter_map(|p| of(Kind::Sla, &p.id, p.grace));
         let checks = policies.checks.iter().filter_map(|p| of(Kind::Reconciliation, &p.id, p.grace));
+        let oversold = policies.oversold.iter().filter_map(|p| of(Kind::Reconciliation, &p.id, p.grace));
         let backlogs = policies.backlogs.iter().filter_map(|p| of(Kind::Backlog, &p.id, p.grace));
         Reporter {
             topics,
-            graces: slas.chain(checks).chain(backlogs).collect(),
+            graces: slas.chain(checks).chain(oversold).chain(backlogs).collect(),
             grace: settings.grace,
             held: BTreeMap::new(),
         }

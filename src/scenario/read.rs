@@ -27,8 +27,9 @@ pub struct Scenario {
 pub struct Told {
     /// Record time.
     pub at: Timestamp,
-    pub order: Str,
-    /// Its topic's place in `streams:`.
+    /// The order's id; of a stock event, the sku.
+    pub key: Str,
+    /// Its topic's place in `streams:`, the inventory's after all others.
     pub stream: usize,
     /// JSON as on a topic.
     pub payload: Vec<u8>,
@@ -51,6 +52,8 @@ pub struct Expected {
     pub severity: Option<Severity>,
     pub level: Option<i64>,
     pub fulfillment_id: Option<Str>,
+    /// The orders that a check names, in its order.
+    pub orders: Option<Vec<Str>>,
     /// To the second.
     pub deadline: Option<Timestamp>,
     pub span: Range<usize>,
@@ -107,6 +110,7 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
         let (order, group, owner, route) = (text("order"), text("group"), text("owner"), text("route"));
         let (reason, about, fulfillment_id) = (text("reason"), text("about"), text("fulfillment_id"));
         let severity = f.optional("severity", values::severity);
+        let orders = f.optional("orders", |r, n| r.list(n, values::text));
         let level = f.optional("level", values::at_least(0));
         let deadline = f.optional("deadline", |r, n| time(r, n, dates));
         Some(Expected {
@@ -122,6 +126,7 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
             severity: severity?,
             level: level?,
             fulfillment_id: fulfillment_id?,
+            orders: orders?,
             deadline: deadline?,
             span: node.span.clone(),
         })
@@ -132,7 +137,7 @@ fn policy(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<Str> {
     let id = values::text(r, node)?;
     let policies = &config.policies;
     let slas = policies.slas.iter().map(|sla| &sla.id);
-    let ids = slas.chain(policies.backlogs.iter().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
+    let ids = slas.chain(policies.queues().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
     let ids: Vec<&str> = ids.map(|id| id.as_str()).collect();
     if !ids.contains(&id.as_str()) {
         let help = did_you_mean(&id, ids);
@@ -147,19 +152,40 @@ fn event(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config, number
         let at = f.required("at", |r, n| time(r, n, dates));
         let told = f.optional("told", |r, n| time(r, n, dates));
         let kind = f.required("type", values::text);
-        let order = f.or("order", "o-1".into(), values::text);
         let id = f.or("id", Str::new(format!("e-{number}")), values::text);
-        let stream = f.or("topic", 0, |r, n| stream(r, n, config));
+        let is_stock = f.node("sku").is_some();
+        // Stock has a stream of its own; where there is none, `orders` refuses it.
+        let of_stock = if is_stock && !config.inventory.is_empty() { config.streams.len() } else { 0 };
+        let stream = f.or("topic", of_stock, |r, n| stream(r, n, config));
         let mut body = Map::new();
-        let details = details(f, &mut body, dates);
-        let (at, order, ()) = (at?, order?, details?);
+        let (key, details) = match is_stock {
+            true => (f.required("sku", values::text), stock(f, &mut body)),
+            false => (f.or("order", "o-1".into(), values::text), details(f, &mut body, dates)),
+        };
+        let (at, key, ()) = (at?, key?, details?);
         body.insert("event_id".into(), json!(id?.as_str()));
-        body.insert("order_id".into(), json!(order.as_str()));
+        body.insert(if is_stock { "sku" } else { "order_id" }.into(), json!(key.as_str()));
         body.insert("type".into(), json!(kind?.as_str()));
         body.insert("event_time".into(), json!(at.as_millis()));
         let payload = serde_json::to_vec(&body).ok()?;
-        Some(Told { at: told?.unwrap_or(at), order, stream: stream?, payload, span: node.span.clone() })
+        Some(Told { at: told?.unwrap_or(at), key, stream: stream?, payload, span: node.span.clone() })
     })
+}
+
+/// What a stock event carries.
+fn stock(f: &mut Fields<'_, '_, '_>, body: &mut Map<String, Json>) -> Option<()> {
+    let pieces = |r: &mut Reader<'_>, n: &Node| values::at_least(i64::MIN)(r, n).map(|pieces| json!(pieces));
+    let text = |r: &mut Reader<'_>, n: &Node| values::text(r, n).map(|text| json!(text.as_str()));
+    let found = [
+        ("location", f.optional("location", text)),
+        ("source", f.optional("source", text)),
+        ("available", f.optional("available", pieces)),
+        ("quantity", f.optional("quantity", pieces)),
+    ];
+    for (name, value) in found {
+        body.extend(value?.map(|value| (name.to_owned(), value)));
+    }
+    Some(())
 }
 
 /// What only some events carry. Every field is asked for before any is given up on.
@@ -229,9 +255,10 @@ fn money(r: &mut Reader<'_>, node: &Node) -> Option<Json> {
 
 fn stream(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<usize> {
     let topic = values::text(r, node)?;
-    let place = config.streams.iter().position(|stream| stream.topic == topic);
+    let topics = || config.streams.iter().chain(&config.inventory).map(|stream| stream.topic.as_str());
+    let place = topics().position(|known| known == topic);
     if place.is_none() {
-        let help = did_you_mean(&topic, config.streams.iter().map(|stream| stream.topic.as_str()));
+        let help = did_you_mean(&topic, topics());
         r.error_with_help(&node.span, format!("no stream reads the topic {}", quoted(&topic)), help);
     }
     place
@@ -292,6 +319,10 @@ impl Scenario {
         }
         if let Some(check) = &said.check {
             line += &format!(", reason: {}", check.reason);
+            if !check.orders.is_empty() {
+                let orders: Vec<&str> = check.orders.iter().map(|order| order.order_id.as_str()).collect();
+                line += &format!(", orders: [{}]", orders.join(", "));
+            }
         }
         if let Some(deadline) = said.deadline.filter(|_| said.kind == Kind::Sla) {
             line += &format!(", deadline: \"{}\"", self.calendar.format(deadline));
