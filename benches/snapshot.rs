@@ -58,6 +58,7 @@ fn shard() -> Shard {
         group_id: "shop".into(),
         entities: Default::default(),
         grace: Millis::ZERO,
+        stock_grace: Millis::ZERO,
         retain_closed: Millis::from_secs(86_400),
         remember_closed: Millis::from_secs(86_400),
         max_open: Millis::from_secs(86_400),

@@ -16,6 +16,7 @@ use orderwatch::demo::truth::{Counts, Truth};
 use orderwatch::domain::{Event, Exception, Millis, Str, StreamId, Timestamp};
 use orderwatch::engine::Transition;
 use orderwatch::policy::{Policies, Settings};
+use orderwatch::replay::decode::Codecs;
 use orderwatch::replay::drive::Drive;
 use orderwatch::replay::{Dump, Plan, ReplayError, replay};
 
@@ -84,7 +85,7 @@ impl Bench {
                 value: Some(record.event.payload.as_bytes()),
                 headers: &[],
             };
-            codec::decode(&self.plan.codecs[usize::from(record.stream)], &raw).expect("the shop sends events")
+            codec::decode(&self.plan.codecs.orders[usize::from(record.stream)], &raw).expect("the shop sends events")
         };
         self.log.records.iter().map(decode).collect()
     }
@@ -153,6 +154,7 @@ fn plan(policies: Policies, end: Timestamp) -> Plan {
         group_id: "bench".into(),
         entities: Default::default(),
         grace: Millis::ZERO,
+        stock_grace: Millis::ZERO,
         retain_closed: Millis::new(30 * DAY),
         remember_closed: Millis::new(90 * DAY),
         max_open: Millis::new(180 * DAY),
@@ -161,7 +163,7 @@ fn plan(policies: Policies, end: Timestamp) -> Plan {
         replay: Some("bench".into()),
     };
     Plan {
-        codecs: TOPICS.map(codec).into(),
+        codecs: Codecs { orders: TOPICS.map(codec).into(), inventory: Vec::new() },
         policies: Arc::new(policies),
         settings: Arc::new(settings),
         clock: Timestamp::MAX,

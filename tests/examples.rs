@@ -41,7 +41,7 @@ fn every_policy_of_an_example_speaks_in_one_of_its_stories() {
         let stories = stories(&shop);
         let policies = &config.policies;
         let slas = policies.slas.iter().map(|sla| &sla.id);
-        let ids = slas.chain(policies.backlogs.iter().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
+        let ids = slas.chain(policies.queues().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
         for id in ids {
             let speaks = |story: &String| {
                 story.contains(&format!("policy: {id},")) || story.contains(&format!("policy: {id}}}"))

@@ -329,3 +329,59 @@ fn checkouts_are_judged_beside_orders_and_are_not_counted_as_such() {
     assert_eq!(nobody.status.code(), Some(2));
     assert!(text(&nobody.stderr).contains("--entity chekout: no stream is about that"), "{}", text(&nobody.stderr));
 }
+
+/// Two partitions of orders and three of stock: `oversold`, and a record that tells of no stock.
+#[test]
+fn demand_is_held_against_the_stock_whatever_the_order_of_the_lines() {
+    let scene = Scene::new();
+    let config = "kafka: {brokers: localhost:9092, group_id: shop}\n\
+                  streams: [{topic: orders}, {topic: inventory, key: sku}]\ngrace: 5s\npolicies: policies.yaml\n";
+    let checks = "checks: [{check: oversold, settle: 1m, severity: info, owner: a, route: b, expected_outcome: c}]\n";
+    fs::write(scene.dir.path().join("orderwatch.yaml"), config).unwrap();
+    fs::write(scene.dir.path().join("policies.yaml"), checks).unwrap();
+    let at = Timestamp::parse_rfc3339("2026-03-01T10:00:00Z").unwrap().as_millis();
+    let escaped = |value: Value| Value::String(value.to_string()).to_string();
+    let placed = |n: i64, pieces: i64| {
+        let value = serde_json::json!({"event_id": "e", "order_id": format!("o-{n}"), "type": "order.placed",
+            "lines": [{"sku": "A", "quantity": pieces}]});
+        let rest = format!("\"key\":\"o-{n}\",\"payload\":{}", escaped(value));
+        line("orders", (n % 2) as i32, n / 2, at + n * 1000, &rest)
+    };
+    let stock =
+        |(partition, offset): (i32, i64), seconds: i64, key: &str, sku: &str, location: &str, available: i64| {
+            let value = serde_json::json!({"event_id": format!("{offset}"), "sku": sku, "type": "stock.level",
+            "location": location, "available": available});
+            let rest = format!("\"key\":\"{key}\",\"payload\":{}", escaped(value));
+            line("inventory", partition, offset, at + seconds * 1000, &rest)
+        };
+    let mut lines: Vec<Vec<u8>> = (0..60).map(|n| placed(n, 1)).collect();
+    lines.extend([stock((0, 0), 0, "A", "A", "BER", 30), stock((0, 1), 0, "A", "A", "HAM", 4)]);
+    lines.extend([stock((1, 0), 0, "B", "A", "BER", 400), stock((2, 0), 0, "C", "C", "BER", 0)]);
+    lines.extend([stock((0, 2), 600, "A", "A", "HAM", 40), placed(4_000, 1)]);
+    let dump = scene.write("stock.jsonl", &lines);
+    let said = scene.exceptions(&dump, &[]);
+    let said_of = |line: &[u8]| {
+        let e: Value = serde_json::from_slice(line).unwrap();
+        let orders: Vec<&str> =
+            e["check"]["orders"].as_array().into_iter().flatten().filter_map(|o| o["order_id"].as_str()).collect();
+        let (status, check) = (e["status"].as_str().unwrap(), &e["check"]);
+        let (first, last) = (orders.first().unwrap_or(&""), orders.last().unwrap_or(&""));
+        format!(
+            "{status} {} {} of {} {first}..{last}",
+            e["frontier"].as_str().unwrap(),
+            check["actual"],
+            check["expected"]
+        )
+    };
+    let said_lines: Vec<String> = said.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(said_of).collect();
+    // The 35th piece is sold at 10:00:34, so more is sold than there is from the grid point 10:00:40 on.
+    let want = ["opened 2026-03-01T10:01:45.001Z 60 of 34 o-59..o-40", "resolved 2026-03-01T10:10:05.001Z 60 of 70 .."];
+    assert_eq!(said_lines, want);
+    assert_eq!(
+        said,
+        scene.exceptions(&scene.write("shuffled.jsonl", &shuffled(&[lines.clone(), lines].concat())), &[])
+    );
+    let summary = scene.summary(&dump, &[]);
+    assert_eq!((&summary["events"], &summary["orders"], &summary["dead_letters"]), (&65.into(), &61.into(), &1.into()));
+    assert_eq!(summary["exceptions"]["oversold"]["opened"], 1);
+}

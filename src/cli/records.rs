@@ -10,6 +10,7 @@ use super::Failure;
 use crate::config::{Config, units};
 use crate::domain::{Millis, Str, Timestamp};
 use crate::kafka::range;
+use crate::replay::decode::Codecs;
 use crate::replay::{Dump, Plan, Step};
 
 /// `--input`, or `--from`: one of them.
@@ -59,7 +60,7 @@ impl Records {
     /// # Errors
     /// It is not there, or cannot be read.
     pub fn open(&self, config: &Config, bar: &mut Bar) -> Result<Dump, Failure> {
-        let topics: Vec<Str> = config.streams.iter().map(|s| s.topic.clone()).collect();
+        let topics: Vec<Str> = config.streams.iter().chain(&config.inventory).map(|s| s.topic.clone()).collect();
         match (&self.input, self.from) {
             (None, None) => Err(Failure::Wrong("error: give the records: --input DUMP or --from TIME".to_owned())),
             (Some(input), _) => open(input, &topics, &mut |step| bar.show(step)),
@@ -77,7 +78,7 @@ impl Until {
         settings.publish_after = Timestamp::MIN;
         settings.replay = Some(name.clone());
         Plan {
-            codecs: config.stream_codecs(),
+            codecs: Codecs { orders: config.stream_codecs(), inventory: config.inventory_codecs() },
             policies: Arc::clone(&config.policies),
             settings: Arc::new(settings),
             clock,
@@ -107,7 +108,10 @@ fn fetch(
         Some(Start::When(when)) => Some(when.before(now())),
         Some(Start::Earliest) | None => None,
     };
-    Dump::collect(Path::new("the topics"), topics, progress, |visit| range::read(&config.kafka, topics, from, visit))
+    let orders = config.streams.len();
+    Dump::collect(Path::new("the topics"), topics, progress, |visit| {
+        range::read(&config.kafka, topics, orders, from, visit)
+    })
 }
 
 fn parse_when(text: &str) -> Result<When, String> {

@@ -19,7 +19,7 @@ use crate::domain::{Str, StreamId, Timestamp};
 
 pub use dead_letter::dead_letter;
 pub use encode::{Encoder, EncoderConfig};
-pub use event::{Requirement, StreamCodec, decode};
+pub use event::{Requirement, StreamCodec, decode, decode_stock};
 pub use exception::{NotAnException, decode_exception, encode_exception};
 pub use malformed::{Malformed, MalformedCode};
 

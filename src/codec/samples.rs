@@ -114,6 +114,7 @@ pub(super) fn reconciliation() -> Exception {
             expected: Some(12345),
             actual: Some(12000),
             currency: Currency::parse("EUR"),
+            orders: Vec::new(),
         }),
         earlier_routes: Vec::new(),
         replay: Some("last week".into()),

@@ -1,8 +1,9 @@
 //! `checks:`
 
-use crate::domain::{Entity, Milestone, Millis};
-use crate::policy::CheckPolicy;
+use crate::domain::{Entity, Milestone, Millis, Standard};
+use crate::policy::backlog::{Bounds, Counts, OVERSOLD, SKUS_MAX};
 use crate::policy::checks::CheckKind;
+use crate::policy::{Backlog, CheckPolicy};
 
 use super::entity;
 use super::policy_parts::{condition, responsibility};
@@ -10,7 +11,7 @@ use super::read::{Fields, Reader, did_you_mean, quoted};
 use super::values;
 use super::yaml::Node;
 
-const BUILT: [&str; 11] = [
+const BUILT: [&str; 12] = [
     "amount_mismatch",
     "shipped_before_payment",
     "payment_without_order",
@@ -22,14 +23,24 @@ const BUILT: [&str; 11] = [
     "out_of_sequence",
     "stuck",
     "settlement_mismatch",
+    OVERSOLD,
 ];
-/// Checks of the contract that are not judged yet.
-const NOT_BUILT: [&str; 1] = ["oversold"];
 
 /// One entry.
-pub fn check(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Option<CheckPolicy> {
+pub enum Check {
+    /// It is judged on an order's facts.
+    OfOrders(CheckPolicy),
+    /// `oversold`: it is summed over all shards, by sku.
+    Oversold(Backlog),
+}
+
+/// Reads one entry.
+pub fn check(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Option<Check> {
     r.fields(node, |f| {
         let name = f.required("check", check_name);
+        if name == Some(OVERSOLD) {
+            return oversold(f, about).map(Check::Oversold);
+        }
         let id = f.optional("id", values::id);
         let (entity, is_known) = entity::of_policy(f, about);
         let kind = check_kind(f, name);
@@ -41,7 +52,7 @@ pub fn check(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Optio
         let kind = kind?;
         entity::check_makes_sense(f, &entity, &kind);
         is_known?;
-        Some(CheckPolicy {
+        Some(Check::OfOrders(CheckPolicy {
             id: id?.unwrap_or_else(|| kind.name().replace('_', "-").into()),
             entity,
             kind,
@@ -50,7 +61,37 @@ pub fn check(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Optio
             grace: grace?,
             backfill: backfill?,
             responsibility: responsibility?,
-        })
+        }))
+    })
+}
+
+/// It stands where a backlog would open at one piece too many, and clears as soon as there is enough.
+fn oversold(f: &mut Fields<'_, '_, '_>, about: Option<&[Entity]>) -> Option<Backlog> {
+    let id = f.optional("id", values::id);
+    let (entity, is_known) = entity::of_policy(f, about);
+    if !entity.is_order() {
+        f.reader.error(f.span("entity"), format!("`{OVERSOLD}` is about what orders want, and this about `{entity}`"));
+    }
+    let when = f.optional("when", |r, n| condition(r, n, &entity));
+    let settle = f.or("settle", Millis::ZERO, values::duration);
+    let grace = f.optional("grace", values::duration);
+    let responsibility = responsibility(f, &entity);
+    is_known?;
+    Some(Backlog {
+        id: id?.unwrap_or_else(|| OVERSOLD.into()),
+        entity,
+        counts: Counts::Demand,
+        from: Standard::OrderPlaced.into(),
+        until: Standard::OrderFullyShipped.into(),
+        when: when?,
+        exclude_between: None,
+        group_by: vec!["sku".into()],
+        max_groups: SKUS_MAX,
+        open_when: Bounds { held_for: settle?, ..Bounds::default() },
+        clear_when: Bounds::default(),
+        escalate_after: Vec::new(),
+        grace: grace?,
+        responsibility: responsibility?,
     })
 }
 
@@ -59,13 +100,9 @@ fn check_name(r: &mut Reader<'_>, node: &Node) -> Option<&'static str> {
     if let Some(built) = BUILT.into_iter().find(|b| *b == name) {
         return Some(built);
     }
-    if NOT_BUILT.contains(&&*name) {
-        r.error(&node.span, format!("not built yet: the check {}", quoted(&name)));
-    } else {
-        let near = did_you_mean(&name, BUILT.into_iter().chain(NOT_BUILT));
-        let help = near.unwrap_or_else(|| format!("there are {}", BUILT.join(", ")));
-        r.error_with_help(&node.span, format!("there is no check {}", quoted(&name)), Some(help));
-    }
+    let near = did_you_mean(&name, BUILT);
+    let help = near.unwrap_or_else(|| format!("there are {}", BUILT.join(", ")));
+    r.error_with_help(&node.span, format!("there is no check {}", quoted(&name)), Some(help));
     None
 }
 

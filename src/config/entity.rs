@@ -27,7 +27,7 @@ const OTHER_FIELDS: [&str; 12] = [
 ];
 
 /// What the streams are about, orders first, each once.
-pub fn all(streams: &[StreamConfig]) -> Vec<Entity> {
+pub fn all<'a>(streams: impl IntoIterator<Item = &'a StreamConfig>) -> Vec<Entity> {
     let mut all = vec![Entity::order()];
     for stream in streams {
         if !all.contains(&stream.entity) {

@@ -46,6 +46,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The input streams, in file order: the index is the `StreamId`.
     pub streams: Vec<StreamConfig>,
+    /// The streams of stock, keyed by sku, in file order. Their `StreamId`s follow those of `streams`.
+    pub inventory: Vec<StreamConfig>,
     /// The topics written to.
     pub outputs: OutputsConfig,
     /// Topics of routes that have one of their own.
@@ -221,6 +223,7 @@ impl Config {
             group_id: self.kafka.group_id.clone(),
             entities: Entities::of(graces()),
             grace,
+            stock_grace: self.inventory.iter().map(|s| s.grace.unwrap_or(self.grace)).max().unwrap_or(self.grace),
             retain_closed: self.retain_closed,
             remember_closed: self.remember_closed,
             max_open: self.max_open,
@@ -232,9 +235,18 @@ impl Config {
 }
 
 impl Config {
+    /// The inventory's streams, as [`Config::stream_codecs`].
+    pub fn inventory_codecs(&self) -> Vec<StreamCodec> {
+        self.inventory.iter().map(|stream| self.codec(stream)).collect()
+    }
+
     /// How each stream's records are read, in the order of `streams:`.
     pub fn stream_codecs(&self) -> Vec<StreamCodec> {
-        let codec = |stream: &StreamConfig| StreamCodec {
+        self.streams.iter().map(|stream| self.codec(stream)).collect()
+    }
+
+    fn codec(&self, stream: &StreamConfig) -> StreamCodec {
+        StreamCodec {
             topic: stream.topic.clone(),
             format: stream.format,
             id: stream.id.clone(),
@@ -242,8 +254,7 @@ impl Config {
             max_record_bytes: self.max_record_bytes,
             max_future_skew: self.max_future_skew,
             max_past_skew: self.max_past_skew,
-        };
-        self.streams.iter().map(codec).collect()
+        }
     }
 }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Entity, Milestone, Millis, Standard, Str};
-use crate::policy::backlog::Bounds;
+use crate::policy::backlog::{Bounds, Counts};
 use crate::policy::cycle::Scope;
 use crate::policy::promise::PromiseRule;
 use crate::policy::sla::{MilestoneRef, Target};
 use crate::policy::{Backlog, Policies, Sla};
 
 use super::calendars::{self, Calendars, calendars};
-use super::checks::check;
+use super::checks::{Check, check};
 use super::cycles::{each_makes_sense, scope_makes_sense};
 use super::entity::{self, milestone};
 use super::groups;
@@ -60,15 +60,23 @@ fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>, about: Option<&[En
         let of_slas = calendars.as_ref().map(|_| &of_slas);
         let slas = f.or("slas", Vec::new(), |r, n| r.list(n, |r, n| sla(r, n, of_slas, about)));
         let backlogs = f.or("backlogs", Vec::new(), |r, n| r.list(n, |r, n| backlog(r, n, about)));
-        let checks = f.or("checks", Vec::new(), |r, n| r.list(n, |r, n| check(r, n, about)));
+        let all_checks = f.or("checks", Vec::new(), |r, n| r.list(n, |r, n| check(r, n, about)));
         ids_apart(f);
-        let (slas, backlogs, checks) = (slas?, backlogs?, checks?);
+        let (slas, backlogs) = (slas?, backlogs?);
+        let (mut checks, mut oversold) = (Vec::new(), Vec::new());
+        for check in all_checks? {
+            match check {
+                Check::OfOrders(check) => checks.push(check),
+                Check::Oversold(check) => oversold.push(check),
+            }
+        }
         groups_start_alike(f, &slas);
         groups::make_sense(f, &slas);
-        if slas.is_empty() && backlogs.is_empty() && checks.is_empty() {
+        if slas.is_empty() && backlogs.is_empty() && checks.is_empty() && oversold.is_empty() {
             f.reader.error(f.whole(), "no policy: expected at least one under `slas`, `backlogs` or `checks`");
         }
-        Some(Policies { revision: revision?, version: version(text), text: Arc::clone(text), slas, backlogs, checks })
+        let (revision, text, version) = (revision?, Arc::clone(text), version(text));
+        Some(Policies { revision, version, text, slas, backlogs, checks, oversold })
     })
 }
 
@@ -300,6 +308,7 @@ fn backlog(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Option<
         Some(Backlog {
             entity,
             id: id?,
+            counts: Counts::Orders,
             from,
             until,
             when: when?,

@@ -281,15 +281,6 @@ impl<'e, 'n> Fields<'_, 'e, 'n> {
         Some(self.optional(name, read)?.unwrap_or(default))
     }
 
-    /// A field of the contract that nothing here acts on yet: refused, never ignored.
-    pub fn not_built(&mut self, name: &'static str, what: &str) {
-        self.known.push(name.into());
-        if let Some(node) = self.node(name) {
-            let span = node.span.clone();
-            self.reader.within(Step::Field(name.into()), |r| r.error(&span, format!("not built yet: {what}")));
-        }
-    }
-
     /// Fields whose meaning cannot be told, because another field is wrong.
     pub fn ignore(&mut self, names: &[&'static str]) {
         self.known.extend(names.iter().map(|name| Cow::Borrowed(*name)));

@@ -52,10 +52,11 @@ pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>)
         let backlog_grid = f.or("backlog_grid", Millis::from_secs(10), values::some_duration);
         let snapshots = f.or("snapshots", SnapshotsConfig::default(), snapshots);
         let http = f.or("http", HttpConfig::default(), http);
-        let about = streams.as_deref().map(entity::all);
+        let about = streams.as_ref().map(|streams| entity::all(streams.iter().map(|(_, stream)| stream)));
         let policies = f.required("policies", |r, n| open_policies(r, n, about.as_deref()));
         if let (Some(streams), Some(outputs), Some(routes)) = (&streams, &outputs, &routes) {
-            topics_apart(f, streams, outputs, routes);
+            let streams: Vec<&Str> = streams.iter().map(|(_, stream)| &stream.topic).collect();
+            topics_apart(f, &streams, outputs, routes);
         }
         if let (Some(max_open), Some((_, policies))) = (max_open, &policies) {
             outlived(f, max_open, policies);
@@ -63,10 +64,16 @@ pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>)
         if let (Some(routes), Some((_, policies))) = (&routes, &policies) {
             routes_taken(f, routes, policies);
         }
+        if let (Some(streams), Some((_, policies))) = (&streams, &policies) {
+            stock_is_read(f, streams, policies);
+        }
         let (policies_path, policies) = policies?;
+        let (inventory, streams) = streams?.into_iter().partition::<Vec<_>, _>(|(keyed, _)| *keyed == Keyed::BySku);
+        let alone = |streams: Vec<Stream>| streams.into_iter().map(|(_, stream)| stream).collect();
         Some(Config {
             kafka: kafka?,
-            streams: streams?,
+            streams: alone(streams),
+            inventory: alone(inventory),
             outputs: outputs?,
             routes: routes?,
             delivery: delivery?,
@@ -118,7 +125,7 @@ fn routes_taken(f: &mut Fields<'_, '_, '_>, routes: &Routes, policies: &Policies
 /// Every route that policies and their escalations name; `None` where one of them goes by an attribute.
 fn routes_of(policies: &Policies) -> Option<BTreeSet<&Str>> {
     let slas = policies.slas.iter().map(|sla| (&sla.responsibility, sla.escalate_after.as_slice()));
-    let backlogs = policies.backlogs.iter().map(|b| (&b.responsibility, b.escalate_after.as_slice()));
+    let backlogs = policies.queues().map(|b| (&b.responsibility, b.escalate_after.as_slice()));
     let checks = policies.checks.iter().map(|check| (&check.responsibility, &[][..]));
     let mut taken = BTreeSet::new();
     for (responsibility, rungs) in slas.chain(backlogs).chain(checks) {
@@ -145,18 +152,43 @@ fn kafka(r: &mut Reader<'_>, node: &Node) -> Option<KafkaConfig> {
     })
 }
 
-fn streams(r: &mut Reader<'_>, node: &Node) -> Option<Vec<StreamConfig>> {
+/// What the keys of a stream's records are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keyed {
+    ById,
+    BySku,
+}
+
+/// One entry of `streams:`.
+type Stream = (Keyed, StreamConfig);
+
+/// `oversold` needs the stock, and the stock is for `oversold`.
+fn stock_is_read(f: &mut Fields<'_, '_, '_>, streams: &[Stream], policies: &Policies) {
+    let mut inventories = streams.iter().enumerate().filter(|(_, (keyed, _))| *keyed == Keyed::BySku).peekable();
+    if let Some(check) = policies.oversold.first().filter(|_| inventories.peek().is_none()) {
+        let message = format!("the check {} needs the stock, which no stream tells", quoted(&check.id));
+        let help = "add to `streams`: `{topic: inventory, format: json, key: sku}`".to_owned();
+        return f.reader.error_with_help(f.span("policies"), message, Some(help));
+    }
+    for (i, (_, stream)) in inventories.filter(|_| policies.oversold.is_empty()) {
+        let span = f.node("streams").and_then(|n| n.item(i)).map_or(f.whole(), |n| &n.span);
+        let message = format!("streams[{i}]: no check reads the stock on {}", quoted(&stream.topic));
+        f.reader.warn(span, message, Some("the check `oversold` would".to_owned()));
+    }
+}
+
+fn streams(r: &mut Reader<'_>, node: &Node) -> Option<Vec<Stream>> {
     let mut seen: HashMap<Str, usize> = HashMap::new();
     let streams = r.list(node, |r, node| stream(r, node, &mut seen))?;
-    if streams.is_empty() || u16::try_from(streams.len()).is_err() {
-        r.error(&node.span, "expected at least one stream, and at most 65,535");
+    if streams.iter().all(|(keyed, _)| *keyed == Keyed::BySku) || u16::try_from(streams.len()).is_err() {
+        r.error(&node.span, "expected at least one stream of orders, and at most 65,535 in all");
         return None;
     }
     Some(streams)
 }
 
 /// `seen` holds the topics of the streams before this one, each with its line.
-fn stream(r: &mut Reader<'_>, node: &Node, seen: &mut HashMap<Str, usize>) -> Option<StreamConfig> {
+fn stream(r: &mut Reader<'_>, node: &Node, seen: &mut HashMap<Str, usize>) -> Option<Stream> {
     r.fields(node, |f| {
         let topic = f.required("topic", |r, node| {
             let topic = values::topic(r, node)?;
@@ -171,15 +203,30 @@ fn stream(r: &mut Reader<'_>, node: &Node, seen: &mut HashMap<Str, usize>) -> Op
         let grace = f.optional("grace", values::duration);
         let require = f.or("require", Vec::new(), |r, n| r.list(n, required_field));
         let (entity, id) = entity::of_stream(f, format);
-        f.not_built("key", "stock, keyed by sku");
-        Some(StreamConfig {
-            topic: topic?,
-            format: format?,
-            entity: entity?,
-            id: id?,
-            grace: grace?,
-            require: require?,
-        })
+        let keyed = f.or("key", Keyed::ById, keyed);
+        let (entity, id, format, require, keyed) = (entity?, id?, format?, require?, keyed?);
+        if keyed == Keyed::BySku {
+            if format != Format::Json {
+                f.reader.error(f.span("format"), "a stream of stock is read as JSON alone");
+            }
+            if !require.is_empty() {
+                f.reader.error(f.span("require"), "a stream of stock has fields of its own, and they are all it needs");
+            }
+            for field in ["entity", "id"] {
+                if f.node(field).is_some() {
+                    f.reader.error(f.span(field), "a stream of stock is about skus, and keyed by them");
+                }
+            }
+        }
+        Some((keyed, StreamConfig { topic: topic?, format, entity, id, grace: grace?, require }))
+    })
+}
+
+fn keyed(r: &mut Reader<'_>, node: &Node) -> Option<Keyed> {
+    r.parsed(node, "`sku` for a stream of stock, or nothing", |text| match text {
+        "sku" => Ok(Keyed::BySku),
+        "order_id" => Ok(Keyed::ById),
+        _ => Err("key by order_id: whoever writes the topic must".to_owned()),
     })
 }
 
@@ -253,12 +300,12 @@ enum Use {
 }
 
 /// A topic that is read and written would feed itself, and what is compacted or internal holds nothing else.
-fn topics_apart(f: &mut Fields<'_, '_, '_>, streams: &[StreamConfig], outputs: &OutputsConfig, routes: &Routes) {
+fn topics_apart(f: &mut Fields<'_, '_, '_>, streams: &[&Str], outputs: &OutputsConfig, routes: &Routes) {
     let given = |group: &str, name: &str| f.node(group).and_then(|n| n.field(name));
     let mut uses: Vec<(&Str, String, Use, Option<&Node>)> = Vec::new();
     for (i, stream) in streams.iter().enumerate() {
         let node = f.node("streams").and_then(|n| n.item(i)).and_then(|n| n.field("topic"));
-        uses.push((&stream.topic, format!("streams[{i}]"), Use::Input, node));
+        uses.push((stream, format!("streams[{i}]"), Use::Input, node));
     }
     for (name, topic, kind) in [
         ("sla", &outputs.sla, Use::History),

@@ -38,7 +38,11 @@ pub fn summary(config: &Config) -> String {
     let sections = [
         table("SLAs", "target", policies.slas.iter().map(sla).collect()),
         table("Backlogs", "opens at", policies.backlogs.iter().map(backlog).collect()),
-        table("Checks", "settle", policies.checks.iter().map(check).collect()),
+        table(
+            "Checks",
+            "settle",
+            policies.checks.iter().map(check).chain(policies.oversold.iter().map(oversold)).collect(),
+        ),
     ];
     let sections: Vec<&Vec<Row>> = sections.iter().filter(|rows| rows.len() > 1).collect();
     let cells = || sections.iter().flat_map(|rows| rows.iter()).map(|row| &row.cells);
@@ -102,6 +106,10 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
             let _ = write!(text, ", requires {}", names.join(", "));
         }
         lines.push((if i == 0 { "streams" } else { "" }, text));
+    }
+    for (i, stream) in config.inventory.iter().enumerate() {
+        let text = format!("{} (json, keyed by sku)", stream.topic);
+        lines.push((if i == 0 { "inventory" } else { "" }, text));
     }
     let outputs = &config.outputs;
     let topics = [&outputs.sla, &outputs.backlog, &outputs.reconciliation, &outputs.current, &outputs.dead_letters];
@@ -234,6 +242,13 @@ fn backlog(backlog: &Backlog) -> Row {
     facts.extend(grace(backlog.grace));
     let opens = bounds(&backlog.open_when, &backlog.entity, " or ");
     row(&backlog.id, opens, &backlog.responsibility, details(facts, backlog.when.as_ref()))
+}
+
+fn oversold(check: &Backlog) -> Row {
+    let mut facts = vec!["oversold, demand of each sku against its stock".to_owned()];
+    facts.extend(grace(check.grace));
+    let settle = format_duration(check.open_when.held_for);
+    row(&check.id, settle, &check.responsibility, details(facts, check.when.as_ref()))
 }
 
 fn check(check: &CheckPolicy) -> Row {

@@ -148,6 +148,18 @@ pub struct CheckFigures {
     pub actual: Option<i64>,
     /// The currency of both, for money.
     pub currency: Option<Currency>,
+    /// For `oversold`: the newest orders that cannot be met, newest first, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderPieces>,
+}
+
+/// An order, and how many pieces of a sku it wants.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderPieces {
+    /// The order.
+    pub order_id: Str,
+    /// Pieces that it wants and that have not left.
+    pub quantity: i64,
 }
 
 impl CheckFigures {
@@ -160,6 +172,7 @@ impl CheckFigures {
             expected: None,
             actual: None,
             currency: None,
+            orders: Vec::new(),
         }
     }
 }
@@ -380,6 +393,16 @@ impl Exception {
     /// Which of two states of one exception is the later one, whatever their places in a log.
     pub fn age(&self) -> (Timestamp, u32) {
         (self.frontier, self.sequence)
+    }
+
+    /// Whether it is the same state as another of the same exception.
+    pub fn says(&self, other: &Exception) -> bool {
+        (self.status, self.level(), self.incarnation) == (other.status, other.level(), other.incarnation)
+    }
+
+    /// Whether it comes of the sum over all shards, and not of one order.
+    pub fn is_summed(&self) -> bool {
+        matches!(self.subject, Subject::Group(_))
     }
 
     /// The rung in force: the escalation level, or the warning's percent. Part of `ce_id`, so that two rungs of one

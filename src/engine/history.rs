@@ -52,8 +52,7 @@ impl History {
     }
 
     /// What of the document in force is not judged on an order: it had ended when another document came, and nothing new
-    /// has been heard of the order since. What stands at risk or open is judged even so: its end was told, and a process that
-    /// stood still said the older state after it (`at_least_once`).
+    /// has been heard of the order since.
     pub(super) fn settled(
         &self,
         entity: &Entity,
@@ -83,11 +82,7 @@ impl History {
                 .enumerate()
                 .flat_map(|(i, check)| (0..check.kind.reasons().len()).map(move |r| CaseKey::Check(i as u16, r as u8))),
         );
-        let stands = |key: &CaseKey| {
-            let mut told = published.iter().filter(|told| told.key == *key && !told.silent);
-            told.any(|told| !told.last.status.has_ended())
-        };
-        keys.retain(|key| !stands(key) && self.is_settled(key, policies, &view, settings));
+        keys.retain(|key| self.is_settled(key, policies, &view, settings));
         keys
     }
 

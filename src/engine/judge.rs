@@ -80,10 +80,10 @@ impl Judge<'_> {
         }
         self.end_removed(published);
         if let Some(queues) = &mut self.queues {
-            stays.resize_with(policies.backlogs.len(), Vec::new);
-            for (i, (backlog, stay)) in policies.backlogs.iter().zip(stays).enumerate() {
+            stays.resize_with(policies.queues().count(), Vec::new);
+            for (i, (backlog, stay)) in policies.queues().zip(stays).enumerate() {
                 let now = self.past.provable(backlog.memberships(&view));
-                queues.replace(i, stay, &now);
+                queues.replace(i, id, stay, &now);
                 *stay = now;
             }
         }

@@ -36,7 +36,9 @@ pub mod shard;
 mod timers;
 mod turn;
 
-pub use backlog::{BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, Teller, Told};
+pub use backlog::{
+    BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, StockApplied, TOO_MANY_SKUS, Teller, Told,
+};
 pub use clock::Clock;
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
 pub use history::{Era, History};

@@ -1,6 +1,6 @@
 //! What a shard gives to a snapshot and takes back from one, and from `exceptions-current` (DESIGN section 9).
 
-use crate::domain::{EntityId, Event, Exception, Str, Timestamp};
+use crate::domain::{EntityId, Event, Exception, ExceptionId, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::Settings;
 
@@ -201,6 +201,12 @@ impl Shard {
         self.history = history;
     }
 
+    /// Exceptions whose last published state may come from somebody who had lost the shard (`at_least_once`): they are judged,
+    /// whatever an edit has settled. Only while muted.
+    pub fn doubt(&mut self, exceptions: impl IntoIterator<Item = ExceptionId>) {
+        self.doubted = exceptions.into_iter().collect();
+    }
+
     /// Ends the muted time: every order is judged at the frontier, and what holds and was not published is drained next.
     pub fn unmute(&mut self) {
         self.unmute_from(self.frontier);
@@ -215,6 +221,7 @@ impl Shard {
             self.touch(slot);
         }
         self.history = History::default();
+        self.doubted = HashSet::default();
         self.queues.restore_at(told.min(self.frontier));
         self.restoring = true;
         self.judge_dirty();
@@ -222,13 +229,13 @@ impl Shard {
         self.queues.restored();
     }
 
-    /// As [`Shard::freeze`], for one state; what an edit settled stays so, unless it stands.
+    /// As [`Shard::freeze`], for one state that nobody vouches for: it is judged, whatever an edit has settled.
     pub(super) fn freeze_told(&mut self, slot: u32, id: &str) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { events, published, settled, .. } = &mut **order;
         for told in published.iter_mut().filter(|told| told.last.exception_id == *id) {
             told.frozen = frozen(told, events, &self.settings);
-            settled.retain(|key| *key != told.key || told.last.status.has_ended());
+            settled.retain(|key| *key != told.key);
         }
     }
 
@@ -237,6 +244,11 @@ impl Shard {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let Order { id, entity, events, published, settled, .. } = &mut **order;
         *settled = self.history.settled(self.index.entity(*entity), id, events, published, &self.settings);
+        // What stands was ended once, and what is doubted may have been said otherwise by who had the shard.
+        let is_sure =
+            |told: &Published| told.last.status.has_ended() && !self.doubted.contains(&told.last.exception_id);
+        let unsure = |key: &CaseKey| published.iter().any(|told| told.key == *key && !told.silent && !is_sure(told));
+        settled.retain(|key| !unsure(key));
         for told in published {
             told.frozen = frozen(told, events, &self.settings);
         }

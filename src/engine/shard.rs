@@ -163,6 +163,8 @@ pub struct Shard {
     pub(super) muted: bool,
     /// Ids that left memory for good while muted: what was published of them is tombstoned.
     pub(super) forgotten: HashSet<(EntityId, Str), RandomState>,
+    /// While muted: exceptions whose last state nobody vouches for.
+    pub(super) doubted: HashSet<ExceptionId, RandomState>,
     /// What left memory while a copy is being taken.
     pub(super) removed: Option<Removed>,
     pub(super) restoring: bool,
@@ -196,6 +198,7 @@ impl Shard {
             born: 0,
             muted: false,
             forgotten: HashSet::default(),
+            doubted: HashSet::default(),
             removed: None,
             restoring: false,
             past,

@@ -184,7 +184,7 @@ impl Shard {
         match std::mem::replace(content, Slot::Free) {
             Slot::Open(order) => {
                 self.index.remove(order.entity, &order.id);
-                order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, stays, &[]));
+                order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, &order.id, stays, &[]));
                 self.timers.set(slot, order.timer, None);
                 self.orders_open -= usize::from(order.closed_at.is_none() && order.entity == EntityId::ORDER);
             }

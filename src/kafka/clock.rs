@@ -115,15 +115,14 @@ pub struct EndOffsets {
 }
 
 impl EndOffsets {
-    /// Starts the thread; it ends when this is dropped.
+    /// Starts the thread; it ends when this is dropped. `inputs`: the topics by stream, with their numbers of partitions.
     ///
     /// # Errors
     /// The clients cannot be made.
     pub fn start(
         kafka: &KafkaConfig,
-        streams: &[Str],
+        inputs: &[(Str, usize)],
         current: &Str,
-        shards: usize,
         clock: SystemClock,
     ) -> Result<Self, KafkaFailure> {
         let failed = |source| KafkaFailure::Client { purpose: "end offsets", source };
@@ -131,9 +130,8 @@ impl EndOffsets {
             high: client::ends(kafka, "read_uncommitted").create_with_context(Logged).map_err(failed)?,
             stable: client::ends(kafka, "read_committed").create_with_context(Logged).map_err(failed)?,
             kafka: kafka.clone(),
-            streams: streams.to_vec(),
+            inputs: inputs.to_vec(),
             current: current.clone(),
-            shards,
             counted: None,
             clock,
         };
@@ -183,9 +181,9 @@ struct Asker {
     high: BaseConsumer<Logged>,
     stable: BaseConsumer<Logged>,
     kafka: KafkaConfig,
-    streams: Vec<Str>,
+    /// Each with its number of partitions, by stream.
+    inputs: Vec<(Str, usize)>,
     current: Str,
-    shards: usize,
     /// When the partitions were counted last.
     counted: Option<Instant>,
     clock: SystemClock,
@@ -235,12 +233,12 @@ impl Asker {
         }
         self.counted = Some(Instant::now());
         let count = |topic| topology::partitions(&self.high, &self.kafka, topic, ANSWER_WITHIN).ok().flatten();
-        let counts: Vec<_> = self.streams.iter().filter_map(|topic| Some((topic, count(topic)?))).collect();
-        let unlike = counts.iter().any(|(_, count)| *count != self.shards);
-        unlike.then(|| KafkaFailure::Split {
-            before: self.shards,
-            counts: counts.iter().map(|(topic, count)| format!("{topic} {count}")).collect::<Vec<_>>().join(", "),
-        })
+        let counts = self.inputs.iter().filter_map(|(topic, before)| Some((topic, *before, count(topic)?)));
+        let counts: Vec<_> = counts.collect();
+        let before = counts.iter().find(|(_, before, now)| before != now).map(|(_, before, _)| *before)?;
+        let alike = counts.iter().filter(|(_, held, _)| *held == before);
+        let counts = alike.map(|(topic, _, now)| format!("{topic} {now}")).collect::<Vec<_>>().join(", ");
+        Some(KafkaFailure::Split { before, counts })
     }
 
     fn ends(&self, client: &BaseConsumer<Logged>, inputs: &[InputPartition]) -> Result<Vec<i64>, KafkaError> {
@@ -249,7 +247,7 @@ impl Asker {
     }
 
     fn topic(&self, input: InputPartition) -> &str {
-        self.streams.get(usize::from(input.stream.0)).map_or("", Str::as_str)
+        self.inputs.get(usize::from(input.stream.0)).map_or("", |(topic, _)| topic.as_str())
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`topology`], [`topics`], [`control`]: what is looked at and made before the first record is read.
 //! - [`source`]: the group's consumer, from poll to [`record::Fetched`], which [`bell`] waits for; [`clock`]: the ends of the inputs, on a client
 //!   of its own.
+//! - [`partials`], [`inventory`]: what only the backlogs' sum reads, on clients of their own.
 //! - [`publisher`]: a [`batch`] of outputs and offsets, in one transaction or one after the other; [`deliveries`]: what came
 //!   of each record; [`offsets`]: what a commit says.
 //! - [`current`]: reading back what was published; [`access`]: what the broker does not let us do.
@@ -21,6 +22,7 @@ pub mod current;
 pub mod deliveries;
 pub mod error;
 pub mod in_process;
+pub mod inventory;
 pub mod offsets;
 pub mod partials;
 pub mod publisher;

@@ -21,22 +21,28 @@ use super::topology;
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
 /// Gives every record of `topics` from `from` on (`None`: from the first one kept) to `visit`, partition after
-/// partition, in offset order. `from` counts by record time: the first record at or past it, and all that follow.
+/// partition, in offset order. The first `orders` of them are co-partitioned, the others have partitions of their own. `from` counts by record time: the first record at or past it, and all that follow.
 ///
 /// # Errors
 /// A topic is missing, the broker does not answer, or those of `visit`.
 pub fn read<E: From<KafkaFailure>>(
     kafka: &KafkaConfig,
     topics: &[Str],
+    orders: usize,
     from: Option<Timestamp>,
     visit: &mut dyn FnMut(&Line<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let partitions = i32::try_from(topology::count_shards(kafka, topics)?).unwrap_or(i32::MAX);
+    let (of_orders, of_stock) = topics.split_at(orders.min(topics.len()));
+    let shards = topology::count_shards(kafka, of_orders)?;
+    let mut counts: Vec<(&Str, usize)> = of_orders.iter().map(|topic| (topic, shards)).collect();
+    for topic in of_stock {
+        counts.push((topic, topology::count_shards(kafka, std::slice::from_ref(topic))?));
+    }
     let reader = Reader::start(kafka)?;
     // All ends first: what comes while the first partitions are read is not in the range.
     let mut spans = Vec::new();
-    for topic in topics {
-        for partition in 0..partitions {
+    for (topic, partitions) in counts {
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
             let (first, end) = reader.watermarks(topic, partition)?;
             let begin = match from {
                 Some(at) => reader.offset_at(topic, partition, at.as_millis())?.unwrap_or(end),

@@ -18,13 +18,25 @@ pub struct Bounds {
     pub held_for: Millis,
 }
 
-/// One backlog policy.
+/// What stands in a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Counts {
+    /// Orders.
+    #[default]
+    Orders,
+    /// The pieces of a sku that orders want: the check `oversold`, which holds them against the stock instead of bounds.
+    Demand,
+}
+
+/// One backlog policy, or a check `oversold`: by sku, from `order.placed` on, open while more is wanted than there is.
 #[derive(Debug)]
 pub struct Backlog {
     /// Stable over edits; part of the exception's id.
     pub id: Str,
     /// What stands in it.
     pub entity: Entity,
+    /// What is counted.
+    pub counts: Counts,
     /// An order joins the queue here.
     pub from: Milestone,
     /// It leaves it here (or when it is cancelled).
@@ -65,6 +77,8 @@ pub struct Membership {
     pub until: Option<Timestamp>,
     /// From where its age counts: earlier than `from` where it came over from another group.
     pub since: Timestamp,
+    /// How much it counts: 1, or the pieces that it wants of a sku.
+    pub quantity: i64,
 }
 
 impl GroupKey {
@@ -90,10 +104,27 @@ impl GroupKey {
 }
 
 impl Backlog {
+    /// Whether it is a check `oversold`.
+    pub fn is_oversold(&self) -> bool {
+        self.counts == Counts::Demand
+    }
+
+    /// Whether the group is the sum of those beyond `max_groups`, as its name says. A sku may be called anything.
+    pub fn is_other(&self, group: &GroupKey) -> bool {
+        !self.is_oversold() && group.is_other()
+    }
+
     /// As exceptions name a group.
     pub fn subject(&self, group: &GroupKey) -> Subject {
         Subject::Group(self.group_by.iter().cloned().zip(group.values().iter().cloned()).collect())
     }
 }
+
+/// The check's name, as `check:` and outputs spell it.
+pub const OVERSOLD: &str = "oversold";
+/// The only reason that it gives.
+pub const OVERSOLD_REASON: &str = "demand";
+/// Skus that a check `oversold` looks at; those beyond are said to be left out.
+pub const SKUS_MAX: usize = 1_000_000;
 
 const OTHER: &str = "other";

@@ -3,6 +3,7 @@
 use crate::domain::{Entity, EntityId, Millis, StreamId};
 
 use super::Settings;
+use super::backlog::Backlog;
 
 /// The entities of the declared streams; every stream is about orders where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -57,6 +58,14 @@ impl Settings {
     pub fn grace_for(&self, own: Option<Millis>, entity: &Entity) -> Millis {
         let of_streams = || self.entities.others.iter().find(|(known, _)| known == entity).map(|(_, grace)| *grace);
         own.or_else(of_streams).unwrap_or(self.grace)
+    }
+
+    /// The same for a queue. What is wanted is held against the stock, so the most patient of both streams decides there.
+    pub fn grace_of(&self, queue: &Backlog) -> Millis {
+        match queue.is_oversold() {
+            true => queue.grace.unwrap_or(self.grace.max(self.stock_grace)),
+            false => self.grace_for(queue.grace, &queue.entity),
+        }
     }
 }
 

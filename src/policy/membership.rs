@@ -30,6 +30,9 @@ impl Backlog {
         if self.entity != *order.entity() {
             return Vec::new();
         }
+        if self.is_oversold() {
+            return self.demand(order);
+        }
         let Some(start) = order.first(&self.from).map(|reached| reached.at) else { return Vec::new() };
         let ends = [order.first(&self.until), order.first(self.entity.cancelled())];
         let end = ends.into_iter().flatten().map(|reached| reached.at).min().unwrap_or(Timestamp::MAX);
@@ -45,14 +48,14 @@ impl Backlog {
                 let (from, until) = (presence.from.max(*from), presence.until.min(next));
                 if from < until {
                     let until = (until != Timestamp::MAX).then_some(until);
-                    stays.push(Membership { group: group.clone(), from, until, since: presence.since });
+                    stays.push(Membership { group: group.clone(), from, until, since: presence.since, quantity: 1 });
                 }
             }
         }
         stays
     }
 
-    fn applies(&self, order: &OrderView<'_>, start: Timestamp) -> bool {
+    pub(super) fn applies(&self, order: &OrderView<'_>, start: Timestamp) -> bool {
         let holds = |condition: &super::Condition| {
             let seen = order.as_of(start);
             condition.holds(&seen.condition_input(order.order_id()))
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
     use crate::domain::event::Details;
     use crate::domain::{Entity, Milestone, Position, Severity, StreamId};
-    use crate::policy::backlog::Bounds;
+    use crate::policy::backlog::{Bounds, Counts};
     use crate::policy::sla::Pause;
     use crate::policy::{Condition, Responsibility};
 
@@ -140,6 +143,7 @@ mod tests {
         Backlog {
             id: "q".into(),
             entity: Entity::order(),
+            counts: Counts::Orders,
             from: Milestone::parse("order.placed"),
             until: Milestone::parse("packed.up"),
             when: None,

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod choice;
 pub mod condition;
 pub mod cycle;
+mod demand;
 mod derived;
 pub mod entities;
 pub mod ledger;
@@ -47,9 +48,22 @@ pub struct Policies {
     pub backlogs: Vec<Backlog>,
     /// In file order.
     pub checks: Vec<CheckPolicy>,
+    /// The checks `oversold`, in file order. They are summed over the shards as backlogs are, by sku.
+    pub oversold: Vec<Backlog>,
 }
 
 impl Policies {
+    /// What is summed over the shards: the backlogs, and after them the checks `oversold`. The places in this list are what
+    /// `engine::backlog` counts by.
+    pub fn queues(&self) -> impl Iterator<Item = &Backlog> {
+        self.backlogs.iter().chain(&self.oversold)
+    }
+
+    /// The one at this place of [`Policies::queues`].
+    pub fn queue(&self, place: usize) -> Option<&Backlog> {
+        self.backlogs.get(place).or_else(|| self.oversold.get(place.checked_sub(self.backlogs.len())?))
+    }
+
     /// What an order's facts say of the SLA at this place, cycle by cycle, without those that another of its `first_match`
     /// group has taken. An SLA of another entity has none.
     pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Vec<Cycle<'a>> {
@@ -115,6 +129,8 @@ pub struct Settings {
     pub entities: Entities,
     /// The largest grace of the order entity's streams, or the global one: what applies where a policy has none.
     pub grace: Millis,
+    /// The largest `grace` of the streams that tell of stock.
+    pub stock_grace: Millis,
     /// How long a closed order is kept whole.
     pub retain_closed: Millis,
     /// How long a closed order is remembered after that.

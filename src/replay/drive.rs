@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::{Event, Timestamp};
+use crate::domain::{Event, StockEvent, Timestamp};
 use crate::engine::explain::Explained;
-use crate::engine::{BacklogSum, Rejected, Shard, ShardCounters, Transition};
+use crate::engine::{BacklogSum, Rejected, Shard, ShardCounters, StockApplied, Transition};
 use crate::policy::{Policies, Settings};
 
 /// The shards of a replay, driven along record time.
@@ -80,6 +80,15 @@ impl Drive {
         let outcome = shard.apply(event, frontier).map(|_| ());
         self.settle(i, publish)?;
         Ok(outcome)
+    }
+
+    /// Takes in a stock event, whose effective time is the frontier.
+    pub fn apply_stock(&mut self, event: &StockEvent) -> StockApplied {
+        // What it changes counts from a grid point on that is not passed yet.
+        self.backlogs.stock_passed(self.frontier);
+        let applied = self.backlogs.take_stock(event);
+        self.note(self.shards.len(), self.backlogs.next_deadline());
+        applied
     }
 
     /// Takes every shard to the frontier itself, which fires nothing more: the end of a replay.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::codec::StreamCodec;
 use crate::domain::{EntityId, Exception, Timestamp};
-use crate::engine::Transition;
+use crate::engine::{StockApplied, TOO_MANY_SKUS, Transition};
 use crate::policy::{Policies, Settings};
 
-use super::decode::{Content, decode};
+use super::decode::{Codecs, Content, decode};
 use super::drive::Drive;
 use super::dump::Dump;
 use super::merge::Merge;
@@ -20,8 +19,8 @@ const REPORT_EVERY: u64 = 1024;
 /// What a replay is run with.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How each stream is read, in the order of `streams:`.
-    pub codecs: Vec<StreamCodec>,
+    /// How each stream is read.
+    pub codecs: Codecs,
     /// The policies in force from the first record on.
     pub policies: Arc<Policies>,
     /// The settings, with `publish_after` at `Timestamp::MIN` and `replay` set.
@@ -59,7 +58,8 @@ pub fn replay_into(
 ) -> Result<(Summary, Drive), ReplayError> {
     let mut summary = Summary::default();
     let mut merge = Merge::new(dump, plan.clock, |raw| decode(&plan.codecs, raw))?;
-    let partitions = dump.partitions().keys().map(|(_, partition)| *partition);
+    let of_orders = dump.partitions().keys().filter(|(stream, _)| !plan.codecs.is_inventory(*stream));
+    let partitions = of_orders.map(|(_, partition)| *partition);
     let mut drive = Drive::new(partitions, &plan.policies, &plan.settings);
     let mut records = 0;
     while merge.peek().is_some_and(|next| plan.to.is_none_or(|to| next < to)) {
@@ -68,6 +68,10 @@ pub fn replay_into(
         match record.content {
             Content::Tombstone => summary.tombstones += 1,
             Content::DeadLetter(reason) => summary.dead_letter(reason),
+            Content::Stock(event) => match drive.apply_stock(&event) {
+                StockApplied::Full => summary.dead_letter(TOO_MANY_SKUS),
+                StockApplied::New | StockApplied::Repeat | StockApplied::Superseded => summary.stock_event(),
+            },
             Content::Event(event) => {
                 let entity = plan.settings.entities.of_stream(event.position.stream);
                 let order_id = (entity == EntityId::ORDER).then(|| event.order_id.clone());

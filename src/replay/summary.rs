@@ -49,6 +49,11 @@ impl Summary {
         self.orders += u64::from(self.order_ids.insert([low, high]));
     }
 
+    /// Counts an event of an inventory stream.
+    pub fn stock_event(&mut self) {
+        self.events += 1;
+    }
+
     /// Counts a record that cannot become a fact.
     pub fn dead_letter(&mut self, reason: &'static str) {
         self.dead_letters += 1;

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::codec::OutputRecord;
-use crate::domain::{Exception, Kind, Str, Timestamp};
+use crate::domain::{Exception, Kind, Millis, Str, Timestamp};
 use crate::engine::backlog::RecordError;
-use crate::engine::{BacklogSum, PartialsRecord, Transition};
+use crate::engine::{BacklogSum, Ends, PartialsRecord, Transition};
+use crate::kafka::InputPartition;
+use crate::kafka::inventory::Found;
 use crate::policy::Settings;
-use crate::telemetry::events::{BacklogsSkipped, BacklogsWait, KeptBack};
-use crate::telemetry::{BacklogStatus, Health, emit};
+use crate::telemetry::events::{BacklogsSkipped, BacklogsWait, KeptBack, StockUnknown};
+use crate::telemetry::{BacklogStatus, Health, OpenCount, emit};
 
+use super::inventory::Inventory;
 use super::report::open_counts;
 use super::task::Task;
 use super::wire::Wire;
@@ -24,6 +27,9 @@ const REMEMBER_EVERY: Duration = Duration::from_secs(60);
 
 /// A takeover lasts as long; shards that are waited for longer are said.
 const SAID_AFTER: Duration = Duration::from_secs(30);
+
+/// An inventory that is behind the shards by more is said.
+const LAGS: Millis = Millis::from_secs(10);
 
 /// What a restart finds of the backlogs.
 #[derive(Debug, Default)]
@@ -40,6 +46,8 @@ pub struct Backlogs {
     settings: Arc<Settings>,
     control: Str,
     shards: usize,
+    /// The stock that `oversold` holds demand against.
+    inventory: Inventory,
     state: State,
     /// Of the owner's state that it sums beside.
     owner: Option<u64>,
@@ -78,6 +86,7 @@ impl Backlogs {
             settings,
             control,
             shards,
+            inventory: Inventory::new(0, &[]),
             state: State::Away,
             owner: None,
             epoch: 0,
@@ -87,6 +96,11 @@ impl Backlogs {
             remembered_at: Instant::now(),
             kept_back: 0,
         }
+    }
+
+    /// With the topics that tell of the stock.
+    pub fn with_inventory(self, inventory: Inventory) -> Self {
+        Backlogs { inventory, ..self }
     }
 
     /// Follows whether the owner is live here, and which of its states (`Task::epoch`): then nobody else judges, and what was
@@ -119,6 +133,7 @@ impl Backlogs {
         let refused = remembered.memory.iter().filter_map(|value| sum.restore_memory(value).err()).last();
         remembered.published.into_iter().for_each(|exception| sum.restore_published(exception));
         sum.cancel_orphans(owner.shard.frontier());
+        self.inventory.begin_anew();
         self.state = State::Summing(Box::new(sum));
         refused.map_or(Ok(()), |error| Err(error.to_string()))
     }
@@ -126,7 +141,7 @@ impl Backlogs {
     /// Takes in states of backlogs that another process published (`at_least_once`).
     pub fn overhear(&mut self, published: &[Exception]) {
         if let State::Summing(sum) = &mut self.state {
-            for exception in published.iter().filter(|exception| exception.kind == Kind::Backlog) {
+            for exception in published.iter().filter(|exception| exception.is_summed()) {
                 sum.overhear(exception.clone());
             }
         }
@@ -148,11 +163,57 @@ impl Backlogs {
         Ok(())
     }
 
+    /// The partitions that tell of the stock, where it is wanted here.
+    pub fn inventory_inputs(&self) -> Option<Vec<(InputPartition, Str)>> {
+        let is_wanted = self.sum().is_some_and(BacklogSum::wants_stock) && !self.inventory.is_empty();
+        is_wanted.then(|| self.inventory.inputs())
+    }
+
+    /// The same, each with the next offset to read.
+    pub fn inventory_positions(&self) -> Vec<(InputPartition, i64)> {
+        self.inventory_inputs().map_or(Vec::new(), |_| self.inventory.positions())
+    }
+
+    /// Whether more of the inventory may be taken in.
+    pub fn has_room_for_stock(&self) -> bool {
+        self.inventory.has_room() && !self.sum().is_some_and(BacklogSum::is_full_of_stock)
+    }
+
+    /// Takes in what was found in the inventory.
+    pub fn take_stock(&mut self, found: Found, wire: &Wire, clock: Timestamp) {
+        if let State::Summing(sum) = &mut self.state {
+            self.inventory.take(found, sum, wire, clock);
+        }
+    }
+
+    /// Judges what all partitions of the inventory have passed.
+    pub fn advance_stock(&mut self, wire: &Wire) {
+        if let State::Summing(sum) = &mut self.state {
+            self.inventory.advance(sum, wire);
+        }
+    }
+
+    /// A question for the end of an input was answered.
+    pub fn ends_of_inventory(&mut self, input: InputPartition, ends: Ends, asked_at: Option<Timestamp>) {
+        self.inventory.ends(input, ends, asked_at);
+    }
+
+    /// It was not.
+    pub fn inventory_unreachable(&mut self) {
+        self.inventory.unreachable();
+    }
+
+    /// Whether records of the inventory wait to be read.
+    pub fn is_behind_in_stock(&self) -> bool {
+        self.inventory_inputs().is_some() && self.inventory.is_behind()
+    }
+
     /// What holds now and was not published, with what must be remembered, into `records`.
     pub fn drain(&mut self, wire: &Wire, clock: Timestamp, records: &mut Vec<OutputRecord>) -> Drained {
         let State::Summing(sum) = &mut self.state else { return Drained::default() };
         let transitions = sum.drain_transitions(Some(clock));
-        if transitions.is_empty() && self.remembered_at.elapsed() < REMEMBER_EVERY {
+        let has_letters = self.inventory.has_letters();
+        if transitions.is_empty() && !has_letters && self.remembered_at.elapsed() < REMEMBER_EVERY {
             return Drained::default();
         }
         self.remembered_at = Instant::now();
@@ -160,6 +221,7 @@ impl Backlogs {
         for transition in &transitions {
             records.extend(wire.outputs.transition(transition, OWNER));
         }
+        records.extend_from_slice(self.inventory.letters());
         records.extend(sum.drain_memory().into_iter().map(|memory| OutputRecord {
             topic: self.control.clone(),
             partition: Some(0),
@@ -174,6 +236,7 @@ impl Backlogs {
     pub fn committed(&mut self) {
         if let State::Summing(sum) = &mut self.state {
             sum.committed();
+            self.inventory.committed();
         }
     }
 
@@ -181,32 +244,34 @@ impl Backlogs {
     pub fn aborted(&mut self) {
         if let State::Summing(sum) = &mut self.state {
             sum.aborted();
+            self.inventory.aborted();
         }
     }
 
     /// Tells of every queue, beside what is told of the owner, which is here, and whom the sum waits for.
     pub fn report(&mut self, health: &Health, monotonic: Instant) {
         self.report_waiting(health, monotonic);
+        let summed = self.sum().map(BacklogSum::oversold_policies).unwrap_or_default();
         let judged = |sum: &&BacklogSum| sum.has_policies() && sum.frontier().is_some();
         let Some(sum) = self.sum().filter(judged) else {
             // Figures without every shard's are none.
             return health.update_shard(OWNER, |status| {
                 status.backlogs.clear();
-                status.open.retain(|count| count.kind != Kind::Backlog);
+                status.open.retain(|count| !is_summed(count, &summed));
             });
         };
         let queues = sum.standing().map(|queue| BacklogStatus {
             group: Str::new(queue.group.key("").to_string().trim_start_matches('?')),
             policy: queue.policy,
             depth: queue.figures.depth,
-            oldest_since: queue.figures.oldest_age_ms.map(|age| queue.at - crate::domain::Millis::new(age)),
+            oldest_since: queue.figures.oldest_age_ms.map(|age| queue.at - Millis::new(age)),
             at: queue.at,
         });
         let queues = queues.collect();
         let open = open_counts(|visit| sum.visit_standing(visit));
         health.update_shard(OWNER, |status| {
             status.backlogs = queues;
-            status.open.retain(|count| count.kind != Kind::Backlog);
+            status.open.retain(|count| !is_summed(count, &summed));
             status.open.extend(open);
         });
         let kept_back = sum.kept_back();
@@ -222,7 +287,8 @@ impl Backlogs {
         if skipped > std::mem::replace(&mut self.skipped, skipped) {
             emit(BacklogsSkipped { shards: &waiting });
         }
-        if waiting.is_empty() {
+        let stock = self.waits_for_stock();
+        if waiting.is_empty() && stock.is_none() {
             (self.waits_since, self.said_waiting) = (None, false);
             return health.set_note("backlogs", None);
         }
@@ -230,14 +296,42 @@ impl Backlogs {
         if monotonic.saturating_duration_since(since) < SAID_AFTER {
             return;
         }
-        let note = format!(
-            "not judged: shards {waiting:?} have not told their figures by the policies in force (on their way, held, or in a \
-             process with another document)"
-        );
-        health.set_note("backlogs", Some(note));
+        let of_shards = (!waiting.is_empty()).then(|| {
+            format!(
+                "not judged: shards {waiting:?} have not told their figures by the policies in force (on their way, held, or in a \
+                 process with another document)"
+            )
+        });
+        let of_stock = stock.as_ref().map(|stock| format!("oversold is not judged: {stock}"));
+        let notes: Vec<String> = of_shards.into_iter().chain(of_stock).collect();
+        health.set_note("backlogs", Some(notes.join("; ")));
         if !std::mem::replace(&mut self.said_waiting, true) {
-            emit(BacklogsWait { shards: &waiting });
+            if !waiting.is_empty() {
+                emit(BacklogsWait { shards: &waiting });
+            }
+            if let Some(why) = &stock {
+                emit(StockUnknown { why });
+            }
         }
+    }
+
+    /// What keeps the stock from being known.
+    fn waits_for_stock(&self) -> Option<String> {
+        let sum = self.sum().filter(|sum| sum.wants_stock())?;
+        let left_out = sum.skus_left_out();
+        if self.inventory.is_empty() {
+            return Some("no stream of this process tells of the stock".to_owned());
+        }
+        if left_out > 0 {
+            return Some(format!("{left_out} skus are beyond the bound, and not looked at"));
+        }
+        let lags = match (self.inventory.frontier(), sum.frontier()) {
+            (None, _) => true,
+            (Some(stock), Some(shards)) => shards - stock > LAGS,
+            (Some(_), None) => false,
+        };
+        let held = || self.inventory.held().unwrap_or_else(|| "it".to_owned());
+        lags.then(|| format!("the inventory has not been read up to where the shards are; the slowest is {}", held()))
     }
 
     fn sum(&self) -> Option<&BacklogSum> {
@@ -246,4 +340,9 @@ impl Backlogs {
             State::Away | State::Asked => None,
         }
     }
+}
+
+/// Whether the count is of what is summed, by its kind or by one of these checks.
+fn is_summed(count: &OpenCount, oversold: &[Str]) -> bool {
+    count.kind == Kind::Backlog || oversold.contains(&count.policy)
 }

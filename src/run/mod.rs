@@ -11,12 +11,12 @@
 //!   [`told`]: what is in `exceptions-current`; [`overheard`]: what others wrote there in our place; [`publish`]: how a batch is
 //!   written, and what follows where it is not taken; [`fit`]: records that their topic does not take.
 //! - [`report`]: what people see of it.
-//! - [`backlogs`]: the sum over the shards.
+//! - [`backlogs`]: the sum over the shards; [`inventory`]: the stock that it holds demand against.
 //! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
 //!   that reaches; [`restore`]: the thread that does it, [`queue`]: in which order; [`snapshots`]: writing a shard out.
 //! - [`start`]: from the configuration to a running service; [`stop`]: being told to end it.
 //!
-//! `task`, `lanes`, `commits`, `commit`, `group`, `recovery`, `inputs` and `backlogs` do no I/O and read no clock (a monotonic time is
+//! `task`, `lanes`, `commits`, `commit`, `group`, `recovery`, `inputs`, `inventory` and `backlogs` do no I/O and read no clock (a monotonic time is
 //! an argument), so that `tests/simulation` runs them as they are.
 
 // An error ends the process or is logged: its size is no matter.
@@ -30,6 +30,7 @@ pub mod documents;
 pub mod fit;
 pub mod group;
 pub mod inputs;
+pub mod inventory;
 pub mod lanes;
 pub mod overheard;
 pub mod pace;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::codec::{Format, OutputRecord, decode_exception};
 use crate::config::{Config, Delivery};
-use crate::domain::{Exception, Kind, Str, Timestamp};
+use crate::domain::{Exception, ExceptionId, Str, Timestamp};
 use crate::engine::backlog::MemoryRecord;
 use crate::engine::{RestoredOrder, Shard};
 use crate::guard::{Guard, is_off};
@@ -113,6 +113,8 @@ pub struct Restored {
     pub retell: Vec<Exception>,
     /// What `exceptions-current` has an older state behind (`at_least_once`).
     pub repair: Vec<Exception>,
+    /// What may have been said by somebody who had lost the shard (`at_least_once`).
+    pub doubted: Vec<ExceptionId>,
     /// The document that it is judged by.
     pub policies: Arc<Policies>,
     /// What the control topic is to be told of it, with the first commit.
@@ -201,6 +203,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
             // In a transaction they were written with everything else; only the group's offsets are gone.
             retell: if is_fenced { Vec::new() } else { published.ahead },
             repair: if is_fenced { Vec::new() } else { published.overtaken },
+            doubted: if is_fenced { Vec::new() } else { published.doubted },
             policies: judged.policies,
             decree: judged.decree,
             current_next: published.next,
@@ -254,7 +257,7 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         })?;
         let committed = self.log.commits(&self.topics(), OWNER)?;
         let mut published = self.published(OWNER, published_to(&committed))?.last;
-        published.retain(|exception| exception.kind == Kind::Backlog);
+        published.retain(Exception::is_summed);
         Ok(Remembered { memory: last.into_values().collect(), published })
     }
 

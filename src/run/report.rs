@@ -40,10 +40,11 @@ impl Reporter {
         let grace = |own, entity| settings.grace_for(own, entity);
         let slas = policies.slas.iter().map(|p| of(Kind::Sla, &p.id, grace(p.grace, &p.entity)));
         let checks = policies.checks.iter().map(|p| of(Kind::Reconciliation, &p.id, grace(p.grace, &p.entity)));
-        let backlogs = policies.backlogs.iter().map(|p| of(Kind::Backlog, &p.id, grace(p.grace, &p.entity)));
+        let oversold = policies.oversold.iter().map(|p| of(Kind::Reconciliation, &p.id, settings.grace_of(p)));
+        let backlogs = policies.backlogs.iter().map(|p| of(Kind::Backlog, &p.id, settings.grace_of(p)));
         Reporter {
             topics,
-            graces: slas.chain(checks).chain(backlogs).collect(),
+            graces: slas.chain(checks).chain(oversold).chain(backlogs).collect(),
             grace: settings.grace,
             held: BTreeMap::new(),
         }

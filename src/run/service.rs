@@ -13,6 +13,7 @@ use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::{OrderQuestion, Server};
 use crate::kafka::KafkaFailure;
 use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
+use crate::kafka::inventory::InventoryReader;
 use crate::kafka::partials::PartialsReader;
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::{Polled, Source};
@@ -39,6 +40,8 @@ use super::wire::Wire;
 const POLL_RECORDS: usize = 4_096;
 /// Records of the partials' topic taken in one turn.
 const HEARD_RECORDS: usize = 1_000;
+/// Records of the inventory taken in one turn.
+const INVENTORY_RECORDS: usize = 2_000;
 /// Questions about orders answered in one turn.
 const ANSWERS_A_TURN: usize = 8;
 /// Snapshots at the end of a run may take so long.
@@ -65,6 +68,8 @@ pub struct Service {
     pub(super) kafka: KafkaConfig,
     /// What the shards of all processes tell, while the backlogs are summed here.
     pub(super) partials: Option<PartialsReader>,
+    /// The inventory, while it is held against demand here.
+    pub(super) inventory: Option<InventoryReader>,
     /// What people ask about orders.
     pub(super) questions: Receiver<OrderQuestion>,
     pub(super) pace: Pace,
@@ -216,6 +221,7 @@ impl Service {
             Ok(ends) => {
                 self.pass_markers();
                 for (input, ends) in ends {
+                    self.backlogs.ends_of_inventory(input, ends, asked.evidence());
                     let Some(task) = self.shards.task_mut(input.partition).filter(|task| task.started) else {
                         continue;
                     };
@@ -229,6 +235,7 @@ impl Service {
                 let code = error.rdkafka_error_code().map_or_else(|| "Unknown".to_owned(), |code| format!("{code:?}"));
                 emit(KafkaError { code, detail: "the ends of the inputs cannot be asked: frontiers stand still" });
                 self.shards.tasks_mut().for_each(|task| task.frontier.unreachable());
+                self.backlogs.inventory_unreachable();
             }
         }
         Ok(())
@@ -306,6 +313,26 @@ impl Service {
                 emit(PartialsRefused { offset, detail: &error.to_string() });
             }
         }
+        self.read_inventory()
+    }
+
+    /// Whoever sums reads the whole inventory.
+    fn read_inventory(&mut self) -> Result<(), RunError> {
+        let Some(inputs) = self.backlogs.inventory_inputs() else {
+            self.inventory = None;
+            return Ok(());
+        };
+        if self.inventory.is_none() {
+            self.inventory = Some(InventoryReader::start(&self.kafka, inputs, self.source.bell())?);
+        }
+        let clock = self.clock.now();
+        for taken in 0..INVENTORY_RECORDS {
+            let next = self.inventory.as_ref().filter(|_| self.backlogs.has_room_for_stock());
+            let Some(found) = next.and_then(InventoryReader::take) else { break };
+            self.backlogs.take_stock(found, &self.wire, clock);
+            self.more_work |= taken + 1 == INVENTORY_RECORDS;
+        }
+        self.backlogs.advance_stock(&self.wire);
         Ok(())
     }
 
@@ -315,8 +342,8 @@ impl Service {
             return;
         }
         self.pass_markers();
-        let inputs: Vec<_> =
-            self.shards.tasks().filter(|task| task.started).flat_map(|task| task.positions()).collect();
+        let inputs = self.shards.tasks().filter(|task| task.started).flat_map(|task| task.positions());
+        let inputs: Vec<_> = inputs.chain(self.backlogs.inventory_positions()).collect();
         if !inputs.is_empty() {
             let unfenced = self.shards.tasks().filter(|task| !self.wire.is_fenced && task.is_live());
             let current = unfenced.map(|task| task.partition).collect();
@@ -337,6 +364,7 @@ impl Service {
 
     fn pressure(&self) -> Pressure {
         let mut pressure = Pressure { work: self.more_work && self.retry_at.is_none(), ..Pressure::default() };
+        pressure.behind = self.backlogs.is_behind_in_stock();
         pressure.soon = self.shards.restoring() || self.retry_at.is_some() || self.feeding;
         for task in self.shards.tasks() {
             pressure.soon |= !task.started && !task.is_parked();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 
-use crate::config::{Config, Delivery};
+use crate::config::{Config, Delivery, KafkaConfig};
 use crate::domain::{Str, Timestamp};
 use crate::http::{Orders, Server};
 use crate::kafka::client::Sizes;
@@ -24,6 +24,7 @@ use super::backlogs::Backlogs;
 use super::documents::{Choice, Documents, put_in_force};
 use super::fit::Fit;
 use super::group::Shards;
+use super::inventory::Inventory;
 use super::pace::Pace;
 use super::report::Reporter;
 use super::restore::{Means, Restorer};
@@ -75,6 +76,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let store = SnapshotStore::open(&config.snapshots.url)?;
     runtime.block_on(store.check_writable())?;
     let shards = topology::count_shards(kafka, &streams)?;
+    let inventory = counted(kafka, config.inventory.iter().map(|stream| stream.topic.clone()))?;
     runtime.block_on(topics::ensure_outputs(&config, shards))?;
     let cluster_id = topology::cluster_id(kafka)?;
     let policies = policies_in_force(&config, &health)?;
@@ -95,11 +97,14 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     };
     let writer = SnapshotWriter::new(store, config.snapshots.keep, runtime.clone());
     let (seek, housekeeping) = beats();
+    let orders = streams.iter().map(|topic| (topic.clone(), shards));
+    let inputs: Vec<(Str, usize)> = orders.chain(inventory.iter().cloned()).collect();
+    let backlogs = Backlogs::new(Arc::clone(&settings), config.outputs.control.clone(), shards);
     let fit = Fit::start(Arc::clone(&config), runtime.clone());
     let dead_letter_bytes = dead_letter_bytes(&config, fit.of(&config.outputs.dead_letters));
     Ok(Service {
         clock: clock.clone(),
-        ends: EndOffsets::start(kafka, &streams, &config.outputs.current, shards, clock)?,
+        ends: EndOffsets::start(kafka, &inputs, &config.outputs.current, clock)?,
         publisher: publisher(&config, fit.batch_max(BATCH_BYTES))?,
         batch_max: fit.batch_max(BATCH_BYTES),
         fit,
@@ -111,9 +116,10 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         http,
         runtime: runtime.clone(),
         shards: Shards::new(streams.len()),
-        backlogs: Backlogs::new(settings, config.outputs.control.clone(), shards),
+        backlogs: backlogs.with_inventory(Inventory::new(streams.len(), &inventory)),
         kafka: kafka.clone(),
         partials: None,
+        inventory: None,
         questions,
         pace: Pace::default(),
         seek,
@@ -127,6 +133,12 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         // Last: the group is joined when everything else stands.
         source: Source::subscribe(kafka, &streams)?,
     })
+}
+
+/// Topics with their numbers of partitions, each of its own.
+fn counted(kafka: &KafkaConfig, topics: impl Iterator<Item = Str>) -> Result<Vec<(Str, usize)>, RunError> {
+    let count = |topic: Str| Ok((topic.clone(), topology::count_shards(kafka, &[topic])?));
+    topics.map(count).collect()
 }
 
 /// The document that the group goes by: ours, or one of a higher revision that is in force.

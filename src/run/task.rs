@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::codec::{MalformedCode, OutputRecord, dead_letter, decode};
-use crate::domain::{Exception, Str, StreamId, Timestamp};
+use crate::domain::{Exception, ExceptionId, Str, StreamId, Timestamp};
 use crate::engine::{Applied, Frontier, Shard, ShardCounters, Teller, Transition};
 use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::{Fetched, InputPartition};
@@ -46,6 +46,7 @@ pub enum Phase {
 pub struct Replaying {
     until: Vec<i64>,
     published: Vec<Exception>,
+    doubted: Vec<ExceptionId>,
     reached: Option<Timestamp>,
     told: Option<Timestamp>,
     orders: u64,
@@ -123,6 +124,7 @@ impl Task {
             phase: Phase::Replaying(Replaying {
                 until: restored.inputs.until,
                 published: restored.published,
+                doubted: restored.doubted,
                 reached: restored.reached,
                 told: restored.told,
                 orders: restored.orders,
@@ -304,6 +306,7 @@ impl Task {
         }
         let published = std::mem::take(&mut replaying.published);
         let count = published.len() as u64;
+        self.shard.doubt(std::mem::take(&mut replaying.doubted));
         for exception in published {
             self.shard.restore_published(exception);
         }
@@ -386,9 +389,10 @@ impl Task {
     /// What stands in its partition of `exceptions-current`.
     pub fn heard(&mut self, published: Published) {
         self.commits.written(Some(published.next.max(self.commits.current_next())));
-        // What we have said since lies behind it anyway.
-        let stands = |e: &Exception| self.shard.told(e).is_some_and(|ours| ours.age() == e.age());
-        self.repair = published.overtaken.into_iter().filter(stands).collect();
+        // Where ours is not the older one it stands, and what lies behind it is wrong for those who read the topic alone.
+        let ours = |e: &Exception| self.shard.told(e).filter(|ours| ours.age() >= e.age()).cloned();
+        let others = published.last.iter().filter(|theirs| ours(theirs).is_some_and(|ours| !ours.says(theirs)));
+        self.repair = published.overtaken.iter().chain(others).filter_map(ours).collect();
         self.overheard.read(published.last);
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::Exception;
+use crate::domain::{Exception, ExceptionId};
 
 /// Takes the records in, in the order of the log.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ struct Newest {
     exception: Exception,
     /// An older state lies behind it, and compaction would keep that one.
     is_overtaken: bool,
+    /// Nobody knows whether who said it had the shard.
+    is_doubted: bool,
 }
 
 /// What was told.
@@ -30,6 +32,9 @@ pub struct Published {
     pub last: Vec<Exception>,
     /// Those of them that an older state lies behind: they are to be written again.
     pub overtaken: Vec<Exception>,
+    /// What may have been said by somebody who had lost the shard: it is beyond the commits, or two said the same exception
+    /// differently.
+    pub doubted: Vec<ExceptionId>,
     /// What was published and not committed (`at_least_once`), in the order of the log.
     pub ahead: Vec<Exception>,
     /// Where the next record goes.
@@ -51,17 +56,28 @@ impl Told {
         if offset >= self.named {
             self.ahead.push(exception.clone());
         }
-        match self.newest.get_mut(key) {
-            Some(held) if held.exception.age() > exception.age() => held.is_overtaken = true,
-            _ => drop(self.newest.insert(key.to_vec(), Newest { exception, is_overtaken: false })),
+        let held = self.newest.get_mut(key);
+        let differs = |held: &&mut Newest| held.exception.age() >= exception.age() && !held.exception.says(&exception);
+        let was_doubted = held.as_ref().is_some_and(|held| held.is_doubted || differs(held));
+        let is_doubted = was_doubted || offset >= self.named;
+        match held {
+            Some(held) if held.exception.age() > exception.age() => {
+                (held.is_overtaken, held.is_doubted) = (true, is_doubted)
+            }
+            _ => {
+                let newest = Newest { exception, is_overtaken: false, is_doubted };
+                self.newest.insert(key.to_vec(), newest);
+            }
         }
     }
 
     /// All of it is read; the next record goes to `next`.
     pub fn end(self, next: i64) -> Published {
         let overtaken = self.newest.values().filter(|newest| newest.is_overtaken);
+        let doubted = self.newest.values().filter(|newest| newest.is_doubted);
         Published {
             overtaken: overtaken.map(|newest| newest.exception.clone()).collect(),
+            doubted: doubted.map(|newest| newest.exception.exception_id.clone()).collect(),
             last: self.newest.into_values().map(|newest| newest.exception).collect(),
             ahead: self.ahead,
             next,
@@ -75,12 +91,14 @@ mod tests {
     use crate::codec::samples::sla;
     use crate::domain::{Status, Timestamp};
 
+    const NAMED: i64 = 2;
+
     fn state(status: Status, frontier: i64, sequence: u32) -> Exception {
         Exception { status, frontier: Timestamp::from_millis(frontier), sequence, ..sla() }
     }
 
     fn told(states: &[Option<Exception>]) -> Published {
-        let mut told = Told::new(2);
+        let mut told = Told::new(NAMED);
         for (offset, state) in (0..).zip(states) {
             told.take(b"e", offset, state.clone());
         }
@@ -97,8 +115,25 @@ mod tests {
         assert_eq!((&late.last[..], &late.overtaken[..]), (&[resolved.clone()][..], &[resolved.clone()][..]));
         assert_eq!(late.ahead, std::slice::from_ref(&opened), "it is ahead of what the commits name all the same");
 
+        assert_eq!(late.doubted.len(), 1);
+
         let told_again = told(&[Some(resolved.clone()), Some(opened), Some(resolved.clone())]);
         assert_eq!((&told_again.last[..], told_again.overtaken.len()), (&[resolved][..], 0));
+    }
+
+    /// A process that stood still and its heir, each from where the commits were.
+    #[test]
+    fn of_two_that_are_as_late_the_last_one_counts_and_is_doubted() {
+        let (opened, resolved) = (state(Status::Opened, 5, 2), state(Status::Resolved, 7, 3));
+        let cancelled = state(Status::Cancelled, 7, 3);
+        let sure = told(&[Some(opened.clone()), Some(resolved.clone())]);
+        assert_eq!((sure.last.len(), sure.doubted.len()), (1, 0));
+        let differs = told(&[Some(resolved.clone()), Some(cancelled.clone())]);
+        assert_eq!((&differs.last[..], differs.doubted.len()), (&[cancelled][..], 1));
+        let again = told(&[Some(resolved.clone()), Some(resolved)]);
+        assert_eq!(again.doubted.len(), 0, "the same told twice");
+        let beyond = told(&[None, None, Some(opened)]);
+        assert_eq!(beyond.doubted.len(), 1, "beyond the commits");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::telemetry::Meters;
 pub struct Wire {
     /// By stream.
     pub codecs: Vec<StreamCodec>,
+    /// Of the inventory's streams.
+    pub inventory: Vec<StreamCodec>,
     /// Where outputs go.
     pub outputs: Encoder,
     /// What the shards tell the backlogs' sum goes there.
@@ -31,9 +33,11 @@ impl Wire {
     /// As the configuration says; a dead letter is cut to `dead_letter_bytes`.
     pub fn new(config: &Config, dead_letter_bytes: usize) -> Self {
         let outputs = &config.outputs;
-        let streams: Vec<Str> = config.streams.iter().map(|stream| stream.topic.clone()).collect();
+        let streams = config.streams.iter().chain(&config.inventory);
+        let streams: Vec<Str> = streams.map(|stream| stream.topic.clone()).collect();
         Wire {
             codecs: config.stream_codecs(),
+            inventory: config.inventory_codecs(),
             outputs: Encoder::new(EncoderConfig {
                 sla: outputs.sla.clone(),
                 backlog: outputs.backlog.clone(),

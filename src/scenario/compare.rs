@@ -54,6 +54,10 @@ impl Expected {
             && named(&self.route, Some(&said.route))
             && named(&self.reason, check.map(|check| check.reason.as_str()))
             && named(&self.about, check.and_then(|check| check.about.as_deref()))
+            && self.orders.as_ref().is_none_or(|orders| {
+                let said = check.map(|check| check.orders.as_slice()).unwrap_or_default();
+                said.iter().map(|order| &order.order_id).eq(orders)
+            })
             && self.severity.is_none_or(|severity| said.severity == severity)
             && named(&self.fulfillment_id, said.fulfillment_id.as_deref())
             && self.deadline.is_none_or(|deadline| said.deadline.map(second) == Some(second(deadline)))

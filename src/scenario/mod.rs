@@ -9,13 +9,14 @@ mod read;
 
 use std::sync::Arc;
 
-use crate::codec::{Format, RawRecord, StreamCodec, decode};
+use crate::codec::{Format, RawRecord, StreamCodec};
 use crate::config::Config;
 use crate::config::problem::{Problem, SourceFile};
 use crate::config::read::Reader;
 use crate::domain::{Exception, StreamId, Timestamp};
 use crate::engine::Transition;
 use crate::policy::Settings;
+use crate::replay::decode::{Codecs, Content};
 use crate::replay::drive::Drive;
 
 use read::{Scenario, Told};
@@ -45,32 +46,34 @@ fn run(r: &mut Reader<'_>, scenario: &Scenario, config: &Config) -> Option<Vec<E
     };
     let mut in_order: Vec<(usize, &Told)> = scenario.events.iter().enumerate().collect();
     in_order.sort_by_key(|(place, told)| (told.at, *place));
-    let codecs = config.stream_codecs();
+    let codecs = Codecs { orders: config.stream_codecs(), inventory: config.inventory_codecs() };
+    let is_json = |codec: StreamCodec| StreamCodec { format: Format::Json, ..codec };
+    let codecs = Codecs { orders: codecs.orders.into_iter().map(is_json).collect(), ..codecs };
     for (offset, (_, told)) in in_order.into_iter().enumerate() {
         let Ok(()) = drive.advance(told.at, &mut listen);
-        let codec = StreamCodec { format: Format::Json, ..codecs.get(told.stream)?.clone() };
         let raw = RawRecord {
             stream: StreamId(u16::try_from(told.stream).ok()?),
             partition: 0,
             offset: offset as i64,
             timestamp: Some(told.at),
-            key: Some(told.id.as_bytes()),
+            key: Some(told.key.as_bytes()),
             value: Some(&told.payload),
             headers: &[],
         };
-        let event = match decode(&codec, &raw) {
-            Ok(event) => event,
-            Err(malformed) => {
-                r.error(
-                    &told.span,
-                    format!("this event would be a dead letter: {}: {}", malformed.code, malformed.detail),
-                );
-                return None;
+        let refused = match codecs.read(&raw) {
+            Ok(Content::Event(event)) => {
+                let Ok(outcome) = drive.apply(*event, &mut listen);
+                outcome.err().map(|rejected| rejected.code().to_owned())
             }
+            Ok(Content::Stock(event)) => {
+                drive.apply_stock(&event);
+                None
+            }
+            Ok(Content::DeadLetter(_) | Content::Tombstone) => None,
+            Err(malformed) => Some(format!("{}: {}", malformed.code, malformed.detail)),
         };
-        let Ok(outcome) = drive.apply(event, &mut listen);
-        if let Err(rejected) = outcome {
-            r.error(&told.span, format!("this event would be a dead letter: {}", rejected.code()));
+        if let Some(why) = refused {
+            r.error(&told.span, format!("this event would be a dead letter: {why}"));
             return None;
         }
     }

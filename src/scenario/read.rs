@@ -27,9 +27,9 @@ pub struct Scenario {
 pub struct Told {
     /// Record time.
     pub at: Timestamp,
-    /// The record's key.
-    pub id: Str,
-    /// Its topic's place in `streams:`.
+    /// The record's key; of a stock event, the sku.
+    pub key: Str,
+    /// Its topic's place in `streams:`, the inventory's after all others.
     pub stream: usize,
     /// JSON as on a topic.
     pub payload: Vec<u8>,
@@ -53,6 +53,8 @@ pub struct Expected {
     pub severity: Option<Severity>,
     pub level: Option<i64>,
     pub fulfillment_id: Option<Str>,
+    /// The orders that a check names, in its order.
+    pub orders: Option<Vec<Str>>,
     /// To the second.
     pub deadline: Option<Timestamp>,
     pub span: Range<usize>,
@@ -110,6 +112,7 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
         let (group, owner, route) = (text("group"), text("owner"), text("route"));
         let (reason, about, fulfillment_id) = (text("reason"), text("about"), text("fulfillment_id"));
         let severity = f.optional("severity", values::severity);
+        let orders = f.optional("orders", |r, n| r.list(n, values::text));
         let level = f.optional("level", values::at_least(0));
         let deadline = f.optional("deadline", |r, n| time(r, n, dates));
         Some(Expected {
@@ -125,6 +128,7 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
             severity: severity?,
             level: level?,
             fulfillment_id: fulfillment_id?,
+            orders: orders?,
             deadline: deadline?,
             span: node.span.clone(),
         })
@@ -135,7 +139,7 @@ fn policy(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<Str> {
     let id = values::text(r, node)?;
     let policies = &config.policies;
     let slas = policies.slas.iter().map(|sla| &sla.id);
-    let ids = slas.chain(policies.backlogs.iter().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
+    let ids = slas.chain(policies.queues().map(|b| &b.id)).chain(policies.checks.iter().map(|c| &c.id));
     let ids: Vec<&str> = ids.map(|id| id.as_str()).collect();
     if !ids.contains(&id.as_str()) {
         let help = did_you_mean(&id, ids);
@@ -150,21 +154,66 @@ fn event(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config, number
         let at = f.required("at", |r, n| time(r, n, dates));
         let told = f.optional("told", |r, n| time(r, n, dates));
         let kind = f.required("type", values::text);
-        let subject = subject(f, config);
         let id = f.or("id", Str::new(format!("e-{number}")), values::text);
         let topic = f.optional("topic", |r, n| stream(r, n, config));
         let mut body = Map::new();
-        let details = details(f, &mut body, dates);
-        let (at, (), subject, topic) = (at?, details?, subject?, topic?);
-        let (stream, subject) = place(f, config, topic, subject)?;
-        let field = config.streams.get(stream)?.id.as_deref().unwrap_or("order_id");
+        let is_stock = f.node("sku").is_some();
+        let (field, stream, key) = match is_stock {
+            true => about_stock(f, config, topic, &mut body)?,
+            false => about_entity(f, config, topic, &mut body, dates)?,
+        };
+        let at = at?;
         body.insert("event_id".into(), json!(id?.as_str()));
-        body.insert(field.to_owned(), json!(subject.as_str()));
+        body.insert(field.into(), json!(key.as_str()));
         body.insert("type".into(), json!(kind?.as_str()));
         body.insert("event_time".into(), json!(at.as_millis()));
         let payload = serde_json::to_vec(&body).ok()?;
-        Some(Told { at: told?.unwrap_or(at), id: subject, stream, payload, span: node.span.clone() })
+        Some(Told { at: told?.unwrap_or(at), key, stream, payload, span: node.span.clone() })
     })
+}
+
+/// What an event of an order, or of another entity, carries: the field of its id, its stream, and the id.
+fn about_entity(
+    f: &mut Fields<'_, '_, '_>,
+    config: &Config,
+    topic: Option<Option<usize>>,
+    body: &mut Map<String, Json>,
+    dates: &Dates,
+) -> Option<(String, usize, Str)> {
+    let subject = subject(f, config);
+    let details = details(f, body, dates);
+    let ((), subject, topic) = (details?, subject?, topic?);
+    if topic.is_some_and(|stream| stream >= config.streams.len()) {
+        f.reader.error(f.span("topic"), "this topic tells of stock: its events have a `sku`");
+        return None;
+    }
+    let (stream, subject) = place(f, config, topic, subject)?;
+    let field = config.streams.get(stream)?.id.as_deref().unwrap_or("order_id");
+    Some((field.to_owned(), stream, subject))
+}
+
+/// What a stock event carries: the same.
+fn about_stock(
+    f: &mut Fields<'_, '_, '_>,
+    config: &Config,
+    topic: Option<Option<usize>>,
+    body: &mut Map<String, Json>,
+) -> Option<(String, usize, Str)> {
+    let pieces = |r: &mut Reader<'_>, n: &Node| values::at_least(i64::MIN)(r, n).map(|pieces| json!(pieces));
+    let text = |r: &mut Reader<'_>, n: &Node| values::text(r, n).map(|text| json!(text.as_str()));
+    let sku = f.required("sku", values::text);
+    let found = [
+        ("location", f.optional("location", text)),
+        ("source", f.optional("source", text)),
+        ("available", f.optional("available", pieces)),
+        ("quantity", f.optional("quantity", pieces)),
+    ];
+    for (name, value) in found {
+        body.extend(value?.map(|value| (name.to_owned(), value)));
+    }
+    // Stock has a stream of its own; where there is none, `orders` refuses it.
+    let of_stock = if config.inventory.is_empty() { 0 } else { config.streams.len() };
+    Some(("sku".to_owned(), topic?.unwrap_or(of_stock), sku?))
 }
 
 /// `order: o-1`, or another entity that a stream is about, by its name: `checkout: c-1`.
@@ -271,9 +320,10 @@ fn money(r: &mut Reader<'_>, node: &Node) -> Option<Json> {
 
 fn stream(r: &mut Reader<'_>, node: &Node, config: &Config) -> Option<usize> {
     let topic = values::text(r, node)?;
-    let place = config.streams.iter().position(|stream| stream.topic == topic);
+    let topics = || config.streams.iter().chain(&config.inventory).map(|stream| stream.topic.as_str());
+    let place = topics().position(|known| known == topic);
     if place.is_none() {
-        let help = did_you_mean(&topic, config.streams.iter().map(|stream| stream.topic.as_str()));
+        let help = did_you_mean(&topic, topics());
         r.error_with_help(&node.span, format!("no stream reads the topic {}", quoted(&topic)), help);
     }
     place
@@ -335,6 +385,10 @@ impl Scenario {
         }
         if let Some(check) = &said.check {
             line += &format!(", reason: {}", check.reason);
+            if !check.orders.is_empty() {
+                let orders: Vec<&str> = check.orders.iter().map(|order| order.order_id.as_str()).collect();
+                line += &format!(", orders: [{}]", orders.join(", "));
+            }
         }
         if let Some(deadline) = said.deadline.filter(|_| said.kind == Kind::Sla) {
             line += &format!(", deadline: \"{}\"", self.calendar.format(deadline));

@@ -43,7 +43,8 @@ impl Meters {
     pub fn new(topics: &[Str], policies: &Policies) -> Self {
         let slas = policies.slas.iter().map(|p| (Kind::Sla, p.id.clone()));
         let backlogs = policies.backlogs.iter().map(|p| (Kind::Backlog, p.id.clone()));
-        let checks = policies.checks.iter().map(|p| (Kind::Reconciliation, p.id.clone()));
+        let oversold = policies.oversold.iter().map(|p| (Kind::Reconciliation, p.id.clone()));
+        let checks = policies.checks.iter().map(|p| (Kind::Reconciliation, p.id.clone())).chain(oversold);
         Meters {
             streams: topics.iter().map(StreamMeters::new).collect(),
             policies: slas

@@ -49,7 +49,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &["domain", "policy", "codec"]),
     ("telemetry", &["domain", "policy", "engine", "codec", "config"]),
     ("replay", &["domain", "policy", "engine", "codec", "config", "telemetry"]),
-    ("scenario", &["domain", "policy", "engine", "codec", "config", "replay::drive"]),
+    ("scenario", &["domain", "policy", "engine", "codec", "config", "replay::decode", "replay::drive"]),
     ("snapshot", &["domain", "policy", "engine", "codec", "config", "telemetry"]),
     // A range of the topics comes out as the lines of a dump, so that a replay reads both alike.
     ("kafka", &["domain", "policy", "engine", "codec", "config", "telemetry", "snapshot", "guard", "replay::line"]),

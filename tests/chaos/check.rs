@@ -90,7 +90,7 @@ impl Verdict {
         if delivery == Delivery::ExactlyOnce {
             return Some(last);
         }
-        let newest = said.iter().copied().max_by_key(|said| (said.frontier_ms(), said.offset))?;
+        let newest = said.iter().copied().max_by_key(|said| (said.frontier_ms(), said.body.sequence, said.offset))?;
         self.overtaken += usize::from(newest.ce_id != last.ce_id);
         Some(newest)
     }

@@ -13,6 +13,7 @@ pub fn shard(partition: i32, remembered: u64) -> Shard {
         group_id: "shop".into(),
         entities: Default::default(),
         grace: Millis::ZERO,
+        stock_grace: Millis::ZERO,
         retain_closed: Millis::from_secs(3600),
         remember_closed: Millis::from_secs(3600),
         max_open: Millis::from_secs(3600),

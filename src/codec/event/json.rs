@@ -21,17 +21,23 @@ const TOO_DEEP: &str = "nested deeper";
 
 /// `id`: the field that holds the id, where that is not orders' own.
 pub(super) fn read<'a>(value: &'a [u8], id: Option<&str>) -> Result<Told<'a>, Malformed> {
+    let mut told = read_as(value, EventVisitor { id })?;
+    // A field that says something of its own may be the id too.
+    if let Some(also) = id.and_then(|id| told.id_named(id)) {
+        told.id = also.clone();
+    }
+    Ok(told)
+}
+
+/// Reads what a seed like that of [`Told`] makes of a value.
+pub(super) fn read_as<'a, S: DeserializeSeed<'a>>(value: &'a [u8], seed: S) -> Result<S::Value, Malformed> {
     let text = std::str::from_utf8(value).map_err(|e| {
         let detail = format!("the value is not UTF-8: the first bad byte is at {}", e.valid_up_to());
         Malformed::new(MalformedCode::NotUtf8, detail)
     })?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let mut told = EventVisitor { id }.deserialize(&mut json).map_err(|e| refuse(&e, text))?;
+    let told = seed.deserialize(&mut json).map_err(|e| refuse(&e, text))?;
     json.end().map_err(|e| refuse(&e, text))?;
-    // A field that says something of its own may be the id too.
-    if let Some(also) = id.and_then(|id| told.id_named(id)) {
-        told.id = also.clone();
-    }
     Ok(told)
 }
 
@@ -77,7 +83,7 @@ enum Field {
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Fills a field that may be there once.
-fn set<T, E: Error>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
+pub(super) fn set<T, E: Error>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
     if slot.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
@@ -175,7 +181,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_> {
 
 /// A value that is read past. serde_json does so without recursion; what is nested absurdly is refused all the same,
 /// because nobody downstream could read it.
-struct Skipped;
+pub(super) struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

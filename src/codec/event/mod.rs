@@ -7,6 +7,7 @@ mod json;
 mod protobuf;
 mod require;
 mod rules;
+mod stock;
 mod told;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use super::{Format, RawRecord};
 use crate::domain::{Event, Millis, Str};
 
 pub use require::Requirement;
+pub use stock::decode_stock;
 
 /// How one stream's records are read.
 #[derive(Clone, Debug)]
@@ -44,15 +46,21 @@ pub struct StreamCodec {
 /// # Errors
 /// The record is no event of this stream: it belongs on the dead-letter topic.
 pub fn decode(stream: &StreamCodec, record: &RawRecord<'_>) -> Result<Event, Malformed> {
+    let value = value_of(stream, record)?;
+    let told = match stream.format {
+        Format::Json => json::read(value, stream.id.as_deref())?,
+        Format::Protobuf => protobuf::read(value)?,
+    };
+    rules::event(stream, record, told)
+}
+
+/// The record's value, unless it is too large to be looked at.
+fn value_of<'a>(stream: &StreamCodec, record: &RawRecord<'a>) -> Result<&'a [u8], Malformed> {
     let value = record.value.unwrap_or_default();
     let size = value.len().saturating_add(record.key.map_or(0, <[u8]>::len));
     if size > stream.max_record_bytes {
         let detail = format!("key and value are {size} bytes long; expected at most {}", stream.max_record_bytes);
         return Err(Malformed::new(MalformedCode::TooLarge, detail));
     }
-    let told = match stream.format {
-        Format::Json => json::read(value, stream.id.as_deref())?,
-        Format::Protobuf => protobuf::read(value)?,
-    };
-    rules::event(stream, record, told)
+    Ok(value)
 }

@@ -69,12 +69,12 @@ fn missing(field: impl Display, expected: &str) -> Malformed {
     Malformed::new(MalformedCode::MissingField, format!("{field} is missing, null or empty; expected {expected}"))
 }
 
-fn required(field: &str, text: Option<Str>) -> Result<Str, Malformed> {
+pub(super) fn required(field: &str, text: Option<Str>) -> Result<Str, Malformed> {
     text.ok_or_else(|| missing(field, "a string"))
 }
 
 /// Null and the empty string are the same as none: Protobuf cannot tell them apart.
-fn text(field: impl Display, told: Option<Scalar<'_>>, max: usize) -> Result<Option<Str>, Malformed> {
+pub(super) fn text(field: impl Display, told: Option<Scalar<'_>>, max: usize) -> Result<Option<Str>, Malformed> {
     match told {
         None | Some(Scalar::Null) => Ok(None),
         Some(Scalar::Text(text)) if text.is_empty() => Ok(None),
@@ -108,7 +108,7 @@ fn milestone(kind: &str) -> Result<Milestone, Malformed> {
 }
 
 /// The event's time, and whether the record's stands in for it.
-fn event_time(
+pub(super) fn event_time(
     stream: &StreamCodec,
     record: &RawRecord<'_>,
     told: Option<Scalar<'_>>,
@@ -166,7 +166,7 @@ fn promise(field: &str, told: Option<Scalar<'_>>) -> Result<Promise, Malformed> 
     })
 }
 
-fn integer(field: impl Display, told: Option<Scalar<'_>>, expected: &str) -> Result<i64, Malformed> {
+pub(super) fn integer(field: impl Display, told: Option<Scalar<'_>>, expected: &str) -> Result<i64, Malformed> {
     match told {
         Some(Scalar::Integer(i)) => Ok(i),
         None | Some(Scalar::Null) => Err(missing(field, expected)),

@@ -7,8 +7,8 @@ use crate::codec::generated::orderwatch::v1;
 use crate::codec::wire_time::{from_protobuf, to_protobuf};
 use crate::domain::exception::Other;
 use crate::domain::{
-    AttributeValue, BacklogFigures, CheckFigures, Currency, EventRef, Evidence, Exception, Kind, PolicyRef, Severity,
-    Status, Str, Subject, Timestamp,
+    AttributeValue, BacklogFigures, CheckFigures, Currency, EventRef, Evidence, Exception, Kind, OrderPieces,
+    PolicyRef, Severity, Status, Str, Subject, Timestamp,
 };
 
 pub(in crate::codec) fn write(exception: &Exception) -> Vec<u8> {
@@ -61,6 +61,7 @@ fn message(e: &Exception) -> v1::Exception {
             expected: c.expected,
             actual: c.actual,
             currency: c.currency.map(|c| c.to_string()),
+            orders: c.orders.iter().map(pieces).collect(),
         }),
         earlier_routes: e.earlier_routes.iter().map(Str::to_string).collect(),
         replay: e.replay.as_deref().map(str::to_owned),
@@ -215,7 +216,16 @@ fn check_of(c: &v1::Check) -> Result<CheckFigures, NotAnException> {
         expected: c.expected,
         actual: c.actual,
         currency: currency.transpose()?,
+        orders: c.orders.iter().map(pieces_of).collect(),
     })
+}
+
+fn pieces(o: &OrderPieces) -> v1::OrderPieces {
+    v1::OrderPieces { order_id: o.order_id.to_string(), quantity: o.quantity }
+}
+
+fn pieces_of(o: &v1::OrderPieces) -> OrderPieces {
+    OrderPieces { order_id: Str::from(o.order_id.as_str()), quantity: o.quantity }
 }
 
 /// Both directions of an enum: one line a word. The unspecified word is none.

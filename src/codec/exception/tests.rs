@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::exception::Other;
 use crate::domain::{
-    AttributeValue, BacklogFigures, CheckFigures, Currency, EventRef, Evidence, Kind, PolicyRef, Severity, Status, Str,
-    Subject, Timestamp,
+    AttributeValue, BacklogFigures, CheckFigures, Currency, EventRef, Evidence, Kind, OrderPieces, PolicyRef, Severity,
+    Status, Str, Subject, Timestamp,
 };
 
 fn text() -> impl Strategy<Value = Str> {
@@ -78,14 +78,16 @@ fn backlog() -> impl Strategy<Value = BacklogFigures> {
 }
 
 fn check() -> impl Strategy<Value = CheckFigures> {
-    (text(), text(), of(text()), any::<Option<i64>>(), any::<Option<i64>>(), of("[A-Z]{3}")).prop_map(
-        |(name, reason, about, expected, actual, currency)| CheckFigures {
+    let orders = vec((text(), any::<i64>()).prop_map(|(order_id, quantity)| OrderPieces { order_id, quantity }), 0..3);
+    (text(), text(), of(text()), any::<Option<i64>>(), any::<Option<i64>>(), of("[A-Z]{3}"), orders).prop_map(
+        |(name, reason, about, expected, actual, currency, orders)| CheckFigures {
             name,
             reason,
             about,
             expected,
             actual,
             currency: currency.and_then(|code| Currency::parse(&code)),
+            orders,
         },
     )
 }

@@ -303,7 +303,7 @@ pub struct Backlog {
     pub time_to_clear_ms: ::core::option::Option<i64>,
 }
 /// What a check compared, in minor units or pieces.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Check {
     /// The check's name, such as `amount_mismatch`.
     #[prost(string, tag = "1")]
@@ -323,6 +323,19 @@ pub struct Check {
     /// Which sku, payment or milestone it is about, where it is about one.
     #[prost(string, optional, tag = "6")]
     pub about: ::core::option::Option<::prost::alloc::string::String>,
+    /// For `oversold`: the newest orders that cannot be met, newest first, at most 20.
+    #[prost(message, repeated, tag = "7")]
+    pub orders: ::prost::alloc::vec::Vec<OrderPieces>,
+}
+/// An order, and how many pieces of a sku it wants.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderPieces {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Pieces that it wants and that have not left.
+    #[prost(int64, tag = "2")]
+    pub quantity: i64,
 }
 /// Which family of policies an exception comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -141,8 +141,8 @@ fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
             ],
         ),
         (
-            "checks:\n- {check: oversold, settle: 1m, WHO}",
-            &["2:11: checks[0].check: not built yet: the check `oversold`"],
+            "checks:\n- {check: oversold, settle: 1m, when: 'order.source == \"web\"', WHO}\n- {check: oversold, id: eu, grace: 1m, WHO}",
+            &[],
         ),
         (
             "checks:\n- {check: stuck, after: 3d, WHO}\n- {check: settlement_mismatch, after: 5d, tolerance_minor: 1, WHO}\n- {check: refund_exceeds_capture, tolerance_minor: 1, WHO}\n- {check: out_of_sequence, sequence: [order.placed, order.completed], WHO}\n- {check: payment_without_order, WHO}\n- {check: duplicate_capture, WHO}\n- {check: after_cancel, WHO}\n- {check: over_shipped, WHO}\n- {check: backordered, WHO}",

@@ -135,7 +135,10 @@ fn streams_and_kafka_are_read_with_care() {
     let rows: &[(&str, &[&str])] = &[
         (
             "kafka: {}\nstreams: []",
-            &["1:8: kafka: `brokers` is missing", "2:10: streams: expected at least one stream, and at most 65,535"],
+            &[
+                "1:8: kafka: `brokers` is missing",
+                "2:10: streams: expected at least one stream of orders, and at most 65,535 in all",
+            ],
         ),
         (
             "kafka: {brokers: \"\"}\nstreams: [{topic: a}]",
@@ -169,7 +172,22 @@ fn streams_and_kafka_are_read_with_care() {
         ),
         (
             "kafka: {brokers: b}\nstreams: [{topic: stock, key: sku}]",
-            &["2:31: streams[0].key: not built yet: stock, keyed by sku"],
+            &["2:10: streams: expected at least one stream of orders, and at most 65,535 in all"],
+        ),
+        (
+            "kafka: {brokers: b}\nstreams: [{topic: a}, {topic: stock, key: sku, format: protobuf, require: [source]}]",
+            &[
+                "2:23: streams[1]: no check reads the stock on `stock` (the check `oversold` would)",
+                "2:56: streams[1]: a stream of stock is read as JSON alone",
+                "2:75: streams[1]: a stream of stock has fields of its own, and they are all it needs",
+            ],
+        ),
+        (
+            "kafka: {brokers: b}\nstreams: [{topic: a, key: payment_id}, {topic: b, key: skew}]",
+            &[
+                "2:27: streams[0].key: expected `sku` for a stream of stock, or nothing, found `payment_id` (key by order_id: whoever writes the topic must)",
+                "2:56: streams[1].key: expected `sku` for a stream of stock, or nothing, found `skew` (key by order_id: whoever writes the topic must)",
+            ],
         ),
         (
             "kafka: {brokers: b, properties: {enable.auto.commit: true, fetch.min.bytes: 1}}\nstreams: [{topic: a}]",
@@ -252,4 +270,28 @@ fn a_policy_that_outlives_its_orders_is_warned_of() {
     let said = "`paid` runs for 190d, and an order silent for max_open (180d) is dropped (raise `max_open`)";
     assert_eq!(with(""), [format!("1:56: {said}")]);
     assert_eq!(with(", max_open: 190d"), [] as [&str; 0]);
+}
+
+#[test]
+fn what_needs_the_stock_and_what_tells_it_belong_together() {
+    let with = |stream: &str, policies: &str| {
+        let text = format!("kafka: {{brokers: b}}\nstreams: [{{topic: a}}{stream}]\npolicies: policies.yaml");
+        match load(&text, policies) {
+            Ok((config, warnings)) => (config.inventory.len(), messages(&warnings)),
+            Err(errors) => (0, messages(&errors.0)),
+        }
+    };
+    let oversold = "checks: [{check: oversold, settle: 5m, severity: info, owner: a, route: b, expected_outcome: c}]";
+    let two = ", {topic: stock, key: sku}, {topic: shelves, key: sku, grace: 9m}";
+    assert_eq!(with(two, oversold), (2, vec![]));
+    assert_eq!(
+        with("", oversold).1,
+        [
+            "3:11: the check `oversold` needs the stock, which no stream tells (add to `streams`: `{topic: inventory, format: json, key: sku}`)"
+        ]
+    );
+    assert_eq!(
+        with(", {topic: stock, key: sku}", POLICY).1,
+        ["2:23: streams[1]: no check reads the stock on `stock` (the check `oversold` would)"]
+    );
 }

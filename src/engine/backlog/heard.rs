@@ -115,6 +115,12 @@ impl Heard {
         self.frontiers.values().copied().min().filter(|_| shards > 0 && self.frontiers.len() >= shards)
     }
 
+    /// The same, whatever the stock has come to.
+    pub fn by_shards(&self, shards: usize) -> Option<Timestamp> {
+        let all = 0..i32::try_from(shards).unwrap_or(i32::MAX);
+        all.map(|shard| self.frontier(shard)).min().flatten()
+    }
+
     /// How far the shard has come.
     pub fn frontier(&self, shard: i32) -> Option<Timestamp> {
         self.frontiers.get(&shard).copied()

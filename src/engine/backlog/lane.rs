@@ -2,25 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::exception::exception_id;
-use crate::domain::{ExceptionId, Millis, Str, Subject, Timestamp};
+use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::backlog::GroupKey;
 use crate::policy::{Backlog, Settings};
 
+use super::group::{QueueId, Share, Stands, unmet};
 use super::heard::{Heard, News, Word};
 use super::publish::{Publisher, Verdict};
 use super::queue::{Clocks, Flows, Queue, Rules};
 use super::record::meaning;
+use super::stock::{STOCK, Stock};
 use super::{Grid, Partial, Told};
-
-/// Which queue a group counts in. `Other` comes last, so that at one grid point it is judged after what may leave it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum QueueId {
-    /// A group's own.
-    Own(GroupKey),
-    /// The sum of the groups beyond `max_groups`.
-    Other,
-}
 
 /// One policy's part of the sum.
 #[derive(Debug)]
@@ -38,7 +30,9 @@ pub(super) struct Lane {
     pub through: Timestamp,
     /// What shards have told of grid points that are not judged yet, up to [`PENDING_MAX`].
     pending: BTreeMap<(Timestamp, GroupKey, i32), Share>,
-    groups: BTreeMap<GroupKey, BTreeMap<i32, (i64, Option<Timestamp>)>>,
+    groups: BTreeMap<GroupKey, BTreeMap<i32, Stands>>,
+    /// For a check `oversold`: what demand is held against.
+    pub stock: Option<Stock>,
     /// Groups that count in [`QueueId::Other`]; empty unless `max_groups` queues exist.
     overflow: BTreeSet<GroupKey>,
     pub queues: BTreeMap<QueueId, Queue>,
@@ -58,15 +52,6 @@ pub(super) struct Lane {
 /// A shard that is silent lets the others' figures wait; beyond so many, what lies before the newest is left out.
 const PENDING_MAX: usize = 1_000_000;
 
-/// A partial's figures.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    depth: i64,
-    oldest_since: Option<Timestamp>,
-    entered: i64,
-    left: i64,
-}
-
 /// What a lane is judged with.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
@@ -80,13 +65,16 @@ impl Lane {
     pub fn new(policy: &Backlog, settings: &Settings) -> Self {
         Lane {
             grid: Grid::new(settings.backlog_grid),
-            grace: settings.grace_for(policy.grace, &policy.entity),
+            grace: settings.grace_of(policy),
             meaning: meaning(policy, settings),
             heard: Heard::default(),
             judged: None,
             through: Timestamp::MIN,
             pending: BTreeMap::new(),
             groups: BTreeMap::new(),
+            stock: policy
+                .is_oversold()
+                .then(|| Stock::new(Grid::new(settings.backlog_grid), settings.grace_of(policy))),
             overflow: BTreeSet::new(),
             queues: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -132,14 +120,14 @@ impl Lane {
 
     /// Takes in a group's figures.
     pub fn take(&mut self, shard: i32, partial: Partial, policy: &Backlog) {
-        let Partial { group, at, depth, oldest_since, entered, left, .. } = partial;
+        let Partial { group, at, depth, oldest_since, entered, left, wanting, .. } = partial;
+        let stands = Stands { depth, oldest_since, wanting };
         if self.is_judged(Some(at)) {
             // Its flow was counted then.
-            return self.set_known(shard, &group, Share { depth, oldest_since, ..Share::default() }, policy);
+            return self.set_known(shard, &group, stands, policy);
         }
         let share = self.pending.entry((at, group, shard)).or_default();
-        share.depth = depth;
-        share.oldest_since = oldest_since;
+        share.stands = stands;
         share.entered += entered;
         share.left += left;
         if self.pending.len() > PENDING_MAX
@@ -160,7 +148,7 @@ impl Lane {
         for group in known {
             match at.filter(|at| !self.is_judged(Some(*at))) {
                 Some(at) => drop(self.pending.insert((at, group, shard), Share::default())),
-                None => self.set_known(shard, &group, Share::default(), policy),
+                None => self.set_known(shard, &group, Stands::default(), policy),
             }
         }
     }
@@ -201,18 +189,18 @@ impl Lane {
     }
 
     /// A share as it stood where the queues were judged last.
-    fn set_known(&mut self, shard: i32, group: &GroupKey, share: Share, policy: &Backlog) {
-        if share.is_nothing() && !self.groups.contains_key(group) {
+    fn set_known(&mut self, shard: i32, group: &GroupKey, stands: Stands, policy: &Backlog) {
+        if shard != STOCK && stands.depth == 0 && !self.groups.contains_key(group) {
             return;
         }
-        let id = self.set_share(policy, group, shard, share);
+        let id = self.set_share(policy, group, shard, stands);
         self.look_again(id);
     }
 
     /// Judges every grid point that all of so many shards have passed. Only those at which something changes or comes due
     /// are looked at.
     pub fn advance(&mut self, shards: usize, context: &mut Context<'_>) {
-        let Some(frontier) = self.heard.by_all(shards) else { return };
+        let Some(frontier) = self.heard.by_all(shards + usize::from(self.stock.is_some())) else { return };
         self.through = self.through.max(self.grid.passed(frontier, self.grace));
         loop {
             let idle = self.idle.first().map(|(at, _)| *at);
@@ -230,7 +218,8 @@ impl Lane {
         let due = self.due.first().map(|(at, _)| *at);
         let again = self.recheck_from.or(pending).unwrap_or(self.through);
         let recheck = (!self.recheck.is_empty()).then_some(again);
-        [pending, due, recheck].into_iter().flatten().min()
+        let stock = self.stock.as_ref().and_then(Stock::next_point);
+        [pending, due, recheck, stock].into_iter().flatten().min()
     }
 
     /// What is told and not judged yet.
@@ -263,12 +252,14 @@ impl Lane {
         let mut work = std::mem::take(&mut self.recheck);
         while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= point) {
             let ((_, group, shard), share) = entry.remove_entry();
-            if share.is_nothing() && !self.groups.contains_key(&group) {
+            if shard != STOCK && share.is_nothing() && !self.groups.contains_key(&group) {
                 continue;
             }
-            let id = self.set_share(context.policy, &group, shard, share);
-            if let Some(queue) = self.queues.get_mut(&id) {
-                queue.flows.add(point, share.entered, share.left);
+            let (entered, left) = (share.entered, share.left);
+            let id = self.set_share(context.policy, &group, shard, share.stands);
+            // Nobody asks for the rates of a sku's demand.
+            if let Some(queue) = self.queues.get_mut(&id).filter(|_| !context.policy.is_oversold()) {
+                queue.flows.add(point, entered, left);
             }
             work.insert(id);
         }
@@ -287,17 +278,27 @@ impl Lane {
         let &mut Context { policy, version, settings, ref mut publisher } = context;
         let (grid, grace) = (self.grid, self.grace);
         let rules = Rules { policy, grid, publish_after: settings.publish_after };
-        let Some(queue) = self.queues.get_mut(&id) else { return };
+        let Some(queue) = self.queues.get_mut(&id).filter(|queue| !queue.is_unknown(policy)) else { return };
         queue.flows.prune(grid, point);
         let was_published = publisher.is_open(&queue.id);
+        let before = queue.clocks.clone();
         if queue.judge(rules, point) && !was_published {
             publisher.kept_back += 1;
         }
+        // A sku with enough of everything is nothing to remember: most are.
+        let is_news = !policy.is_oversold() || queue.clocks != before;
+        let of_group = match &id {
+            QueueId::Own(group) if policy.is_oversold() && queue.clocks.open.is_some() => self.groups.get(group),
+            _ => None,
+        };
+        let unmet = of_group.map_or(Vec::new(), |by| unmet(by, queue.shortage()));
         let level = queue.clocks.open.map_or(0, |open| rules.level(open, point));
         let frontier = (point + grace).next();
-        let verdict = Verdict { policy, version, settings, id: &id, queue, level, at: point, frontier, grid };
+        let verdict = Verdict { policy, version, settings, id: &id, queue, level, at: point, frontier, grid, unmet };
         let frozen_until = publisher.publish(&verdict);
-        self.dirty.insert(id.clone());
+        if is_news {
+            self.dirty.insert(id.clone());
+        }
         if queue.is_idle() && !publisher.is_open(&queue.id) {
             self.vanish(policy, id, work);
             return;
@@ -319,14 +320,19 @@ impl Lane {
         };
         self.groups.remove(group);
         self.remove(&id);
-        let Some(next) = self.overflow.iter().find(|group| !group.is_other()).cloned() else { return };
+        let Some(next) = self.overflow.iter().find(|group| !policy.is_other(group)).cloned() else { return };
         self.overflow.remove(&next);
         let id = QueueId::Own(next.clone());
         let mut queue = Queue::new(id.exception_id(policy));
-        for share in self.groups.get(&next).into_iter().flat_map(BTreeMap::values) {
-            queue.share(Default::default(), *share);
+        for (shard, stands) in self.groups.get(&next).into_iter().flatten() {
+            if *shard == STOCK {
+                queue.stock = Some(stands.depth);
+                continue;
+            }
+            let share = (stands.depth, stands.oldest_since);
+            queue.share(Default::default(), share);
             if let Some(other) = self.queues.get_mut(&QueueId::Other) {
-                other.share(*share, Default::default());
+                other.share(share, Default::default());
             }
         }
         self.queues.insert(id.clone(), queue);
@@ -339,22 +345,31 @@ impl Lane {
         reschedule(&mut self.idle, id, &mut queue.idle_at, None);
     }
 
-    fn set_share(&mut self, policy: &Backlog, group: &GroupKey, shard: i32, share: Share) -> QueueId {
+    fn set_share(&mut self, policy: &Backlog, group: &GroupKey, shard: i32, stands: Stands) -> QueueId {
         let id = self.place(policy, group);
         let shards = self.groups.entry(group.clone()).or_default();
         let old = shards.remove(&shard).unwrap_or_default();
-        let new = (share.depth, share.oldest_since);
-        if share.depth != 0 {
-            shards.insert(shard, new);
+        let new = (stands.depth, stands.oldest_since);
+        if stands.depth != 0 || shard == STOCK {
+            shards.insert(shard, stands);
         }
         if shards.is_empty() && id == QueueId::Other {
             self.groups.remove(group);
             self.overflow.remove(group);
         }
         if let Some(queue) = self.queues.get_mut(&id) {
-            queue.share(old, new);
+            match shard {
+                // Of skus beyond the bound nothing is known, so nothing is said.
+                STOCK => queue.stock = Some(new.0).filter(|_| id != QueueId::Other),
+                _ => queue.share((old.depth, old.oldest_since), new),
+            }
         }
         id
+    }
+
+    /// Skus and groups that have no queue of their own.
+    pub fn overflowing(&self) -> usize {
+        self.overflow.len()
     }
 
     /// Which queue a group counts in. A new one gets its own while there is room; groups that come at one grid point are
@@ -366,7 +381,7 @@ impl Lane {
         }
         let own_queues = self.queues.len() - usize::from(self.queues.contains_key(&QueueId::Other));
         // A group that is called "other" in all its values is the sum of the others, as its key says.
-        let id = if group.is_other() || own_queues >= policy.max_groups { QueueId::Other } else { own };
+        let id = if policy.is_other(group) || own_queues >= policy.max_groups { QueueId::Other } else { own };
         if id == QueueId::Other {
             self.overflow.insert(group.clone());
         }
@@ -374,36 +389,6 @@ impl Lane {
             self.queues.insert(id.clone(), Queue::new(id.exception_id(policy)));
         }
         id
-    }
-}
-
-impl Share {
-    fn is_nothing(&self) -> bool {
-        self.depth == 0 && self.entered == 0 && self.left == 0
-    }
-}
-
-impl QueueId {
-    /// As the exception names it.
-    pub fn subject(&self, policy: &Backlog) -> Subject {
-        match self {
-            QueueId::Own(group) => policy.subject(group),
-            QueueId::Other => policy.subject(&GroupKey::other(policy.group_by.len())),
-        }
-    }
-
-    pub fn exception_id(&self, policy: &Backlog) -> ExceptionId {
-        exception_id(&policy.id, "group", &self.subject(policy).key(&policy.id), None)
-    }
-
-    /// The inverse of [`QueueId::subject`]; `None` where the policy does not group so.
-    pub fn of(policy: &Backlog, subject: &Subject) -> Option<Self> {
-        let Subject::Group(pairs) = subject else { return None };
-        if !pairs.iter().map(|(name, _)| name).eq(&policy.group_by) {
-            return None;
-        }
-        let group = GroupKey::new(pairs.iter().map(|(_, value)| value.clone()));
-        Some(if group.is_other() { QueueId::Other } else { QueueId::Own(group) })
     }
 }
 

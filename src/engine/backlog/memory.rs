@@ -9,8 +9,9 @@ use crate::domain::{Str, Timestamp};
 use crate::policy::Backlog;
 use crate::policy::backlog::GroupKey;
 
-use super::lane::{Lane, QueueId};
-use super::queue::{Clocks, Flows};
+use super::group::QueueId;
+use super::lane::Lane;
+use super::queue::{Clocks, Flows, Queue};
 
 /// A record of the compacted control topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +49,8 @@ pub(super) enum Remembered {
     },
     /// From where on the partials' topic is read.
     Read { offset: i64 },
+    /// How far the inventory was read: what of it is no event has been told up to there.
+    Inventory { next: Vec<(Str, i32, i64)> },
     /// One queue.
     Queue {
         policy: Str,
@@ -68,7 +71,7 @@ impl Remembered {
     pub fn policy(&self) -> Option<&str> {
         match self {
             Remembered::Judged { policy, .. } | Remembered::Queue { policy, .. } => Some(policy),
-            Remembered::Read { .. } => None,
+            Remembered::Read { .. } | Remembered::Inventory { .. } => None,
         }
     }
 
@@ -89,7 +92,7 @@ impl Remembered {
                 };
                 lane.restore(policy, id, clocks, flows);
             }
-            Remembered::Queue { .. } | Remembered::Read { .. } => {}
+            Remembered::Queue { .. } | Remembered::Read { .. } | Remembered::Inventory { .. } => {}
         }
     }
 }
@@ -115,13 +118,21 @@ impl MemoryRecord {
         Self::new(format!("{}read", Self::PREFIX), Some(Remembered::Read { offset }))
     }
 
+    /// How far the inventory was read.
+    pub(super) fn inventory(next: &BTreeMap<(Str, i32), i64>) -> Self {
+        let next = next.iter().map(|((topic, partition), next)| (topic.clone(), *partition, *next)).collect();
+        Self::new(format!("{}inventory", Self::PREFIX), Some(Remembered::Inventory { next }))
+    }
+
     /// A queue as it is now.
     pub(super) fn queue(lane: &Lane, policy: &Backlog, id: &QueueId) -> Self {
         let (what, group) = match id {
             QueueId::Own(group) => ("queue", Some(group.values().to_vec())),
             QueueId::Other => ("other", None),
         };
-        let value = lane.queues.get(id).map(|queue| Remembered::Queue {
+        // Of most skus there is nothing to remember.
+        let counts = |queue: &&Queue| !policy.is_oversold() || queue.clocks != Clocks::default();
+        let value = lane.queues.get(id).filter(counts).map(|queue| Remembered::Queue {
             policy: policy.id.clone(),
             group_by: policy.group_by.clone(),
             group,

@@ -17,6 +17,7 @@
 //!   ([`BacklogSum::drain_memory`]), written in the transaction that publishes what follows from them. Shards tell the
 //!   whole again now and then, so that this offset is never far back.
 
+mod group;
 mod heard;
 mod lane;
 mod memory;
@@ -24,6 +25,7 @@ mod partials;
 mod publish;
 mod queue;
 mod record;
+mod stock;
 mod sum;
 mod teller;
 #[cfg(test)]
@@ -31,12 +33,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Millis, Timestamp};
+use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::backlog::GroupKey;
 
 pub use memory::{MemoryError, MemoryRecord};
 pub use partials::Partials;
 pub use record::{PartialsRecord, RecordError};
+pub use stock::{StockApplied, TOO_MANY_SKUS};
 pub use sum::{BacklogStanding, BacklogSum};
 pub use teller::Teller;
 
@@ -49,7 +52,7 @@ pub struct Partial {
     pub group: GroupKey,
     /// The grid point from which this holds, until the shard's next partial of the group.
     pub at: Timestamp,
-    /// The shard's orders in the queue; 0 where the group has vanished.
+    /// The shard's orders in the queue, or the pieces that they want; 0 where the group has vanished.
     pub depth: i64,
     /// Since when the oldest of them has stood there, so that its age grows without traffic.
     pub oldest_since: Option<Timestamp>,
@@ -57,7 +60,24 @@ pub struct Partial {
     pub entered: i64,
     /// Orders that left since then.
     pub left: i64,
+    /// For a check `oversold`, whose depth is in pieces: the shard's newest orders that want the sku, at most
+    /// [`WANTED_MAX`], in the order of [`Wanting`].
+    pub wanting: Vec<Wanting>,
 }
+
+/// An order that wants pieces of a sku.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Wanting {
+    /// When it was placed.
+    pub since: Timestamp,
+    /// Its id.
+    pub order_id: Str,
+    /// How many pieces.
+    pub quantity: i64,
+}
+
+/// So many of the newest orders are named.
+pub const WANTED_MAX: usize = 20;
 
 /// What a shard tells of its queues, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]

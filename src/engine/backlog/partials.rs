@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Millis, Timestamp};
+use crate::domain::{Millis, Str, Timestamp};
 use crate::policy::backlog::{GroupKey, Membership};
 use crate::policy::{Backlog, Policies, Settings};
 
-use super::{Ages, Grid, Partial, Told};
+use super::{Ages, Grid, Partial, Told, WANTED_MAX, Wanting};
 
 /// A shard states every group again after so many partials ...
 const WHOLE_AFTER_PARTIALS: usize = 1_000;
@@ -28,6 +28,8 @@ pub struct Partials {
 
 #[derive(Debug)]
 struct PolicyPartials {
+    /// Whether the orders themselves are told.
+    names_orders: bool,
     grace: Millis,
     /// The last grid point spoken of: changes at or before it go to the next one.
     through: Timestamp,
@@ -59,12 +61,15 @@ enum Whole {
 struct Group {
     depth: i64,
     ages: Ages,
+    /// Where they are told: pieces by order, the newest last.
+    orders: BTreeMap<(Timestamp, Str), i64>,
     /// By grid point.
     steps: BTreeMap<Timestamp, Step>,
 }
 
-/// The changes of one group at one grid point, by the instant from which the order's age counts.
-type Step = BTreeMap<Timestamp, Change>;
+/// The changes of one group at one grid point, by the instant from which the order's age counts, and by the order where
+/// those are told.
+type Step = BTreeMap<(Timestamp, Str), Change>;
 
 /// Signed, so that a change taken back before its grid point was passed leaves no trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,8 +81,9 @@ struct Change {
 impl Partials {
     /// No orders yet, at the beginning of time.
     pub fn new(policies: &Policies, settings: &Settings) -> Self {
-        let of = |backlog: &Backlog| PolicyPartials {
-            grace: settings.grace_for(backlog.grace, &backlog.entity),
+        let of = |policy: &Backlog| PolicyPartials {
+            names_orders: policy.is_oversold(),
+            grace: settings.grace_of(policy),
             through: Timestamp::MIN,
             loading: false,
             whole: Whole::Never,
@@ -86,7 +92,7 @@ impl Partials {
         };
         Partials {
             grid: Grid::new(settings.backlog_grid),
-            policies: policies.backlogs.iter().map(of).collect(),
+            policies: policies.queues().map(of).collect(),
             out: Vec::new(),
         }
     }
@@ -116,20 +122,24 @@ impl Partials {
         }
     }
 
-    /// An order's facts changed: it stood in the queues of `policy` as `old` says and now stands as `new` says (nothing,
+    /// The facts of `order` changed: it stood in the queues of `policy` as `old` says and now stands as `new` says (nothing,
     /// where it leaves memory). Both as `Backlog::memberships` makes them.
-    pub fn replace(&mut self, policy: usize, old: &[Membership], new: &[Membership]) {
+    pub fn replace(&mut self, policy: usize, order: &Str, old: &[Membership], new: &[Membership]) {
         let grid = self.grid;
         let Some(of) = self.policies.get_mut(policy) else { return };
+        let unnamed = Str::default();
+        let order = if of.names_orders { order } else { &unnamed };
         let kept = old.iter().zip(new).take_while(|(a, b)| a == b).count();
         let (old, new) = (old.get(kept..).unwrap_or_default(), new.get(kept..).unwrap_or_default());
         // The usual change is an order that leaves: only the end of its last stay is new.
-        let same_start = |a: &Membership, b: &Membership| (&a.group, a.from, a.since) == (&b.group, b.from, b.since);
+        let same_start = |a: &Membership, b: &Membership| {
+            (&a.group, a.from, a.since, a.quantity) == (&b.group, b.from, b.since, b.quantity)
+        };
         if let ([a], [b]) = (old, new)
             && same_start(a, b)
         {
-            of.count_end(grid, a, -1);
-            of.count_end(grid, b, 1);
+            of.count_end(grid, order, a, -1);
+            of.count_end(grid, order, b, 1);
             return;
         }
         // A stay that was over at the last grid point told adds nothing, now or before: an order that leaves memory long
@@ -138,8 +148,8 @@ impl Partials {
         let matters = |m: &&Membership| m.until.is_none_or(|until| grid.at_or_after(until) > through);
         for (members, sign) in [(old, -1), (new, 1)] {
             for m in members.iter().filter(matters) {
-                of.count(grid, m, m.from, Change { entered: sign, left: 0 });
-                of.count_end(grid, m, sign);
+                of.count(grid, order, m, m.from, Change { entered: sign * m.quantity, left: 0 });
+                of.count_end(grid, order, m, sign);
             }
         }
     }
@@ -214,9 +224,9 @@ impl PolicyPartials {
         self.whole = Whole::Again { last: at, partials: 0 };
     }
 
-    fn count_end(&mut self, grid: Grid, m: &Membership, sign: i64) {
+    fn count_end(&mut self, grid: Grid, order: &Str, m: &Membership, sign: i64) {
         if let Some(until) = m.until {
-            self.count(grid, m, until, Change { entered: 0, left: sign });
+            self.count(grid, order, m, until, Change { entered: 0, left: sign * m.quantity });
         }
     }
 
@@ -225,23 +235,24 @@ impl PolicyPartials {
     /// Taking a change back needs no record of where it was booked: either its grid point lies ahead, then it was booked
     /// there; or it was late and waits at the next one, and so does its opposite; or it has been told, and then the
     /// opposite is news at the next one.
-    fn count(&mut self, grid: Grid, m: &Membership, instant: Timestamp, change: Change) {
+    fn count(&mut self, grid: Grid, order: &Str, m: &Membership, instant: Timestamp, change: Change) {
         let own = grid.at_or_after(instant);
         if !self.groups.contains_key(&m.group) {
             self.groups.insert(m.group.clone(), Group::default());
         }
         let Some(group) = self.groups.get_mut(&m.group) else { return };
         if self.loading && own <= self.through {
-            group.apply(m.since, change);
+            group.apply(m.since, order, change);
             return;
         }
         let at = own.max(grid.after(self.through));
         let step = group.steps.entry(at).or_default();
-        let booked = step.entry(m.since).or_default();
+        let place = (m.since, order.clone());
+        let booked = step.entry(place.clone()).or_default();
         booked.entered += change.entered;
         booked.left += change.left;
         if *booked == Change::default() {
-            step.remove(&m.since);
+            step.remove(&place);
         }
         if !step.is_empty() {
             self.due.insert((at, m.group.clone()));
@@ -260,20 +271,39 @@ impl Group {
     /// already counts as a flow too, the other way: depth always changes by entered − left.
     fn pass(&mut self, at: Timestamp) -> Change {
         let mut flow = Change::default();
-        for (since, change) in self.steps.remove(&at).unwrap_or_default() {
+        for ((since, order), change) in self.steps.remove(&at).unwrap_or_default() {
             flow.entered += change.entered.max(0) + (-change.left).max(0);
             flow.left += change.left.max(0) + (-change.entered).max(0);
-            self.apply(since, change);
+            self.apply(since, &order, change);
         }
         flow
     }
 
-    fn apply(&mut self, since: Timestamp, change: Change) {
+    fn apply(&mut self, since: Timestamp, order: &Str, change: Change) {
         let net = change.entered - change.left;
         self.depth += net;
-        if net != 0 {
-            self.ages.add(since, net);
+        if net == 0 {
+            return;
         }
+        self.ages.add(since, net);
+        if !order.is_empty() {
+            let place = (since, order.clone());
+            let pieces = self.orders.entry(place.clone()).or_default();
+            *pieces += net;
+            if *pieces == 0 {
+                self.orders.remove(&place);
+            }
+        }
+    }
+
+    fn newest(&self) -> Vec<Wanting> {
+        let newest = self.orders.iter().rev().take(WANTED_MAX).rev();
+        let wanting = |((since, order), quantity): (&(Timestamp, Str), &i64)| Wanting {
+            since: *since,
+            order_id: order.clone(),
+            quantity: *quantity,
+        };
+        newest.map(wanting).collect()
     }
 
     fn partial(&self, policy: usize, group: &GroupKey, at: Timestamp, flow: Change) -> Partial {
@@ -285,6 +315,7 @@ impl Group {
             oldest_since: self.ages.oldest(),
             entered: flow.entered,
             left: flow.left,
+            wanting: self.newest(),
         }
     }
 }

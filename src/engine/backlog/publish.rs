@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{AttributeValue, Exception, ExceptionId, Kind, Millis, PolicyRef, Status, Str, Subject, Timestamp};
+use crate::domain::{
+    AttributeValue, CheckFigures, Exception, ExceptionId, Kind, Millis, OrderPieces, PolicyRef, Status, Str, Subject,
+    Timestamp,
+};
 use crate::engine::Transition;
+use crate::policy::backlog::{OVERSOLD, OVERSOLD_REASON};
 use crate::policy::condition::ConditionInput;
 use crate::policy::escalate;
 use crate::policy::{Backlog, Settings};
 
-use super::Grid;
-use super::lane::QueueId;
+use super::group::QueueId;
 use super::queue::{Open, Queue};
+use super::{Grid, Wanting};
 
 /// The last published state of every queue that was ever backed up, and the transitions on their way out.
 #[derive(Debug, Default)]
@@ -40,6 +44,8 @@ pub(super) struct Verdict<'a> {
     /// The frontier that passes it.
     pub frontier: Timestamp,
     pub grid: Grid,
+    /// For a check `oversold` that is open: the orders that cannot be met, newest first.
+    pub unmet: Vec<Wanting>,
 }
 
 impl Publisher {
@@ -64,18 +70,17 @@ impl Publisher {
         {
             return Some(last.frontier);
         }
-        let figures = Some(verdict.queue.figures(verdict.grid, verdict.at));
         let next = match (open, stands) {
             (Some(open), None) => {
-                let next = Exception { backlog: figures, ..opened(verdict, open, last) };
+                let next = figured(verdict, opened(verdict, open, last));
                 // Its record was lost, and rungs have passed since: both are news.
                 let rung = (verdict.level > 0).then(|| escalated(verdict, &next));
                 self.push(next);
                 rung.into_iter().for_each(|rung| self.push(rung));
                 return None;
             }
-            (Some(_), Some(last)) => Exception { backlog: figures, ..escalated(verdict, last) },
-            (None, Some(last)) => Exception { backlog: figures, ..resolved(verdict, last) },
+            (Some(_), Some(last)) => figured(verdict, escalated(verdict, last)),
+            (None, Some(last)) => figured(verdict, resolved(verdict, last)),
             (None, None) => return None,
         };
         self.push(next);
@@ -189,7 +194,7 @@ fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Except
         exception_id: verdict.queue.id.clone(),
         sequence: last.map_or(1, |last| last.sequence.saturating_add(1)),
         incarnation: last.map_or(1, |last| last.incarnation.saturating_add(1)),
-        kind: Kind::Backlog,
+        kind: if verdict.policy.is_oversold() { Kind::Reconciliation } else { Kind::Backlog },
         status: Status::Opened,
         policy: PolicyRef { id: id.clone(), version: verdict.version.into() },
         subject,
@@ -220,6 +225,27 @@ fn opened(verdict: &Verdict<'_>, open: Open, last: Option<&Exception>) -> Except
         fulfillment_id: None,
         replay: verdict.settings.replay.clone(),
     }
+}
+
+/// With the figures at the grid point that was judged.
+fn figured(verdict: &Verdict<'_>, next: Exception) -> Exception {
+    if !verdict.policy.is_oversold() {
+        return Exception { backlog: Some(verdict.queue.figures(verdict.grid, verdict.at)), ..next };
+    }
+    let sku = match &next.subject {
+        Subject::Group(pairs) => pairs.first().and_then(|(_, sku)| sku.clone()),
+        _ => None,
+    };
+    let orders =
+        verdict.unmet.iter().map(|unmet| OrderPieces { order_id: unmet.order_id.clone(), quantity: unmet.quantity });
+    let check = CheckFigures {
+        about: sku,
+        expected: verdict.queue.stock.map(|stock| stock.max(0)),
+        actual: Some(verdict.queue.depth),
+        orders: orders.collect(),
+        ..CheckFigures::new(OVERSOLD, OVERSOLD_REASON)
+    };
+    Exception { check: Some(check), ..next }
 }
 
 /// A group's values as an order's attributes, sorted by name.

@@ -18,6 +18,8 @@ pub(super) struct Queue {
     /// The name of its exception.
     pub id: ExceptionId,
     pub depth: i64,
+    /// What is available of the sku, for a check `oversold`; `None` where nobody has told.
+    pub stock: Option<i64>,
     pub ages: Ages,
     pub flows: Flows,
     pub clocks: Clocks,
@@ -61,7 +63,7 @@ pub(super) struct Rules<'a> {
 impl Queue {
     pub fn new(id: ExceptionId) -> Self {
         let (ages, flows, clocks) = (Ages::default(), Flows::default(), Clocks::default());
-        Queue { id, depth: 0, ages, flows, clocks, due: None, idle_at: None }
+        Queue { id, depth: 0, stock: None, ages, flows, clocks, due: None, idle_at: None }
     }
 
     /// Replaces one share of the depth by another.
@@ -77,7 +79,10 @@ impl Queue {
     /// Judges the grid point `t`. Nothing may have changed or come due between the last one judged and this.
     /// True where the queue was open and is not any more.
     pub fn judge(&mut self, rules: Rules<'_>, t: Timestamp) -> bool {
-        let reached = self.reaches(&rules.policy.open_when, t);
+        let reached = match rules.policy.is_oversold() {
+            true => self.shortage() > 0,
+            false => self.reaches(&rules.policy.open_when, t),
+        };
         let clocks = &mut self.clocks;
         if clocks.open.is_none() {
             clocks.clear_since = None;
@@ -144,7 +149,18 @@ impl Queue {
 
     /// True where nothing of it need be remembered.
     pub fn is_idle(&self) -> bool {
-        self.depth == 0 && self.clocks == Clocks::default() && self.flows.0.is_empty()
+        let is_empty = self.depth == 0 && self.stock.is_none() && self.flows.0.is_empty();
+        is_empty && self.clocks == Clocks::default()
+    }
+
+    /// Whether nobody has told what there is of what is wanted: that opens nothing and clears nothing.
+    pub fn is_unknown(&self, policy: &Backlog) -> bool {
+        policy.is_oversold() && self.stock.is_none() && self.depth > 0
+    }
+
+    /// How many pieces are wanted beyond those that there are; 0 where that is not known.
+    pub fn shortage(&self) -> i64 {
+        self.stock.map_or(0, |stock| self.depth.saturating_sub(stock.max(0)).max(0))
     }
 
     fn reaches(&self, bounds: &Bounds, t: Timestamp) -> bool {

@@ -7,7 +7,7 @@ use crate::domain::{Str, Timestamp};
 use crate::policy::backlog::GroupKey;
 use crate::policy::{Backlog, Settings};
 
-use super::{Partial, Told};
+use super::{Partial, Told, Wanting};
 
 /// One record. What a shard tells in one batch may be several; only the last names the frontier. Times are in milliseconds
 /// since the epoch.
@@ -49,6 +49,8 @@ pub enum Entry {
     Whole(Option<i64>),
     /// (grid point, group, depth, since when the oldest stands, entered, left)
     Partial(i64, Vec<Option<Str>>, i64, Option<i64>, i64, i64),
+    /// The same of a sku, in pieces, with the newest orders that want it: (placed, order, pieces).
+    Demand(i64, Vec<Option<Str>>, i64, Option<i64>, i64, i64, Vec<(i64, Str, i64)>),
 }
 
 /// Why a record cannot be taken.
@@ -77,14 +79,15 @@ impl Entry {
     pub(super) fn of(told: Told) -> Self {
         match told {
             Told::Whole { at, .. } => Entry::Whole(at.map(Timestamp::as_millis)),
-            Told::Partial(Partial { group, at, depth, oldest_since, entered, left, .. }) => Entry::Partial(
-                at.as_millis(),
-                group.values().to_vec(),
-                depth,
-                oldest_since.map(Timestamp::as_millis),
-                entered,
-                left,
-            ),
+            Told::Partial(Partial { group, at, depth, oldest_since, entered, left, wanting, .. }) => {
+                let (at, group, oldest) =
+                    (at.as_millis(), group.values().to_vec(), oldest_since.map(Timestamp::as_millis));
+                if wanting.is_empty() {
+                    return Entry::Partial(at, group, depth, oldest, entered, left);
+                }
+                let wanting = wanting.into_iter().map(|w| (w.since.as_millis(), w.order_id, w.quantity)).collect();
+                Entry::Demand(at, group, depth, oldest, entered, left, wanting)
+            }
         }
     }
 
@@ -92,15 +95,26 @@ impl Entry {
     pub(super) fn told(self, policy: usize) -> Told {
         match self {
             Entry::Whole(at) => Told::Whole { policy, at: at.map(Timestamp::from_millis) },
-            Entry::Partial(at, group, depth, oldest_since, entered, left) => Told::Partial(Partial {
-                policy,
-                group: GroupKey::new(group),
-                at: Timestamp::from_millis(at),
-                depth,
-                oldest_since: oldest_since.map(Timestamp::from_millis),
-                entered,
-                left,
-            }),
+            Entry::Partial(at, group, depth, oldest, entered, left) => {
+                Entry::Demand(at, group, depth, oldest, entered, left, Vec::new()).told(policy)
+            }
+            Entry::Demand(at, group, depth, oldest_since, entered, left, wanting) => {
+                let wanting = wanting.into_iter().map(|(since, order_id, quantity)| Wanting {
+                    since: Timestamp::from_millis(since),
+                    order_id,
+                    quantity,
+                });
+                Told::Partial(Partial {
+                    policy,
+                    group: GroupKey::new(group),
+                    at: Timestamp::from_millis(at),
+                    depth,
+                    oldest_since: oldest_since.map(Timestamp::from_millis),
+                    entered,
+                    left,
+                    wanting: wanting.collect(),
+                })
+            }
         }
     }
 
@@ -109,6 +123,10 @@ impl Entry {
         match self {
             Entry::Whole(_) => 32,
             Entry::Partial(_, group, ..) => 96 + group.iter().flatten().map(|value| value.len() + 4).sum::<usize>(),
+            Entry::Demand(_, group, .., wanting) => {
+                let names = group.iter().flatten().chain(wanting.iter().map(|(_, order, _)| order));
+                96 + names.map(|name| name.len() + 32).sum::<usize>()
+            }
         }
     }
 }
@@ -124,11 +142,12 @@ pub(super) fn meaning(policy: &Backlog, settings: &Settings) -> Str {
         policy.when.as_ref().map_or(String::new(), |when| when.source().to_owned()),
         pause.map_or(String::new(), |pause| pause.from.as_str().to_owned()),
         pause.map_or(String::new(), |pause| pause.until.as_str().to_owned()),
-        number(settings.grace_for(policy.grace, &policy.entity).get()),
+        number(settings.grace_of(policy).get()),
         number(settings.backlog_grid.get()),
     ];
     // Orders' figures are named as they were before there was anything else to count.
     parts.extend((!policy.entity.is_order()).then(|| format!("entity {}", policy.entity)));
+    parts.extend(policy.is_oversold().then(|| "pieces".to_owned()));
     parts.extend(policy.group_by.iter().map(ToString::to_string));
     let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
     digest_32(&parts)

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::{BacklogFigures, Exception, ExceptionId, Kind, Str, Subject, Timestamp};
+use crate::domain::{BacklogFigures, Exception, ExceptionId, StockEvent, Str, Subject, Timestamp};
 use crate::engine::Transition;
-use crate::policy::{Policies, Settings};
+use crate::policy::{Backlog, Policies, Settings};
 
+use super::group::QueueId;
 use super::heard::Word;
-use super::lane::{Context, Lane, QueueId};
+use super::lane::{Context, Lane};
 use super::memory::{MemoryError, MemoryRecord, Remembered};
 use super::publish::Publisher;
+use super::stock::StockApplied;
 use super::{PartialsRecord, Told};
 
 /// Sums the shards' partials and judges the backlogs.
@@ -32,6 +34,9 @@ pub struct BacklogSum {
     publisher: Publisher,
     /// What stands open of policies that are gone, or that group otherwise now: it is no longer wanted.
     orphans: Vec<ExceptionId>,
+    /// The next offset of each inventory partition, as whoever summed before has left it, and as it is.
+    inventory_told: BTreeMap<(Str, i32), i64>,
+    inventory_next: BTreeMap<(Str, i32), i64>,
     /// Queues whose records were taken and not committed, by policy.
     memory_in_flight: BTreeSet<(usize, QueueId)>,
 }
@@ -54,7 +59,7 @@ pub struct BacklogStanding {
 impl BacklogSum {
     /// No shard yet, nothing remembered.
     pub fn new(policies: Arc<Policies>, settings: Arc<Settings>) -> Self {
-        let lanes = policies.backlogs.iter().map(|policy| Lane::new(policy, &settings)).collect();
+        let lanes = policies.queues().map(|policy| Lane::new(policy, &settings)).collect();
         BacklogSum {
             policies,
             settings,
@@ -64,6 +69,8 @@ impl BacklogSum {
             next: 0,
             publisher: Publisher::default(),
             orphans: Vec::new(),
+            inventory_told: BTreeMap::new(),
+            inventory_next: BTreeMap::new(),
             memory_in_flight: BTreeSet::new(),
         }
     }
@@ -86,7 +93,7 @@ impl BacklogSum {
 
     /// What the slowest shard has come to; `None` while one of them was not heard.
     pub fn frontier(&self) -> Option<Timestamp> {
-        self.lanes.iter().map(|lane| lane.heard.by_all(self.shards)).min().flatten()
+        self.lanes.iter().map(|lane| lane.heard.by_shards(self.shards)).min().flatten()
     }
 
     /// From where on the partials' topic is to be read.
@@ -103,7 +110,7 @@ impl BacklogSum {
         let policies = Arc::clone(&self.policies);
         let mut said: BTreeMap<(Str, Str), Vec<_>> =
             backlogs.into_iter().map(|saying| ((saying.policy, saying.meaning), saying.told)).collect();
-        for (index, (lane, policy)) in self.lanes.iter_mut().zip(&policies.backlogs).enumerate() {
+        for (index, (lane, policy)) in self.lanes.iter_mut().zip(policies.queues()).enumerate() {
             if !lane.heard.takes(word) {
                 continue;
             }
@@ -127,7 +134,7 @@ impl BacklogSum {
         let policies = Arc::clone(&self.policies);
         for told in told {
             let index = told.policy();
-            let known = self.lanes.get_mut(index).zip(policies.backlogs.get(index));
+            let known = self.lanes.get_mut(index).zip(policies.queue(index));
             match (told, known) {
                 (Told::Whole { at, .. }, Some((lane, policy))) => lane.begin_anew(shard, at, policy),
                 (Told::Partial(partial), Some((lane, policy))) => lane.take(shard, partial, policy),
@@ -138,12 +145,59 @@ impl BacklogSum {
         self.judge();
     }
 
-    /// Every shard has come to `frontier` and has nothing new to say: what a replay knows, whose shards share one frontier.
+    /// Whether a check asks for the stock.
+    pub fn wants_stock(&self) -> bool {
+        self.policies.queues().any(Backlog::is_oversold)
+    }
+
+    /// The ids of the checks `oversold`.
+    pub fn oversold_policies(&self) -> Vec<Str> {
+        self.policies.oversold.iter().map(|check| check.id.clone()).collect()
+    }
+
+    /// Whether the inventory is ahead of the shards by more than should wait here: it is to be read on later.
+    pub fn is_full_of_stock(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.is_full_of_stock(self.shards))
+    }
+
+    /// A record of the inventory was read. True where it is new: every reading begins at the beginning, and what came before
+    /// was counted, and told where it is no event, by whoever summed then.
+    pub fn inventory_read(&mut self, topic: &Str, partition: i32, offset: i64) -> bool {
+        let place = (topic.clone(), partition);
+        let is_new = self.inventory_told.get(&place).is_none_or(|told| offset >= *told);
+        let next = self.inventory_next.entry(place).or_default();
+        *next = offset.saturating_add(1).max(*next);
+        is_new
+    }
+
+    /// Takes in a stock event; it counts from where [`BacklogSum::stock_passed`] says.
+    pub fn take_stock(&mut self, event: &StockEvent) -> StockApplied {
+        let applied = self.lanes.iter_mut().filter_map(|lane| lane.take_stock(event));
+        applied.last().unwrap_or(StockApplied::Superseded)
+    }
+
+    /// Every inventory partition has been read up to `frontier`; judges what the shards have passed too.
+    pub fn stock_passed(&mut self, frontier: Timestamp) {
+        let policies = Arc::clone(&self.policies);
+        for (lane, policy) in self.lanes.iter_mut().zip(policies.queues()) {
+            lane.stock_passed(frontier, policy);
+        }
+        self.judge();
+    }
+
+    /// Skus beyond the bound, of which nothing is said.
+    pub fn skus_left_out(&self) -> usize {
+        let oversold = self.lanes.iter().zip(self.policies.queues()).filter(|(_, policy)| policy.is_oversold());
+        oversold.map(|(lane, _)| lane.overflowing()).sum()
+    }
+
+    /// Every shard has come to `frontier` and has nothing new to say, and so has the inventory: what a replay knows, whose
+    /// shards share one frontier.
     pub fn advance(&mut self, frontier: Timestamp) {
         for shard in 0..i32::try_from(self.shards).unwrap_or(i32::MAX) {
             self.passed(shard, frontier);
         }
-        self.judge();
+        self.stock_passed(frontier);
     }
 
     fn passed(&mut self, shard: i32, frontier: Timestamp) {
@@ -168,13 +222,16 @@ impl BacklogSum {
     pub fn drain_memory(&mut self) -> Vec<MemoryRecord> {
         let mut records = Vec::new();
         let mut needed = self.next;
-        for (index, (lane, policy)) in self.lanes.iter_mut().zip(&self.policies.backlogs).enumerate() {
+        for (index, (lane, policy)) in self.lanes.iter_mut().zip(self.policies.queues()).enumerate() {
             let queues = std::mem::take(&mut lane.dirty);
             records.extend(queues.iter().map(|id| MemoryRecord::queue(lane, policy, id)));
             let from = lane.heard.needed_from(lane.done());
             needed = from.values().copied().min().unwrap_or(needed).min(needed);
             records.push(MemoryRecord::judged(lane, policy, from));
             self.memory_in_flight.extend(queues.into_iter().map(|id| (index, id)));
+        }
+        if !self.inventory_next.is_empty() {
+            records.push(MemoryRecord::inventory(&self.inventory_next));
         }
         records.push(MemoryRecord::read(needed));
         records
@@ -206,10 +263,16 @@ impl BacklogSum {
     /// The record is not one of ours. Nothing was changed.
     pub fn restore_memory(&mut self, value: &[u8]) -> Result<(), MemoryError> {
         let remembered = Remembered::parse(value)?;
-        if let Remembered::Read { offset } = remembered {
-            self.next = offset;
+        match &remembered {
+            Remembered::Read { offset } => self.next = *offset,
+            Remembered::Inventory { next } => {
+                let next = next.iter().map(|(topic, partition, next)| ((topic.clone(), *partition), *next));
+                self.inventory_told = next.collect();
+                self.inventory_next = self.inventory_told.clone();
+            }
+            Remembered::Judged { .. } | Remembered::Queue { .. } => {}
         }
-        let mut lanes = self.lanes.iter_mut().zip(&self.policies.backlogs);
+        let mut lanes = self.lanes.iter_mut().zip(self.policies.queues());
         let known = lanes.find(|(_, policy)| remembered.policy() == Some(&policy.id));
         if let Some((lane, policy)) = known {
             remembered.restore(lane, policy);
@@ -217,12 +280,12 @@ impl BacklogSum {
         Ok(())
     }
 
-    /// Takes back one entry of `exceptions-current`; those of other kinds are left alone.
+    /// Takes back one entry of `exceptions-current`; those of orders are left alone.
     pub fn restore_published(&mut self, exception: Exception) {
-        if exception.kind != Kind::Backlog {
+        if !exception.is_summed() {
             return;
         }
-        let known = self.lanes.iter_mut().zip(&self.policies.backlogs).find(|(_, p)| p.id == exception.policy.id);
+        let known = self.lanes.iter_mut().zip(self.policies.queues()).find(|(_, p)| p.id == exception.policy.id);
         let queue = known.and_then(|(lane, policy)| Some((lane, policy, QueueId::of(policy, &exception.subject)?)));
         if exception.status.is_open() {
             match queue {
@@ -233,9 +296,10 @@ impl BacklogSum {
         self.publisher.restore(exception);
     }
 
-    /// Every queue as it stands. No exception need be open for it.
+    /// Every backlog's queue as it stands. No exception need be open for it.
     pub fn standing(&self) -> impl Iterator<Item = BacklogStanding> {
-        self.lanes.iter().zip(&self.policies.backlogs).flat_map(|(lane, policy)| {
+        let backlogs = self.lanes.iter().zip(self.policies.queues()).filter(|(_, policy)| !policy.is_oversold());
+        backlogs.flat_map(|(lane, policy)| {
             let at = lane.judged.map_or(lane.through, |judged| judged.max(lane.through));
             lane.queues.iter().map(move |(id, queue)| BacklogStanding {
                 policy: policy.id.clone(),
@@ -260,7 +324,7 @@ impl BacklogSum {
     /// Takes in a state that another process published (`at_least_once`): a subscriber holds it now. True where it was news,
     /// and only while nothing of ours is on its way.
     pub fn overhear(&mut self, exception: Exception) -> bool {
-        let is_news = exception.kind == Kind::Backlog && self.publisher.is_older_than(&exception);
+        let is_news = exception.is_summed() && self.publisher.is_older_than(&exception);
         if is_news {
             self.restore_published(exception);
         }
@@ -279,7 +343,7 @@ impl BacklogSum {
 
     fn judge(&mut self) {
         let policies = Arc::clone(&self.policies);
-        for (lane, policy) in self.lanes.iter_mut().zip(&policies.backlogs) {
+        for (lane, policy) in self.lanes.iter_mut().zip(policies.queues()) {
             let publisher = &mut self.publisher;
             let mut context = Context { policy, version: &policies.version, settings: &self.settings, publisher };
             lane.advance(self.shards, &mut context);

@@ -36,15 +36,15 @@ impl Teller {
     /// Nothing told yet. `name` is no other teller's, of this shard or another; `began` is our clock, where one that has lost
     /// the shard may still speak.
     pub fn new(shard: i32, name: Str, began: Option<Timestamp>, policies: &Arc<Policies>, settings: &Settings) -> Self {
-        let grace = |policy: &crate::policy::Backlog| settings.grace_for(policy.grace, &policy.entity);
+        let grace = |policy: &crate::policy::Backlog| settings.grace_of(policy);
         Teller {
             shard,
             name,
             began: began.map(Timestamp::as_millis),
             records: 0,
-            policies: policies.backlogs.iter().map(|p| (p.id.clone(), meaning(p, settings))).collect(),
+            policies: policies.queues().map(|p| (p.id.clone(), meaning(p, settings))).collect(),
             grid: Grid::new(settings.backlog_grid),
-            grace: policies.backlogs.iter().map(grace).min().unwrap_or_default(),
+            grace: policies.queues().map(grace).min().unwrap_or_default(),
             waiting: Vec::new(),
             in_flight: Vec::new(),
             told: None,

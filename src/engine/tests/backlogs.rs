@@ -14,6 +14,7 @@ fn awaiting_shipment() -> Backlog {
     Backlog {
         id: "awaiting-shipment".into(),
         entity: crate::domain::Entity::order(),
+        counts: crate::policy::backlog::Counts::Orders,
         from: Milestone::parse("order.paid_in_full"),
         until: Milestone::parse("order.fully_shipped"),
         when: None,

@@ -29,6 +29,7 @@ pub fn settings() -> Settings {
         group_id: Str::new_static("test"),
         entities: Default::default(),
         grace: Millis::ZERO,
+        stock_grace: Millis::ZERO,
         retain_closed: Millis::new(30 * DAY),
         remember_closed: Millis::new(90 * DAY),
         max_open: Millis::new(180 * DAY),

@@ -135,6 +135,7 @@ fn settings() -> crate::policy::Settings {
         group_id: "orderwatch".into(),
         entities: Default::default(),
         grace: Millis::ZERO,
+        stock_grace: Millis::ZERO,
         retain_closed: Millis::ZERO,
         remember_closed: Millis::ZERO,
         max_open: Millis::ZERO,

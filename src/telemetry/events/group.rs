@@ -143,6 +143,19 @@ impl InternalEvent for BacklogsWait<'_> {
     }
 }
 
+/// Demand is held against no stock: it is not known.
+#[derive(Debug)]
+pub struct StockUnknown<'a> {
+    /// Why.
+    pub why: &'a str,
+}
+
+impl InternalEvent for StockUnknown<'_> {
+    fn emit(self) {
+        warn!(why = self.why, "oversold is not judged: the stock is not known");
+    }
+}
+
 /// The backlogs' sum waited for too long.
 #[derive(Debug)]
 pub struct BacklogsSkipped<'a> {

@@ -15,7 +15,8 @@ pub use completeness::{InputBeginsLate, InputRecordsLost, UnprovenKeptBack};
 pub use frontier::{ClockBelieved, ClockHeld, FrontierHeld, FrontierMoves};
 pub use group::{
     BacklogMemoryLost, BacklogsSkipped, BacklogsWait, GroupJoined, KafkaError, KafkaLog, OthersPublish,
-    PartialsRefused, RestoreStarted, ShardRestored, ShardsAssigned, ShardsRevoked, SpareMember, TopicCreated,
+    PartialsRefused, RestoreStarted, ShardRestored, ShardsAssigned, ShardsRevoked, SpareMember, StockUnknown,
+    TopicCreated,
 };
 pub use input::{BatchApplied, DeadLettered, EventConflicted, InputMadeAnew, KeptBack, OrdersEvicted, StreamCounts};
 pub use output::{

@@ -127,6 +127,7 @@ fn each_event_is_one_line_and_its_metrics() {
     }
     check(OthersPublish { shard: 1 }, &[]);
     check(BacklogsWait { shards: &[1] }, &[]);
+    check(StockUnknown { why: "inventory/0 (behind)" }, &[]);
     check(BacklogsSkipped { shards: &[1] }, &[]);
     check(PartialsRefused { offset: 7, detail: "d" }, &[]);
     for cause in HeldCause::ALL {

@@ -18,7 +18,7 @@ use crate::engine::Told;
 fn a_queue_from_its_first_order_to_its_last() {
     let mut world = World::new(vec![policy(depth(3, 20), depth(1, 10), false)], settings(), 2);
     for (shard, from, until) in [(0, 1, 95), (1, 12, 96), (0, 25, 131), (1, 40, 97)] {
-        world.shards[shard].replace(0, &[], &[stay(none(), from, Some(until))]);
+        world.shards[shard].replace(0, &Str::default(), &[], &[stay(none(), from, Some(until))]);
     }
     world.advance_all(s(200));
     let [opened, resolved] = &world.drain()[..] else { panic!("one opening, one end") };
@@ -54,7 +54,7 @@ fn rates_forget_what_is_five_minutes_old() {
     // Ten come by 10, four leave by 300, one leaves by 310.
     for i in 0..10 {
         let until = [(300, 4), (310, 5)].into_iter().find(|(_, n)| i < *n).map(|(until, _)| until);
-        world.shards[0].replace(0, &[], &[stay(none(), 3, until)]);
+        world.shards[0].replace(0, &Str::default(), &[], &[stay(none(), 3, until)]);
     }
     let figures = |world: &mut World, frontier| {
         world.advance_all(frontier);
@@ -74,7 +74,7 @@ fn rates_forget_what_is_five_minutes_old() {
 fn nothing_is_told_between_changes() {
     let world = World::new(vec![policy(depth(3, 0), depth(1, 0), false)], settings(), 1);
     let mut partials = Partials::new(&world.policies, &world.settings);
-    partials.replace(0, &[], &[stay(none(), 1, Some(365 * 86_400))]);
+    partials.replace(0, &Str::default(), &[], &[stay(none(), 1, Some(365 * 86_400))]);
     assert_eq!(partials.next_deadline(), Some(s(15)));
     partials.advance(s(15));
     assert_eq!(partials.drain(), vec![], "the frontier must be past 10 + grace");

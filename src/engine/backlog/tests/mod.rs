@@ -3,6 +3,7 @@
 
 mod figures;
 mod oracle;
+mod oversold;
 mod scenarios;
 mod takeovers;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use crate::domain::{Exception, Milestone, Millis, Severity, Str, Subject, Timestamp};
 use crate::engine::Transition;
-use crate::policy::backlog::{Bounds, GroupKey, Membership};
+use crate::policy::backlog::{Bounds, Counts, GroupKey, Membership};
 use crate::policy::{Backlog, Policies, Responsibility, Rung, Settings};
 
 use super::{BacklogSum, MemoryRecord, Partials, PartialsRecord, Teller};
@@ -37,6 +38,7 @@ pub fn policy(open_when: Bounds, clear_when: Bounds, grouped: bool) -> Backlog {
     Backlog {
         id: "q".into(),
         entity: crate::domain::Entity::order(),
+        counts: Counts::Orders,
         from: Milestone::parse("order.placed"),
         until: Milestone::parse("fulfillment.shipped"),
         when: None,
@@ -68,6 +70,7 @@ pub fn settings() -> Settings {
         group_id: "g".into(),
         entities: Default::default(),
         grace: secs(5),
+        stock_grace: secs(5),
         retain_closed: secs(30 * 86_400),
         remember_closed: secs(90 * 86_400),
         max_open: secs(180 * 86_400),
@@ -87,7 +90,7 @@ pub fn none() -> GroupKey {
 
 /// A stay whose age counts from its beginning, in seconds.
 pub fn stay(group: GroupKey, from: i64, until: Option<i64>) -> Membership {
-    Membership { group, from: s(from), until: until.map(s), since: s(from) }
+    Membership { group, from: s(from), until: until.map(s), since: s(from), quantity: 1 }
 }
 
 /// Some shards and their sum, driven together, with the topic between them.
@@ -104,7 +107,8 @@ pub struct World {
 
 impl World {
     pub fn new(backlogs: Vec<Backlog>, settings: Settings, shards: usize) -> Self {
-        let policies = Arc::new(Policies { version: "v1".into(), backlogs, ..Policies::default() });
+        let (oversold, backlogs) = backlogs.into_iter().partition(Backlog::is_oversold);
+        let policies = Arc::new(Policies { version: "v1".into(), backlogs, oversold, ..Policies::default() });
         let settings = Arc::new(settings);
         let mut sum = BacklogSum::new(Arc::clone(&policies), Arc::clone(&settings));
         sum.set_shards(shards);
@@ -132,7 +136,7 @@ impl World {
         let name = format!("t{}", self.tellers_made);
         let mut partials = Partials::new(&self.policies, &self.settings);
         partials.restore_at(frontier);
-        stays.iter().for_each(|stays| partials.replace(0, &[], stays));
+        stays.iter().for_each(|stays| partials.replace(0, &Str::default(), &[], stays));
         partials.restored();
         (
             partials,

@@ -285,7 +285,7 @@ impl Run {
         while let Some(arrival) = self.arrivals[shard].get(self.applied[shard]).filter(|a| a.at < to) {
             let old = self.known.insert(arrival.order, arrival.stays.clone()).unwrap_or_default();
             self.world.shards[shard].advance(s(arrival.at));
-            self.world.shards[shard].replace(0, &old, &arrival.stays);
+            self.world.shards[shard].replace(0, &Str::default(), &old, &arrival.stays);
             self.applied[shard] += 1;
         }
         self.world.shards[shard].advance(s(to));

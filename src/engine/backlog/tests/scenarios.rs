@@ -13,7 +13,7 @@ fn world(backlog: Backlog) -> World {
 /// Puts `n` orders into a group over a time.
 fn fill(world: &mut World, group: &GroupKey, n: usize, from: i64, until: Option<i64>) {
     for _ in 0..n {
-        world.shards[0].replace(0, &[], &[stay(group.clone(), from, until)]);
+        world.shards[0].replace(0, &Str::default(), &[], &[stay(group.clone(), from, until)]);
     }
 }
 
@@ -36,7 +36,7 @@ fn a_dip_between_two_grid_points_is_not_seen() {
     fill(&mut world, &none(), 2, 1, None);
     fill(&mut world, &none(), 1, 1, Some(22));
     let stays = [stay(none(), 1, Some(23)), stay(none(), 27, None)];
-    world.shards[0].replace(0, &[], &stays);
+    world.shards[0].replace(0, &Str::default(), &[], &stays);
     world.advance_all(s(100));
     assert_eq!(world.published(), ["opened q at 45.001"]);
 }
@@ -120,11 +120,11 @@ fn an_abort_keeps_what_was_judged_since_the_drain() {
 #[test]
 fn an_order_that_moves_keeps_its_age() {
     let mut world = world(policy(age(100, 0), Bounds::default(), true));
-    let moves = |until| Membership { group: group(EU), from: s(1), until, since: s(1) };
-    world.shards[0].replace(0, &[], &[moves(None)]);
+    let moves = |until| Membership { group: group(EU), from: s(1), until, since: s(1), quantity: 1 };
+    world.shards[0].replace(0, &Str::default(), &[], &[moves(None)]);
     world.advance_all(s(50));
-    let us = Membership { group: group(Some("US")), from: s(72), until: None, since: s(1) };
-    world.shards[0].replace(0, &[moves(None)], &[moves(Some(s(72))), us]);
+    let us = Membership { group: group(Some("US")), from: s(72), until: None, since: s(1), quantity: 1 };
+    world.shards[0].replace(0, &Str::default(), &[moves(None)], &[moves(Some(s(72))), us]);
     world.advance_all(s(300));
     assert_eq!(world.published(), ["opened q?region=US at 115.001"]);
 }
@@ -181,7 +181,7 @@ fn a_shard_that_lags_raises_and_clears_nothing() {
     let mut world = World::new(vec![policy(depth(3, 0), depth(2, 0), false)], settings(), 2);
     // Shard 1 holds one of the three until 55.
     fill(&mut world, &none(), 2, 1, None);
-    world.shards[1].replace(0, &[], &[stay(none(), 1, None)]);
+    world.shards[1].replace(0, &Str::default(), &[], &[stay(none(), 1, None)]);
     world.advance(0, s(500));
     assert_eq!((world.published(), world.sum.waiting_for()), (vec![], vec![1]));
     world.advance(1, s(15));
@@ -189,7 +189,7 @@ fn a_shard_that_lags_raises_and_clears_nothing() {
     world.advance(1, s(16));
     assert_eq!(world.published(), ["opened q at 15.001"]);
     assert_eq!(world.sum.next_deadline(), None);
-    world.shards[1].replace(0, &[stay(none(), 1, None)], &[stay(none(), 1, Some(55))]);
+    world.shards[1].replace(0, &Str::default(), &[stay(none(), 1, None)], &[stay(none(), 1, Some(55))]);
     world.advance(1, s(400));
     assert_eq!(world.published(), ["resolved q at 65.001"]);
 }
@@ -199,13 +199,13 @@ fn a_change_told_too_late_counts_at_the_next_grid_point() {
     let mut world = world(policy(depth(1, 0), Bounds::default(), false));
     world.advance_all(s(100));
     let late = [stay(none(), 3, None)];
-    world.shards[0].replace(0, &[], &late);
+    world.shards[0].replace(0, &Str::default(), &[], &late);
     world.advance_all(s(106));
     let told = world.drain();
     assert_eq!(told.iter().map(line).collect::<Vec<_>>(), ["opened q at 105.001"]);
     assert_eq!(told[0].backlog.unwrap().oldest_age_ms, Some(97_000), "its age is the true one");
     // And what was told too early is taken back as a departure.
-    world.shards[0].replace(0, &late, &[]);
+    world.shards[0].replace(0, &Str::default(), &late, &[]);
     world.advance_all(s(116));
     let told = world.drain();
     assert_eq!(told.iter().map(line).collect::<Vec<_>>(), ["resolved q at 115.001"]);
@@ -219,8 +219,8 @@ fn what_is_taken_back_before_its_grid_point_leaves_no_trace() {
     world.advance_all(s(100));
     for (from, until) in [(3, None), (120, None), (60, Some(130)), (97, Some(98))] {
         let stays = [stay(group(EU), from, until)];
-        world.shards[0].replace(0, &[], &stays);
-        world.shards[0].replace(0, &stays, &[]);
+        world.shards[0].replace(0, &Str::default(), &[], &stays);
+        world.shards[0].replace(0, &Str::default(), &stays, &[]);
     }
     assert_eq!((world.shards[0].next_deadline(), world.shards[0].groups()), (None, 0));
 }
@@ -229,12 +229,12 @@ fn what_is_taken_back_before_its_grid_point_leaves_no_trace() {
 fn an_order_that_leaves_memory_is_no_news_where_it_had_left_the_queue() {
     let mut world = world(policy(depth(1, 0), Bounds::default(), true));
     let (gone, stands) = ([stay(group(EU), 3, Some(55))], [stay(group(EU), 3, Some(55)), stay(group(EU), 60, None)]);
-    world.shards[0].replace(0, &[], &gone);
-    world.shards[0].replace(0, &[], &stands);
+    world.shards[0].replace(0, &Str::default(), &[], &gone);
+    world.shards[0].replace(0, &Str::default(), &[], &stands);
     world.advance_all(s(100));
-    world.shards[0].replace(0, &gone, &[]);
+    world.shards[0].replace(0, &Str::default(), &gone, &[]);
     assert_eq!(world.shards[0].next_deadline(), None);
-    world.shards[0].replace(0, &stands, &[]);
+    world.shards[0].replace(0, &Str::default(), &stands, &[]);
     world.advance_all(s(106));
     let left = world.sum.standing().next().unwrap().figures;
     assert_eq!((left.depth, left.inflow_per_min, left.outflow_per_min), (0, 0.6, 0.6));
@@ -327,7 +327,7 @@ fn a_queue_that_stands_when_publishing_begins_opens_then() {
 fn a_shard_that_went_and_came_back_tells_its_orders_anew() {
     let mut world = World::new(vec![policy(depth(3, 0), depth(1, 0), false)], settings(), 2);
     fill(&mut world, &none(), 2, 1, None);
-    world.shards[1].replace(0, &[], &[stay(none(), 1, None)]);
+    world.shards[1].replace(0, &Str::default(), &[], &[stay(none(), 1, None)]);
     world.advance_all(s(50));
     assert_eq!(world.published(), ["opened q at 15.001"]);
     // Its process dies. While the shard is on its way, nothing is judged.
@@ -397,7 +397,7 @@ fn a_new_owner_reads_no_further_back_than_it_must() {
     let mut world = World::new(vec![policy(depth(10_000, 0), Bounds::default(), false)], settings(), 2);
     let stays = |i: i64| [stay(none(), i * 10 + 1, Some(i * 10 + 35))];
     for i in 0..3_000 {
-        world.shards[(i % 2) as usize].replace(0, &[], &stays(i));
+        world.shards[(i % 2) as usize].replace(0, &Str::default(), &[], &stays(i));
         world.advance_all(s(i * 10));
     }
     let memory = world.sum.drain_memory();
@@ -485,7 +485,7 @@ fn policies_may_have_a_grace_of_their_own() {
     let slow = Backlog { id: "slow".into(), grace: Some(secs(60)), ..policy(depth(1, 0), Bounds::default(), false) };
     let mut world = World::new(vec![slow, policy(depth(1, 0), Bounds::default(), false)], settings(), 1);
     for policy in [0, 1] {
-        world.shards[0].replace(policy, &[], &[stay(none(), 1, None)]);
+        world.shards[0].replace(policy, &Str::default(), &[], &[stay(none(), 1, None)]);
     }
     world.advance_all(s(20));
     assert_eq!(world.published(), ["opened q at 15.001"]);
@@ -509,9 +509,9 @@ fn garbage_in_the_memory_is_an_error_and_changes_nothing() {
 #[test]
 fn extreme_times_neither_panic_nor_stand_in_the_way() {
     let mut world = world(policy(age(60, 20), age(30, 10), false));
-    let stays = |from, until| [Membership { group: none(), from, until, since: from }];
+    let stays = |from, until| [Membership { group: none(), from, until, since: from, quantity: 1 }];
     for (from, until) in [(Timestamp::MIN, None), (Timestamp::MIN, Some(Timestamp::MAX)), (Timestamp::MAX, None)] {
-        world.shards[0].replace(0, &[], &stays(from, until));
+        world.shards[0].replace(0, &Str::default(), &[], &stays(from, until));
     }
     world.advance_all(s(100));
     world.advance_all(Timestamp::MAX);
@@ -530,7 +530,7 @@ fn a_year_is_caught_up_with_in_as_many_steps_as_there_were_changes() {
     // One every 31,536 s, each for 100,000 s: over age for 13,600 s, then none for 17,936 s.
     for i in 0..1000 {
         let from = i * 31_536;
-        world.shards[(i % 4) as usize].replace(0, &[], &[stay(none(), from, Some(from + 100_000))]);
+        world.shards[(i % 4) as usize].replace(0, &Str::default(), &[], &[stay(none(), from, Some(from + 100_000))]);
     }
     world.shards.iter_mut().for_each(|shard| shard.advance(s(year)));
     let told: Vec<Vec<Told>> = world.shards.iter_mut().map(Partials::drain).collect();

@@ -9,7 +9,7 @@ fn what_begins_late_begins_with_the_newest_figures() {
     world.move_shard(0, s(100), &[vec![stay(none(), 1, None)]]);
     world.advance(0, s(116));
     for from in [130, 140] {
-        world.shards[0].replace(0, &[], &[stay(none(), from, None)]);
+        world.shards[0].replace(0, &Str::default(), &[], &[stay(none(), from, None)]);
         world.advance(0, s(from + 20));
     }
     world.advance(0, s(450));
@@ -23,7 +23,7 @@ fn what_begins_late_begins_with_the_newest_figures() {
 fn an_edit_of_how_a_queue_counts_ends_nothing_that_stands() {
     let mut old = World::new(vec![policy(depth(2, 0), depth(1, 0), false)], settings(), 1);
     let stays = [stay(none(), 1, None), stay(none(), 2, None), stay(none(), 3, None)];
-    stays.iter().for_each(|m| old.shards[0].replace(0, &[], std::slice::from_ref(m)));
+    stays.iter().for_each(|m| old.shards[0].replace(0, &Str::default(), &[], std::slice::from_ref(m)));
     old.advance_all(s(100));
     let opened = old.drain().remove(0);
     let memory = old.sum.drain_memory();
@@ -53,7 +53,7 @@ fn what_was_remembered_before_all_had_told_is_judged_from_when_they_have() {
     w.sum.committed();
     let opened = {
         let mut o = World::new(vec![p()], settings(), 1);
-        (1..4).for_each(|i| o.shards[0].replace(0, &[], &one(i)));
+        (1..4).for_each(|i| o.shards[0].replace(0, &Str::default(), &[], &one(i)));
         o.advance_all(s(50));
         o.drain().remove(0)
     };
@@ -77,7 +77,7 @@ fn the_whole_of_one_that_has_lost_the_shard_silences_nobody() {
     tx.take(x.drain());
     world.topic.extend(tx.drain(s(120)).iter().map(PartialsRecord::to_json));
     world.hear();
-    world.shards[0].replace(0, &[], &[stay(none(), 200, None)]);
+    world.shards[0].replace(0, &Str::default(), &[], &[stay(none(), 200, None)]);
     world.advance(0, s(3600));
     assert_eq!((world.published().len(), world.sum.frontier()), (1, Some(s(3600))));
 }
