@@ -252,7 +252,7 @@ fn in_a_backlog_or_a_check() {
 
     let rows: &[Row] = &[
         ("check: ‸over_sold", "did you mean `oversold`?"),
-        ("check: oversold, ‸tolerance: 1", "unknown field `tolerance` (known here: check, id, when, settle,"),
+        ("check: oversold, ‸tolerance: 1", "unknown field `tolerance` (known here: check, id, entity, when, settle,"),
         ("check: oversold, ‸group_by: [sku]", "unknown field `group_by`"),
         ("check: ‸amount-mismatch", "did you mean `amount_mismatch`?"),
         ("check: ‸ammount_mismatch", "did you mean `amount_mismatch`?"),
