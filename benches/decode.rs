@@ -18,6 +18,7 @@ fn stream(format: Format) -> StreamCodec {
     StreamCodec {
         topic: "orders".into(),
         format,
+        id: None,
         require: Vec::new(),
         max_record_bytes: 1024 * 1024,
         max_future_skew: Millis::from_secs(300),

@@ -8,7 +8,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use orderwatch::domain::event::Details;
 use orderwatch::domain::{
-    AttributeValue, Currency, Event, Line, Milestone, Millis, Money, Position, StreamId, Timestamp,
+    AttributeValue, Currency, Entity, Event, Line, Milestone, Millis, Money, Position, StreamId, Timestamp,
 };
 use orderwatch::engine::{RestoredOrder, Shard, StoredOrder};
 use orderwatch::policy::Settings;
@@ -56,6 +56,7 @@ fn shard() -> Shard {
     let settings = Settings {
         streams: TOPICS.map(Into::into).to_vec(),
         group_id: "shop".into(),
+        entities: Default::default(),
         grace: Millis::ZERO,
         retain_closed: Millis::from_secs(86_400),
         remember_closed: Millis::from_secs(86_400),
@@ -73,7 +74,7 @@ fn shard() -> Shard {
 }
 
 fn header() -> SnapshotHeader {
-    let inputs = TOPICS.map(|topic| SnapshotInput { topic: topic.into(), next_offset: 0, effective_max: None });
+    let inputs = TOPICS.map(|topic| SnapshotInput::of_orders(topic.into(), 0, None));
     SnapshotHeader { group_id: "shop".into(), inputs: inputs.to_vec(), ..SnapshotHeader::default() }
 }
 
@@ -131,7 +132,7 @@ fn read(bencher: Bencher<'_, '_>) {
         group_id: "shop".into(),
         cluster_id: String::new(),
         shard: 0,
-        topics: TOPICS.map(Into::into).to_vec(),
+        streams: TOPICS.map(|topic| (topic.into(), Entity::order())).to_vec(),
     };
     bencher.counter(ItemsCount::new(ORDERS)).bench_local(|| {
         let found = place.runtime.block_on(place.store.newest(&expected)).expect("a store").expect("a snapshot");

@@ -142,6 +142,7 @@ fn plan(policies: Policies, end: Timestamp) -> Plan {
     let codec = |topic: &str| StreamCodec {
         topic: Str::new(topic),
         format: Format::Json,
+        id: None,
         require: Vec::new(),
         max_record_bytes: 1 << 20,
         max_future_skew: Millis::new(300_000),
@@ -150,6 +151,7 @@ fn plan(policies: Policies, end: Timestamp) -> Plan {
     let settings = Settings {
         streams: TOPICS.map(Str::new).into(),
         group_id: "bench".into(),
+        entities: Default::default(),
         grace: Millis::ZERO,
         retain_closed: Millis::new(30 * DAY),
         remember_closed: Millis::new(90 * DAY),

@@ -265,3 +265,67 @@ fn a_wrong_command_line_starts_nothing() {
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("not built yet"), "{refused:?}");
 }
+
+#[test]
+fn checkouts_are_judged_beside_orders_and_are_not_counted_as_such() {
+    let dir = TempDir::new().unwrap();
+    let write = |name: &str, text: String| {
+        fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    let config = write(
+        "orderwatch.yaml",
+        "kafka: {brokers: localhost:9092}\ngrace: 0s\npolicies: policies.yaml\n\
+         streams: [{topic: orders}, {topic: checkouts, entity: checkout, id: basket, grace: 1m}]\n"
+            .to_owned(),
+    );
+    let sla = |id: &str, rest: &str| {
+        format!("  - {{id: {id}, {rest}, target: 10m, severity: info, owner: o, route: r, expected_outcome: e}}\n")
+    };
+    let slas = [
+        sla("paid", "start: order.placed, stop: order.paid_in_full"),
+        sla("goes-on", "entity: checkout, start: step.entered, stop: step.left"),
+    ];
+    write("policies.yaml", format!("slas:\n{}", slas.concat()));
+    let event = |topic: &str, offset: i64, minute: i64, key: &str, rest: &str| {
+        let ts = 1_772_323_200_000 + minute * 60_000;
+        let payload = format!(r#"{{"event_id":"e-{offset}",{rest}}}"#);
+        let rest = format!(r#""key":"{key}","payload":{}"#, Value::from(payload));
+        line(topic, 0, offset, ts, &rest)
+    };
+    let lines = [
+        event("orders", 0, 0, "x", r#""order_id":"x","type":"order.placed""#),
+        event("checkouts", 0, 0, "x", r#""basket":"x","type":"step.entered""#),
+        event("checkouts", 1, 1, "y", r#""basket":"y","type":"step.entered""#),
+        event("checkouts", 2, 5, "y", r#""basket":"y","type":"step.left""#),
+        event("checkouts", 3, 6, "z", r#""order_id":"z","type":"step.entered""#),
+        event("orders", 1, 30, "w", r#""order_id":"w","type":"payment.authorized""#),
+    ];
+    let dump = write("dump.jsonl", String::from_utf8(lines.concat()).unwrap());
+    let run = |command: &str, args: &[&str]| {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_orderwatch"));
+        process.arg(command).args(args).arg("--config").arg(&config).arg("--input").arg(&dump).output().unwrap()
+    };
+    let output = run("replay", &["--output", "-"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let exceptions: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |e: &Value| (e["policy"]["id"].clone(), e["frontier"].clone(), e.get("order_id").cloned());
+    let frontier = |text: &str| Value::from(text);
+    assert_eq!(
+        exceptions.iter().map(told).collect::<Vec<_>>(),
+        [
+            ("paid".into(), frontier("2026-03-01T00:10:00.001Z"), Some("x".into())),
+            ("goes-on".into(), frontier("2026-03-01T00:11:00.001Z"), None),
+        ]
+    );
+    assert_eq!((&exceptions[1]["entity"], &exceptions[1]["id"]), (&"checkout".into(), &"x".into()));
+    let summary: Value = serde_json::from_slice(&run("replay", &["--summary", "json"]).stdout).unwrap();
+    assert_eq!((&summary["orders"], &summary["events"], &summary["dead_letters"]), (&2.into(), &5.into(), &1.into()));
+
+    let explained = text(&run("explain", &["x", "--entity", "checkout"]).stdout);
+    assert!(explained.starts_with("checkout x at frontier"), "{explained}");
+    assert!(explained.contains("breached: no step.left") && !explained.contains("paid"), "{explained}");
+    let nobody = run("explain", &["x", "--entity", "chekout"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody.stderr).contains("--entity chekout: no stream is about that"), "{}", text(&nobody.stderr));
+}

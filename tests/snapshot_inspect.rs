@@ -17,11 +17,7 @@ fn header(shard: i32) -> SnapshotHeader {
         shard,
         cluster_id: "c-1".into(),
         group_id: "shop".into(),
-        inputs: vec![SnapshotInput {
-            topic: "orders".into(),
-            next_offset: 42,
-            effective_max: Some(Timestamp::from_millis(0)),
-        }],
+        inputs: vec![SnapshotInput::of_orders("orders".into(), 42, Some(Timestamp::from_millis(0)))],
         frontier: None,
         complete_since: Some(Timestamp::from_millis(1_763_719_100_000)),
         policies: PolicyDocument { text: "slas: []\n".into(), version: "0123456789ab".into(), revision: Some(3) },

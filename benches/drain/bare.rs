@@ -71,6 +71,7 @@ fn codec(topic: &str) -> StreamCodec {
     StreamCodec {
         topic: Str::new(topic),
         format: Format::Json,
+        id: None,
         require: Vec::new(),
         max_record_bytes: 1 << 20,
         max_future_skew: Millis::from_secs(300),

@@ -11,8 +11,9 @@ use super::records::{Bar, Records, Until};
 use super::{ConfigFile, Failure};
 use crate::codec::{Format, encode_exception};
 use crate::config::{self, Style};
-use crate::domain::{Exception, Str, Subject};
-use crate::engine::explain::{Explained, ExplainedPolicy};
+use crate::domain::exception::percent_encode;
+use crate::domain::{Entity, Exception, Str};
+use crate::engine::explain::{Explained, ExplainedPolicy, Explainee};
 use crate::replay::replay_into;
 
 /// A running instance answers at once, or is in trouble.
@@ -20,12 +21,17 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Say what is known of an order, and why each policy says what it says
 ///
+/// Or of a checkout, a return, whatever a stream is about (--entity).
 /// From the records themselves (--input or --from, as for `replay`), or from a running instance (--url).
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The order
-    #[arg(value_name = "ORDER_ID")]
-    order_id: Str,
+    /// The order, or what else --entity says
+    #[arg(value_name = "ID")]
+    id: Str,
+
+    /// What it is: the `entity` of a stream
+    #[arg(long, value_name = "NAME", default_value = "order")]
+    entity: Str,
 
     #[command(flatten)]
     config: ConfigFile,
@@ -62,7 +68,7 @@ struct Found {
 /// The configuration or the command line is wrong; the records cannot be read, or the order is not known.
 pub fn run(args: Args) -> Result<(), Failure> {
     let found = match &args.url {
-        Some(url) => ask(url, &args.order_id)?,
+        Some(url) => ask(url, &args.entity, &args.id)?,
         None if args.records.are_given() => read(&args)?,
         None => {
             let wanted =
@@ -81,12 +87,15 @@ fn read(args: &Args) -> Result<Found, Failure> {
     if !warnings.is_empty() {
         eprint!("{}", config::render(&warnings, Style::of(io::stderr().is_terminal())));
     }
+    if !config.streams.iter().any(|stream| stream.entity.name() == &args.entity) {
+        return Err(Failure::Wrong(format!("error: --entity {}: no stream is about that", args.entity)));
+    }
     let mut bar = Bar::new();
     let dump = args.records.open(&config, &mut bar)?;
     let plan = args.until.plan(&config, &Str::new_static("explain"));
     let mut history = Vec::new();
     let mut keep = |exception: &Exception| {
-        if matches!(&exception.subject, Subject::Order(id) if *id == args.order_id) {
+        if exception.subject.entity_and_id() == Some((&*args.entity, &args.id)) {
             history.push(exception.clone());
         }
         Ok(())
@@ -94,18 +103,21 @@ fn read(args: &Args) -> Result<Found, Failure> {
     let replayed = replay_into(&dump, &plan, &mut keep, &mut |step| bar.show(step));
     bar.clear();
     let (_, drive) = replayed?;
-    match drive.explain(&args.order_id) {
+    match drive.explain(&args.entity, &args.id) {
         Some(explained) => Ok(Found { explained, history: Some(history) }),
-        None => Err(Failure::Failed(unknown(&args.order_id, "these records").into())),
+        None => Err(Failure::Failed(unknown(&args.entity, &args.id, "these records").into())),
     }
 }
 
-fn ask(url: &str, order_id: &str) -> Result<Found, Failure> {
+fn ask(url: &str, entity: &str, id: &str) -> Result<Found, Failure> {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(ANSWERS_WITHIN)).http_status_as_error(false).build().into();
-    let mut path = String::new();
-    crate::domain::exception::percent_encode(order_id, &mut path);
-    let request = agent.get(format!("{}/api/v1/orders/{path}", url.trim_end_matches('/')));
+    let mut path = match entity {
+        Entity::ORDER_NAME => "orders/".to_owned(),
+        other => format!("entities/{}/", encoded(other)),
+    };
+    path += &encoded(id);
+    let request = agent.get(format!("{}/api/v1/{path}", url.trim_end_matches('/')));
     let request = match std::env::var("ORDERWATCH_TOKEN") {
         Ok(token) if !token.is_empty() => request.header("authorization", format!("Bearer {token}")),
         _ => request,
@@ -114,13 +126,19 @@ fn ask(url: &str, order_id: &str) -> Result<Found, Failure> {
     let body = answer.body_mut().read_to_string()?;
     match answer.status().as_u16() {
         200 => Ok(Found { explained: serde_json::from_str(&body)?, history: None }),
-        404 => Err(Failure::Failed(unknown(order_id, url).into())),
+        404 => Err(Failure::Failed(unknown(entity, id, url).into())),
         status => Err(Failure::Failed(format!("{url} answers {status}: {body}").into())),
     }
 }
 
-fn unknown(order_id: &str, place: &str) -> String {
-    format!("order {order_id} is not known in {place}: it was never told, or closed longer ago than retain_closed")
+fn encoded(part: &str) -> String {
+    let mut encoded = String::new();
+    percent_encode(part, &mut encoded);
+    encoded
+}
+
+fn unknown(entity: &str, id: &str, place: &str) -> String {
+    format!("{entity} {id} is not known in {place}: it was never told, or closed longer ago than retain_closed")
 }
 
 impl Found {
@@ -135,9 +153,13 @@ impl Found {
     }
 
     fn to_text(&self) -> String {
-        let Explained { order_id, frontier, closed_at, timeline, policies } = &self.explained;
+        let Explained { subject, frontier, closed_at, timeline, policies } = &self.explained;
         let closed = closed_at.map(|at| format!(", closed at {at}")).unwrap_or_default();
-        let mut text = format!("Order {order_id} at frontier {frontier}{closed}\n\nTimeline\n");
+        let subject = match subject {
+            Explainee::Order { order_id } => format!("Order {order_id}"),
+            Explainee::Other { entity, id } => format!("{entity} {id}"),
+        };
+        let mut text = format!("{subject} at frontier {frontier}{closed}\n\nTimeline\n");
         for told in timeline {
             let event = &told.event;
             let about = told.fulfillment_id.as_ref().map(|id| format!("  {id}")).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use serde_json::{Value, json};
 
 use super::{ConfigFile, Failure};
+use crate::domain::Entity;
 use crate::snapshot::{SnapshotHeader, SnapshotName, SnapshotStore, SnapshotTotals, StoreError};
 
 /// Look into snapshots
@@ -90,7 +91,7 @@ impl Report {
         let inputs = header
             .inputs
             .iter()
-            .map(|i| json!({"topic": i.topic, "next_offset": i.next_offset, "effective_max": i.effective_max}));
+            .map(|i| json!({"topic": i.topic, "entity": i.entity, "next_offset": i.next_offset, "effective_max": i.effective_max}));
         json!({
             "location": self.location, "bytes": self.name.bytes, "shard": header.shard,
             "group_id": header.group_id, "cluster_id": header.cluster_id, "taken_at": header.taken_at,
@@ -126,7 +127,8 @@ impl fmt::Display for Report {
         let SnapshotTotals { orders, tombstones, events } = totals;
         line("holds", format!("{orders} orders with {events} events, and {tombstones} closed ones by name"))?;
         for input in &h.inputs {
-            let mut text = format!("{} from offset {}", input.topic, input.next_offset);
+            let about = if input.entity == Entity::ORDER_NAME { "" } else { &format!(" ({})", input.entity) };
+            let mut text = format!("{}{about} from offset {}", input.topic, input.next_offset);
             if let Some(at) = input.effective_max {
                 write!(text, ", read up to {at}")?;
             }

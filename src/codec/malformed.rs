@@ -51,7 +51,7 @@ codes! {
     BadCurrency = "bad_currency",
     /// A milestone that is computed and that no event may claim.
     ReservedType = "reserved_type",
-    /// The record's key is missing or is not the order_id.
+    /// The record's key is missing or is not the id of what the event is about.
     KeyMismatch = "key_mismatch",
     /// event_time lies after the record's time by more than `max_future_skew`.
     TooFarInFuture = "too_far_in_future",

@@ -1,9 +1,10 @@
 //! `checks:`
 
-use crate::domain::{Milestone, Millis};
+use crate::domain::{Entity, Milestone, Millis};
 use crate::policy::CheckPolicy;
 use crate::policy::checks::CheckKind;
 
+use super::entity;
 use super::policy_parts::{condition, responsibility};
 use super::read::{Fields, Reader, did_you_mean, quoted};
 use super::values;
@@ -26,20 +27,23 @@ const BUILT: [&str; 11] = [
 const NOT_BUILT: [&str; 1] = ["oversold"];
 
 /// One entry.
-pub fn check(r: &mut Reader<'_>, node: &Node) -> Option<CheckPolicy> {
+pub fn check(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Option<CheckPolicy> {
     r.fields(node, |f| {
         let name = f.required("check", check_name);
         let id = f.optional("id", values::id);
+        let (entity, is_known) = entity::of_policy(f, about);
         let kind = check_kind(f, name);
-        let when = f.optional("when", condition);
+        let when = f.optional("when", |r, n| condition(r, n, &entity));
         let settle = f.or("settle", Millis::ZERO, values::duration);
         let grace = f.optional("grace", values::duration);
         let backfill = f.or("backfill", false, values::boolean);
-        let responsibility = responsibility(f);
-        f.optional("entity", values::entity);
+        let responsibility = responsibility(f, &entity);
         let kind = kind?;
+        entity::check_makes_sense(f, &entity, &kind);
+        is_known?;
         Some(CheckPolicy {
             id: id?.unwrap_or_else(|| kind.name().replace('_', "-").into()),
+            entity,
             kind,
             when: when?,
             settle: settle?,

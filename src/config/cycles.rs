@@ -1,12 +1,16 @@
 //! `scope` and `each` of an SLA, with the fields that they must agree with.
 
-use crate::domain::Milestone;
+use crate::domain::{Entity, Milestone};
 use crate::policy::sla::{MilestoneRef, Occurrence, Target};
 
 use super::read::Fields;
 
 /// What is never about one fulfillment tells no cycle of one from another's.
-pub fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, start: &Milestone, stop: &Milestone) {
+pub fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, entity: &Entity, start: &Milestone, stop: &Milestone) {
+    if !entity.is_order() {
+        let message = format!("only orders have fulfillments, and this is about `{entity}`");
+        return f.reader.error(f.span("scope"), message);
+    }
     let is_whole = |milestone: &Milestone| milestone.as_str().starts_with("order.");
     match (is_whole(start), is_whole(stop)) {
         (true, true) => {
@@ -30,8 +34,14 @@ pub fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, start: &Milestone, stop: &M
 }
 
 /// What comes again begins a cycle of its own, so it must be able to, and have a deadline of its own.
-pub fn each_makes_sense(f: &mut Fields<'_, '_, '_>, start: &MilestoneRef, stop: &MilestoneRef, target: Target) {
-    if start.milestone.is_for_good() {
+pub fn each_makes_sense(
+    f: &mut Fields<'_, '_, '_>,
+    entity: &Entity,
+    start: &MilestoneRef,
+    stop: &MilestoneRef,
+    target: Target,
+) {
+    if entity.is_for_good(&start.milestone) {
         let message = format!("`{}` is reached once: `each` has nothing to repeat", start.milestone);
         f.reader.error(f.span("each"), message);
     }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::domain::Entity;
 use crate::policy::Policies;
 
 use super::problem::{ConfigErrors, Level, Problem, SourceFile, Warning};
@@ -34,13 +35,13 @@ impl Config {
         let mut of_policies = Vec::new();
         let mut reader = Reader::new(Arc::new(file), Some(variables));
         let config = reader.root(|r, root| {
-            service::service(r, root, &mut |r, node| {
+            service::service(r, root, &mut |r, node, about| {
                 // Paths are relative to the file that names them, wherever the process was started.
                 let named = path.parent().unwrap_or(Path::new("")).join(values::text(r, node)?.as_str());
                 let policies_path = other_policies.map_or(named, Path::to_path_buf);
                 match open(&policies_path) {
                     Ok(file) => {
-                        let (policies, problems) = read_policies(file, &policies_path);
+                        let (policies, problems) = read_policies(file, &policies_path, about);
                         of_policies = problems;
                         Some((policies_path, Arc::new(policies?)))
                     }
@@ -67,25 +68,26 @@ impl Config {
 /// Every error of the file.
 pub fn load_policies(path: &Path) -> Result<(Policies, Vec<Warning>), ConfigErrors> {
     let file = open(path).map_err(|problem| ConfigErrors(vec![problem]))?;
-    let (policies, problems) = read_policies(file, path);
+    let (policies, problems) = read_policies(file, path, None);
     sound(policies, problems)
 }
 
-/// A policy file with the holidays of the files beside it.
-fn read_policies(file: SourceFile, path: &Path) -> (Option<Policies>, Vec<Problem>) {
+/// A policy file with the holidays of the files beside it. `about`: what the streams are about, where that is known.
+fn read_policies(file: SourceFile, path: &Path, about: Option<&[Entity]>) -> (Option<Policies>, Vec<Problem>) {
     let beside = path.parent().unwrap_or(Path::new(""));
     match ics::filled_in(file, &|name| open(&beside.join(name))) {
-        Ok(file) => policies::read(file),
+        Ok(file) => policies::read(file, about),
         Err(problems) => (None, problems),
     }
 }
 
-/// Reads a policy document that is no file, such as a snapshot's. `name` stands in errors.
+/// Reads a policy document that is no file, such as a snapshot's. `name` stands in errors. Another process's streams may be
+/// about more than ours, so any entity is taken.
 ///
 /// # Errors
 /// Every error of the document.
 pub fn parse_policies(name: &str, text: &str) -> Result<(Policies, Vec<Warning>), ConfigErrors> {
-    let (policies, problems) = policies::read(SourceFile::new(name, text));
+    let (policies, problems) = policies::read(SourceFile::new(name, text), None);
     sound(policies, problems)
 }
 

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 pub use crate::codec::Format;
 use crate::codec::{Requirement, StreamCodec};
-use crate::domain::{Millis, Str, Timestamp};
-use crate::policy::{Policies, Settings};
+use crate::domain::{Entity, Millis, Str, Timestamp};
+use crate::policy::{Entities, Policies, Settings};
 
 mod calendars;
 mod checks;
 mod cycles;
+pub(crate) mod entity;
 mod groups;
 mod ics;
 mod kafka_properties;
@@ -118,6 +119,10 @@ pub struct StreamConfig {
     pub topic: Str,
     /// How its values are written.
     pub format: Format,
+    /// What its events are about.
+    pub entity: Entity,
+    /// The field that holds the id, where it is not orders' own `order_id`.
+    pub id: Option<Str>,
     /// Time allowed for its late records.
     pub grace: Option<Millis>,
     /// Fields without which an event is a dead letter: `attributes.NAME` or a field's name.
@@ -207,11 +212,14 @@ impl Config {
     /// What the engine judges by. `publish_after` is what `start:` says; where that is the group's first start, the
     /// caller knows it and fills it in (here it stands at `Timestamp::MIN`: nothing is kept back).
     pub fn settings(&self) -> Settings {
-        // Any stream may carry any event of an order, so the most patient stream decides for all.
-        let grace = self.streams.iter().map(|s| s.grace.unwrap_or(self.grace)).max().unwrap_or(self.grace);
+        // Any stream may carry any event of an order, so the most patient of its streams decides; so it is for each entity.
+        let graces = || self.streams.iter().map(|s| (&s.entity, s.grace.unwrap_or(self.grace)));
+        let of_orders = graces().filter(|(entity, _)| entity.is_order()).map(|(_, grace)| grace);
+        let grace = of_orders.max().unwrap_or(self.grace);
         Settings {
             streams: self.streams.iter().map(|s| s.topic.clone()).collect(),
             group_id: self.kafka.group_id.clone(),
+            entities: Entities::of(graces()),
             grace,
             retain_closed: self.retain_closed,
             remember_closed: self.remember_closed,
@@ -229,6 +237,7 @@ impl Config {
         let codec = |stream: &StreamConfig| StreamCodec {
             topic: stream.topic.clone(),
             format: stream.format,
+            id: stream.id.clone(),
             require: stream.require.clone(),
             max_record_bytes: self.max_record_bytes,
             max_future_skew: self.max_future_skew,

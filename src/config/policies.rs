@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Milestone, Millis, Standard, Str};
+use crate::domain::{Entity, Milestone, Millis, Standard, Str};
 use crate::policy::backlog::Bounds;
 use crate::policy::cycle::Scope;
 use crate::policy::promise::PromiseRule;
@@ -16,6 +16,7 @@ use crate::policy::{Backlog, Policies, Sla};
 use super::calendars::{self, Calendars, calendars};
 use super::checks::check;
 use super::cycles::{each_makes_sense, scope_makes_sense};
+use super::entity::{self, milestone};
 use super::groups;
 use super::policy_parts::{ascending, condition, milestone_ref, pause, responsibility, rungs, target};
 
@@ -28,11 +29,12 @@ const MAX_GROUPS_DEFAULT: usize = 1000;
 /// The first hexadecimal digits of the document's hash that name its version.
 const VERSION_DIGITS: usize = 12;
 
-/// Reads a policy document. With a problem that is an error there are no policies.
-pub fn read(file: SourceFile) -> (Option<Policies>, Vec<Problem>) {
+/// Reads a policy document. With a problem that is an error there are no policies. `about`: what the streams are about; where
+/// it is not known, any entity is taken.
+pub fn read(file: SourceFile, about: Option<&[Entity]>) -> (Option<Policies>, Vec<Problem>) {
     let file = Arc::new(file);
     let mut reader = Reader::new(Arc::clone(&file), None);
-    let policies = reader.root(|r, root| document(r, root, file.text()));
+    let policies = reader.root(|r, root| document(r, root, file.text(), about));
     let problems = reader.finish();
     let sound = problems.iter().all(|p| p.level == Level::Warning);
     (policies.filter(|_| sound), problems)
@@ -49,15 +51,16 @@ fn version(text: &str) -> Str {
         .collect()
 }
 
-fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>) -> Option<Policies> {
+fn document(r: &mut Reader<'_>, root: &Node, text: &Arc<str>, about: Option<&[Entity]>) -> Option<Policies> {
     r.fields(root, |f| {
         let revision = f.optional("revision", |r, n| values::at_least(0)(r, n).map(i64::unsigned_abs));
         let calendars = f.or("calendars", Calendars::new(), calendars);
         // What stands wrong there is said there alone.
         let of_slas = calendars.clone().unwrap_or_default();
-        let slas = f.or("slas", Vec::new(), |r, n| r.list(n, |r, n| sla(r, n, calendars.as_ref().map(|_| &of_slas))));
-        let backlogs = f.or("backlogs", Vec::new(), |r, n| r.list(n, backlog));
-        let checks = f.or("checks", Vec::new(), |r, n| r.list(n, check));
+        let of_slas = calendars.as_ref().map(|_| &of_slas);
+        let slas = f.or("slas", Vec::new(), |r, n| r.list(n, |r, n| sla(r, n, of_slas, about)));
+        let backlogs = f.or("backlogs", Vec::new(), |r, n| r.list(n, |r, n| backlog(r, n, about)));
+        let checks = f.or("checks", Vec::new(), |r, n| r.list(n, |r, n| check(r, n, about)));
         ids_apart(f);
         let (slas, backlogs, checks) = (slas?, backlogs?, checks?);
         groups_start_alike(f, &slas);
@@ -102,6 +105,10 @@ fn groups_start_alike(f: &mut Fields<'_, '_, '_>, slas: &[Sla]) {
         let node = f.node("slas").and_then(|slas| slas.item(place));
         let span = |name| node.and_then(|sla| sla.field(name).or(sla.field("id"))).map_or(whole, |node| &node.span);
         let group = quoted(group);
+        if first.entity != sla.entity {
+            let message = format!("slas[{place}]: the SLAs of the group {group} must be about one entity");
+            f.reader.error(span("entity"), message);
+        }
         if first.start != sla.start {
             f.reader.error(span("start"), format!("slas[{place}]: the SLAs of the group {group} must have one start"));
         }
@@ -113,14 +120,15 @@ fn groups_start_alike(f: &mut Fields<'_, '_, '_>, slas: &[Sla]) {
     }
 }
 
-fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option<Sla> {
+fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>, about: Option<&[Entity]>) -> Option<Sla> {
     r.fields(node, |f| {
         let id = f.required("id", values::id);
-        let when = f.optional("when", condition);
-        let start = f.required("start", milestone_ref);
-        let stop = f.required("stop", milestone_ref);
-        let cancel_on = f.or("cancel_on", Vec::new(), |r, n| r.list(n, values::milestone));
-        let pause = f.optional("pause", pause);
+        let (entity, is_known) = entity::of_policy(f, about);
+        let when = f.optional("when", |r, n| condition(r, n, &entity));
+        let start = f.required("start", |r, n| milestone_ref(r, n, &entity));
+        let stop = f.required("stop", |r, n| milestone_ref(r, n, &entity));
+        let cancel_on = f.or("cancel_on", Vec::new(), |r, n| r.list(n, |r, n| milestone(r, n, &entity)));
+        let pause = f.optional("pause", |r, n| pause(r, n, &entity));
         let calendar = f.optional("calendar", |r, n| calendars::named(r, n, calendars?));
         let target = f.required("target", target);
         let promise = f.optional("promise", |r, n| {
@@ -129,8 +137,7 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
         let warn_at = f.or("warn_at", Vec::new(), |r, n| ascending(r, n, values::percent, |p| i64::from(*p)));
         let escalate_after = f.or("escalate_after", Vec::new(), rungs);
         let grace = f.optional("grace", values::duration);
-        let responsibility = responsibility(f);
-        f.optional("entity", values::entity);
+        let responsibility = responsibility(f, &entity);
         let first_match = f.optional("first_match", values::text);
         let backfill = f.or("backfill", false, values::boolean);
         let scope = f.or("scope", Scope::Order, |r, n| {
@@ -139,16 +146,18 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
         let each = f.or("each", false, values::boolean);
         let (start, stop, target, promise) = (start?, stop?, target?, promise?);
         let (scope, each) = (scope?, each?);
-        sla_makes_sense(f, &start, &stop, target, promise.is_some());
+        sla_makes_sense(f, &entity, &start, &stop, target, promise.is_some());
         cancels_make_sense(f, cancel_on.as_deref().unwrap_or_default(), &start, &stop);
         calendar_makes_sense(f, target);
         if scope == Scope::Fulfillment {
-            scope_makes_sense(f, &start.milestone, &stop.milestone);
+            scope_makes_sense(f, &entity, &start.milestone, &stop.milestone);
         }
         if each {
-            each_makes_sense(f, &start, &stop, target);
+            each_makes_sense(f, &entity, &start, &stop, target);
         }
+        is_known?;
         Some(Sla {
+            entity,
             scope,
             each,
             id: id?,
@@ -173,6 +182,7 @@ fn sla(r: &mut Reader<'_>, node: &Node, calendars: Option<&Calendars>) -> Option
 /// What only several fields together can tell.
 fn sla_makes_sense(
     f: &mut Fields<'_, '_, '_>,
+    entity: &Entity,
     start: &MilestoneRef,
     stop: &MilestoneRef,
     target: Target,
@@ -190,10 +200,8 @@ fn sla_makes_sense(
     if promised && f.node("pause").is_some() {
         f.reader.warn(f.span("pause"), "a pause does not shift a promised date, only business_elapsed_ms", None);
     }
-    if let Milestone::Standard(s) = start.milestone
-        && may_follow_closing(s)
-    {
-        let message = format!("`{s}` can come after its order has closed", s = s.as_str());
+    if may_follow_closing(entity, &start.milestone) {
+        let message = format!("`{}` can come after its {entity} has closed", start.milestone);
         let help = "what comes later than `retain_closed` after closing is counted as late and starts nothing";
         f.reader.warn(f.span("start"), message, Some(help.to_owned()));
     }
@@ -246,8 +254,12 @@ fn days_of_24_hours(f: &mut Fields<'_, '_, '_>, node: Option<&Node>, help: &str)
 }
 
 /// Completed, cancelled or fully delivered closes an order; these may come then, or after one of the others.
-const fn may_follow_closing(milestone: Standard) -> bool {
+fn may_follow_closing(entity: &Entity, milestone: &Milestone) -> bool {
     use Standard as S;
+    if !entity.is_order() {
+        return entity.is_for_good(milestone);
+    }
+    let Milestone::Standard(milestone) = milestone else { return false };
     matches!(
         milestone,
         S::OrderCancelled
@@ -261,21 +273,21 @@ const fn may_follow_closing(milestone: Standard) -> bool {
     )
 }
 
-fn backlog(r: &mut Reader<'_>, node: &Node) -> Option<Backlog> {
+fn backlog(r: &mut Reader<'_>, node: &Node, about: Option<&[Entity]>) -> Option<Backlog> {
     r.fields(node, |f| {
         let id = f.required("id", values::id);
-        let from = f.required("from", values::milestone);
-        let until = f.required("until", values::milestone);
-        let when = f.optional("when", condition);
-        let exclude_between = f.optional("exclude_between", pause);
+        let (entity, is_known) = entity::of_policy(f, about);
+        let from = f.required("from", |r, n| milestone(r, n, &entity));
+        let until = f.required("until", |r, n| milestone(r, n, &entity));
+        let when = f.optional("when", |r, n| condition(r, n, &entity));
+        let exclude_between = f.optional("exclude_between", |r, n| pause(r, n, &entity));
         let group_by = f.or("group_by", Vec::new(), group_by);
         let max_groups = f.or("max_groups", MAX_GROUPS_DEFAULT, values::count);
         let open_when = f.required("open_when", |r, n| bounds(r, n, 1));
         let clear_when = f.required("clear_when", |r, n| bounds(r, n, 0));
         let escalate_after = f.or("escalate_after", Vec::new(), rungs);
         let grace = f.optional("grace", values::duration);
-        let responsibility = responsibility(f);
-        f.optional("entity", values::entity);
+        let responsibility = responsibility(f, &entity);
         let (from, until, open_when, clear_when) = (from?, until?, open_when?, clear_when?);
         if from == until {
             f.reader.error(
@@ -284,7 +296,9 @@ fn backlog(r: &mut Reader<'_>, node: &Node) -> Option<Backlog> {
             );
         }
         clears_below(f, open_when, clear_when);
+        is_known?;
         Some(Backlog {
+            entity,
             id: id?,
             from,
             until,

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use crate::domain::{Millis, Str};
+use crate::domain::{Entity, Millis, Str};
 use crate::policy::choice::Whose;
 use crate::policy::sla::{MilestoneRef, Occurrence, Pause, Target};
 use crate::policy::{Choice, Condition, Responsibility, Rung};
 
 use super::calendars::business_days;
+use super::entity::milestone;
 use super::problem::SourceFile;
 use super::read::{Fields, Reader, did_you_mean, quoted};
 use super::units;
@@ -15,10 +16,10 @@ use super::values;
 use super::yaml::{Node, Value};
 
 /// `severity`, `owner`, `route`, `expected_outcome` and `runbook`.
-pub fn responsibility(f: &mut Fields<'_, '_, '_>) -> Option<Responsibility> {
+pub fn responsibility(f: &mut Fields<'_, '_, '_>, entity: &Entity) -> Option<Responsibility> {
     let severity = f.required("severity", values::severity);
-    let owner = f.required("owner", choice);
-    let route = f.required("route", choice);
+    let owner = f.required("owner", |r, n| choice(r, n, entity));
+    let route = f.required("route", |r, n| choice(r, n, entity));
     let expected_outcome = f.required("expected_outcome", values::text);
     let runbook = f.optional("runbook", values::text);
     Some(Responsibility {
@@ -31,11 +32,11 @@ pub fn responsibility(f: &mut Fields<'_, '_, '_>) -> Option<Responsibility> {
 }
 
 /// `payments-team`, `[{when: …, is: us-payments}, {is: payments-team}]` or `{from: event.attributes.handed_to, else: ops}`.
-fn choice(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
+fn choice(r: &mut Reader<'_>, node: &Node, entity: &Entity) -> Option<Choice> {
     match &node.value {
-        Value::List(_) => first_that_fits(r, node),
+        Value::List(_) => first_that_fits(r, node, entity),
         Value::Map(_) => r.fields(node, |f| {
-            let from = f.required("from", attribute_of);
+            let from = f.required("from", |r, n| attribute_of(r, n, entity));
             let or_else = f.required("else", values::text);
             let (whose, attribute) = from?;
             Some(Choice::From { whose, attribute, or_else: or_else? })
@@ -44,7 +45,7 @@ fn choice(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
     }
 }
 
-fn first_that_fits(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
+fn first_that_fits(r: &mut Reader<'_>, node: &Node, entity: &Entity) -> Option<Choice> {
     let rules = r.list(node, |r, node| {
         if let Value::Scalar(name) = &node.value {
             let help =
@@ -54,7 +55,7 @@ fn first_that_fits(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
             return None;
         }
         r.fields(node, |f| {
-            let when = f.optional("when", condition);
+            let when = f.optional("when", |r, n| condition(r, n, entity));
             let is = f.required("is", values::text);
             Some((when?, is?))
         })
@@ -70,22 +71,23 @@ fn first_that_fits(r: &mut Reader<'_>, node: &Node) -> Option<Choice> {
     Some(Choice::First(rules.into()))
 }
 
-fn attribute_of(r: &mut Reader<'_>, node: &Node) -> Option<(Whose, Str)> {
-    r.parsed(node, "`event.attributes.NAME` or `order.attributes.NAME`", |text| {
+fn attribute_of(r: &mut Reader<'_>, node: &Node, entity: &Entity) -> Option<(Whose, Str)> {
+    r.parsed(node, &format!("`event.attributes.NAME` or `{entity}.attributes.NAME`"), |text| {
         let event = text.strip_prefix("event.attributes.").map(|name| (Whose::Event, name));
-        let order = text.strip_prefix("order.attributes.").map(|name| (Whose::Order, name));
+        let own = text.strip_prefix(entity.name().as_str()).and_then(|rest| rest.strip_prefix(".attributes."));
+        let order = own.map(|name| (Whose::Order, name));
         match event.or(order) {
             Some((whose, name)) if !name.is_empty() => Ok((whose, Str::new(name))),
-            _ => Err(attribute_meant(text)),
+            _ => Err(attribute_meant(text, entity)),
         }
     })
 }
 
 /// `seller`, `order.seller` and `attributes.seller` all mean one thing.
-fn attribute_meant(text: &str) -> String {
+fn attribute_meant(text: &str, entity: &Entity) -> String {
     match text.rsplit('.').next() {
-        Some(name) if !name.is_empty() && !["order", "event", "attributes"].contains(&name) => {
-            let whose = if text.starts_with("event.") { "event" } else { "order" };
+        Some(name) if !name.is_empty() && ![entity.name(), "event", "attributes"].contains(&name) => {
+            let whose = if text.starts_with("event.") { "event" } else { entity.name() };
             format!("did you mean `{whose}.attributes.{name}`?")
         }
         _ => "an attribute is missing".to_owned(),
@@ -93,12 +95,12 @@ fn attribute_meant(text: &str) -> String {
 }
 
 /// `order.placed`, or `{milestone: order.placed, occurrence: last}`.
-pub fn milestone_ref(r: &mut Reader<'_>, node: &Node) -> Option<MilestoneRef> {
+pub fn milestone_ref(r: &mut Reader<'_>, node: &Node, entity: &Entity) -> Option<MilestoneRef> {
     if !matches!(node.value, Value::Map(_)) {
-        return Some(MilestoneRef { milestone: values::milestone(r, node)?, occurrence: Occurrence::First });
+        return Some(MilestoneRef { milestone: milestone(r, node, entity)?, occurrence: Occurrence::First });
     }
     r.fields(node, |f| {
-        let milestone = f.required("milestone", values::milestone);
+        let milestone = f.required("milestone", |r, n| milestone(r, n, entity));
         let occurrence = f.or("occurrence", Occurrence::First, |r, n| {
             r.one_of(n, &[("first", Occurrence::First), ("last", Occurrence::Last)])
         });
@@ -107,10 +109,10 @@ pub fn milestone_ref(r: &mut Reader<'_>, node: &Node) -> Option<MilestoneRef> {
 }
 
 /// `{from: …, until: …}`
-pub fn pause(r: &mut Reader<'_>, node: &Node) -> Option<Pause> {
+pub fn pause(r: &mut Reader<'_>, node: &Node, entity: &Entity) -> Option<Pause> {
     r.fields(node, |f| {
-        let from = f.required("from", values::milestone);
-        let until = f.required("until", values::milestone);
+        let from = f.required("from", |r, n| milestone(r, n, entity));
+        let until = f.required("until", |r, n| milestone(r, n, entity));
         let (from, until) = (from?, until?);
         if from == until {
             f.reader.error(f.span("until"), format!("from and until are both `{until}`"));
@@ -174,9 +176,9 @@ pub fn ascending<T>(
 }
 
 /// CEL, with its errors where they stand.
-pub fn condition(r: &mut Reader<'_>, node: &Node) -> Option<Condition> {
-    let text = r.scalar(node, "a condition such as `order.attributes.channel == \"web\"`")?;
-    match Condition::compile(&text) {
+pub fn condition(r: &mut Reader<'_>, node: &Node, entity: &Entity) -> Option<Condition> {
+    let text = r.scalar(node, &format!("a condition such as `{entity}.attributes.channel == \"web\"`"))?;
+    match Condition::about(entity, &text) {
         Ok(condition) => Some(condition),
         Err(e) => {
             let span = e.offset.and_then(|at| within(r.file(), node, &text, at)).unwrap_or(node.span.clone());

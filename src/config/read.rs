@@ -231,7 +231,7 @@ pub struct Fields<'r, 'e, 'n> {
     pub reader: &'r mut Reader<'e>,
     node: &'n Node,
     entries: &'n [(Key, Node)],
-    known: Vec<&'static str>,
+    known: Vec<Cow<'static, str>>,
     missing: Vec<&'static str>,
 }
 
@@ -254,13 +254,14 @@ impl<'e, 'n> Fields<'_, 'e, 'n> {
     /// A field that may be left out: `Some(None)` where it is.
     pub fn optional<T>(
         &mut self,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         read: impl FnOnce(&mut Reader<'e>, &'n Node) -> Option<T>,
     ) -> Option<Option<T>> {
-        self.known.push(name);
-        match self.node(name) {
+        let name = name.into();
+        self.known.push(name.clone());
+        match self.node(&name) {
             None => Some(None),
-            Some(node) => self.reader.within(Step::Field(name.into()), |r| {
+            Some(node) => self.reader.within(Step::Field(name), |r| {
                 if node.value == Value::Null {
                     r.error(&node.span, "a value is missing");
                     return None;
@@ -282,7 +283,7 @@ impl<'e, 'n> Fields<'_, 'e, 'n> {
 
     /// A field of the contract that nothing here acts on yet: refused, never ignored.
     pub fn not_built(&mut self, name: &'static str, what: &str) {
-        self.known.push(name);
+        self.known.push(name.into());
         if let Some(node) = self.node(name) {
             let span = node.span.clone();
             self.reader.within(Step::Field(name.into()), |r| r.error(&span, format!("not built yet: {what}")));
@@ -291,7 +292,7 @@ impl<'e, 'n> Fields<'_, 'e, 'n> {
 
     /// Fields whose meaning cannot be told, because another field is wrong.
     pub fn ignore(&mut self, names: &[&'static str]) {
-        self.known.extend(names);
+        self.known.extend(names.iter().map(|name| Cow::Borrowed(*name)));
     }
 
     /// A field's node, where it is given.
@@ -314,9 +315,9 @@ impl<'e, 'n> Fields<'_, 'e, 'n> {
         let Fields { reader, node, entries, known, missing } = self;
         let mut meant = Vec::new();
         let mut complete = missing.is_empty();
-        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+        for (key, _) in entries.iter().filter(|(key, _)| known.iter().all(|name| *name != key.name)) {
             complete = false;
-            let near = nearest(&key.name, known.iter().copied());
+            let near = nearest(&key.name, known.iter().map(|name| &**name));
             meant.extend(near);
             let help = match near {
                 Some(name) => format!("did you mean `{name}`?"),

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::codec::Requirement;
-use crate::domain::{Millis, Str};
+use crate::domain::{Entity, Millis, Str};
 use crate::policy::Policies;
 use crate::policy::sla::Target;
 
+use super::entity;
 use super::kafka_properties;
 use super::read::{Fields, Reader, did_you_mean, quoted};
 use super::units;
@@ -25,8 +26,10 @@ const SNAPSHOT_SCHEMES: [&str; 5] = ["file", "s3", "gs", "az", "abfss"];
 /// Topics by route.
 type Routes = BTreeMap<Str, Str>;
 
-/// Opens the policy file that `policies:` names; says what is wrong itself.
-pub type OpenPolicies<'a> = &'a mut dyn FnMut(&mut Reader<'_>, &Node) -> Option<(PathBuf, Arc<Policies>)>;
+/// Opens the policy file that `policies:` names, given what the streams are about, where that is known; says what is wrong
+/// itself.
+pub type OpenPolicies<'a> =
+    &'a mut dyn FnMut(&mut Reader<'_>, &Node, Option<&[Entity]>) -> Option<(PathBuf, Arc<Policies>)>;
 
 /// Reads the whole file, and through `open_policies` the other one, so that the errors of both come at once.
 pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>) -> Option<Config> {
@@ -49,7 +52,8 @@ pub fn service(r: &mut Reader<'_>, root: &Node, open_policies: OpenPolicies<'_>)
         let backlog_grid = f.or("backlog_grid", Millis::from_secs(10), values::some_duration);
         let snapshots = f.or("snapshots", SnapshotsConfig::default(), snapshots);
         let http = f.or("http", HttpConfig::default(), http);
-        let policies = f.required("policies", |r, n| open_policies(r, n));
+        let about = streams.as_deref().map(entity::all);
+        let policies = f.required("policies", |r, n| open_policies(r, n, about.as_deref()));
         if let (Some(streams), Some(outputs), Some(routes)) = (&streams, &outputs, &routes) {
             topics_apart(f, streams, outputs, routes);
         }
@@ -166,11 +170,16 @@ fn stream(r: &mut Reader<'_>, node: &Node, seen: &mut HashMap<Str, usize>) -> Op
         let format = f.or("format", Format::Json, |r, n| r.one_of(n, &FORMATS));
         let grace = f.optional("grace", values::duration);
         let require = f.or("require", Vec::new(), |r, n| r.list(n, required_field));
-        let entity = f.optional("entity", values::entity);
-        f.not_built("id", "streams of other entities than orders");
+        let (entity, id) = entity::of_stream(f, format);
         f.not_built("key", "stock, keyed by sku");
-        entity?;
-        Some(StreamConfig { topic: topic?, format: format?, grace: grace?, require: require? })
+        Some(StreamConfig {
+            topic: topic?,
+            format: format?,
+            entity: entity?,
+            id: id?,
+            grace: grace?,
+            require: require?,
+        })
     })
 }
 

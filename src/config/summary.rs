@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::codec::Requirement;
-use crate::domain::{Milestone, Millis};
+use crate::domain::{Entity, Milestone, Millis};
 use crate::policy::backlog::Bounds;
 use crate::policy::calendar::BusinessDays;
 use crate::policy::checks::CheckKind;
@@ -88,6 +88,12 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
     }
     for (i, stream) in config.streams.iter().enumerate() {
         let mut text = format!("{} ({})", stream.topic, format_name(stream.format));
+        if !stream.entity.is_order() {
+            let _ = write!(text, ", of each {}", stream.entity);
+        }
+        if let Some(id) = &stream.id {
+            let _ = write!(text, " by {id}");
+        }
         if let Some(grace) = stream.grace {
             let _ = write!(text, ", grace {}", duration(grace));
         }
@@ -107,7 +113,12 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
         lines.push((if i == 0 { "routes" } else { "" }, format!("{route} has the topic {topic}")));
     }
     lines.push(("starts", starts(config)));
-    lines.push(("grace", format!("{} for policies without one", duration(config.settings().grace))));
+    let settings = config.settings();
+    let mut grace = format!("{} for policies without one", duration(settings.grace));
+    for other in settings.entities.others() {
+        let _ = write!(grace, ", {} where they are about a {other}", duration(settings.grace_for(None, other)));
+    }
+    lines.push(("grace", grace));
     lines.push((
         "keeps",
         format!(
@@ -172,6 +183,7 @@ fn sla(sla: &Sla) -> Row {
         Target::PromisedDeliverBy => "promised_deliver_by".to_owned(),
     };
     let mut facts = vec![format!("{} -> {}", milestone_ref(&sla.start), milestone_ref(&sla.stop))];
+    facts.extend(about(&sla.entity));
     if sla.scope == Scope::Fulfillment {
         facts.push("for each fulfillment".to_owned());
     }
@@ -210,16 +222,17 @@ fn business_days(promise: &BusinessDays) -> String {
 
 fn backlog(backlog: &Backlog) -> Row {
     let mut facts = vec![format!("{} -> {}", backlog.from, backlog.until)];
+    facts.extend(about(&backlog.entity));
     if !backlog.group_by.is_empty() {
         facts.push(format!("by {}, at most {} groups", join(backlog.group_by.iter()), backlog.max_groups));
     }
     if let Some(pause) = &backlog.exclude_between {
         facts.push(format!("without those between {} and {}", pause.from, pause.until));
     }
-    facts.push(format!("clears at {}", bounds(&backlog.clear_when, " and ")));
+    facts.push(format!("clears at {}", bounds(&backlog.clear_when, &backlog.entity, " and ")));
     facts.extend(escalations(&backlog.escalate_after));
     facts.extend(grace(backlog.grace));
-    let opens = bounds(&backlog.open_when, " or ");
+    let opens = bounds(&backlog.open_when, &backlog.entity, " or ");
     row(&backlog.id, opens, &backlog.responsibility, details(facts, backlog.when.as_ref()))
 }
 
@@ -251,6 +264,7 @@ fn check(check: &CheckPolicy) -> Row {
         | CheckKind::OverShipped
         | CheckKind::Backordered => vec![check.kind.name().to_owned()],
     };
+    facts.extend(about(&check.entity));
     facts.extend(grace(check.grace));
     row(&check.id, format_duration(check.settle), &check.responsibility, details(facts, check.when.as_ref()))
 }
@@ -267,8 +281,8 @@ fn milestone_ref(milestone: &MilestoneRef) -> String {
     }
 }
 
-fn bounds(bounds: &Bounds, between: &str) -> String {
-    let depth = bounds.depth.map(|n| format!("{n} orders"));
+fn bounds(bounds: &Bounds, entity: &Entity, between: &str) -> String {
+    let depth = bounds.depth.map(|n| format!("{n} {entity}s"));
     let age = bounds.oldest_age.map(|age| format!("{} old", format_duration(age)));
     let mut text = [depth, age].into_iter().flatten().collect::<Vec<_>>().join(between);
     if bounds.held_for > Millis::ZERO {
@@ -289,6 +303,10 @@ fn escalations(rungs: &[Rung]) -> Option<String> {
 
 fn owned(name: &Option<crate::domain::Str>) -> Option<String> {
     name.as_ref().map(ToString::to_string)
+}
+
+fn about(entity: &Entity) -> Option<String> {
+    (!entity.is_order()).then(|| format!("of each {entity}"))
 }
 
 fn grace(grace: Option<Millis>) -> Option<String> {

@@ -111,19 +111,24 @@ pub fn severity(r: &mut Reader<'_>, node: &Node) -> Option<Severity> {
     r.one_of(node, &words)
 }
 
-/// A milestone's name. Any name is one; a name that looks like a misspelt standard one is warned of.
-pub fn milestone(r: &mut Reader<'_>, node: &Node) -> Option<Milestone> {
-    let name = r.parsed(node, "a milestone such as `order.placed`", |text| match text {
+/// A milestone's name, and any name is one.
+pub fn milestone_of_any_name(r: &mut Reader<'_>, node: &Node) -> Option<Milestone> {
+    r.parsed(node, "a milestone such as `order.placed`", |text| match text {
         "" => Err("it is empty".to_owned()),
         _ if text.chars().any(|c| c.is_whitespace() || c.is_control()) => Err("it holds a space".to_owned()),
-        _ => Ok(Str::new(text)),
-    })?;
-    let milestone = Milestone::parse(&name);
+        _ => Ok(Milestone::parse(text)),
+    })
+}
+
+/// An order's milestone. A name that looks like a misspelt standard one is warned of.
+pub fn milestone(r: &mut Reader<'_>, node: &Node) -> Option<Milestone> {
+    let milestone = milestone_of_any_name(r, node)?;
+    let name = milestone.as_str();
     let is_theirs = ["order.", "payment.", "fulfillment."].iter().any(|p| name.starts_with(p));
-    let help = standard_meant(&name, is_theirs);
+    let help = standard_meant(name, is_theirs);
     if matches!(milestone, Milestone::Custom(_)) && (is_theirs || help.is_some()) {
         let message =
-            format!("{} is no standard milestone: it is reached only by events of just this type", quoted(&name));
+            format!("{} is no standard milestone: it is reached only by events of just this type", quoted(name));
         r.warn(&node.span, message, help);
     }
     Some(milestone)
@@ -137,14 +142,4 @@ fn standard_meant(name: &str, is_theirs: bool) -> Option<String> {
     let standard = || Standard::ALL.iter().map(|s| s.as_str());
     let same_verb = standard().find(|s| (is_theirs || !name.contains('.')) && verb(s) == verb(name));
     same_verb.map(|s| format!("did you mean `{s}`?")).or_else(|| did_you_mean(name, standard()))
-}
-
-/// `order`, the one entity that is built.
-pub fn entity(r: &mut Reader<'_>, node: &Node) -> Option<()> {
-    let entity = text(r, node)?;
-    if entity != "order" {
-        r.error(&node.span, format!("not built yet: other entities than `order` (here {})", quoted(&entity)));
-        return None;
-    }
-    Some(())
 }

@@ -99,6 +99,7 @@ fn look(e: &Exception) -> (char, Style) {
 fn subject(subject: &Subject) -> String {
     match subject {
         Subject::Order(id) => id.to_string(),
+        Subject::Other(other) => format!("{} {}", other.entity, other.id),
         Subject::Group(group) => {
             let part = |(name, value): &(_, Option<_>)| match value {
                 Some(value) => format!("{name}={value}"),

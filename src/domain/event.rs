@@ -85,10 +85,11 @@ pub struct Details {
     pub reason: Option<Str>,
 }
 
-/// One event of one order. Its identity within the order is (stream, source, event_id).
+/// One event of one order, or of another entity that its stream is about. Its identity within that is (stream, source,
+/// event_id).
 #[derive(Clone, PartialEq, Debug)]
 pub struct Event {
-    /// The order it belongs to: the Kafka record's key.
+    /// The order (or checkout, or return) it belongs to: the Kafka record's key. Its stream says what it is.
     pub order_id: Str,
     /// The producer's own number for it.
     pub event_id: Str,

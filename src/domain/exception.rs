@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::hash::digest_32;
-use super::{AttributeValue, Currency, Str, Timestamp};
+use super::{AttributeValue, Currency, Entity, Str, Timestamp};
 
 /// The stable name of an exception over all its incarnations: 32 hexadecimal digits.
 pub type ExceptionId = Str;
 
 /// Makes an [`ExceptionId`]. `policy` is the policy's id without its version; `entity` and `id` are what it is about
-/// (`order` and the order's id, or `group` and the group's key as the history topic spells it); `discriminator` tells
+/// (`order` and the order's id, another entity's name and id, or `group` and the group's key as the history topic spells it); `discriminator` tells
 /// several cycles or findings of one policy on one order apart: a fulfillment_id, a start event, a check's reason.
 pub fn exception_id(policy: &str, entity: &str, id: &str, discriminator: Option<&str>) -> ExceptionId {
     let (more, rest) = discriminator.map_or((0, ""), |d| (1, d));
@@ -84,8 +84,19 @@ pub struct PolicyRef {
 pub enum Subject {
     /// One order, by its id.
     Order(Str),
+    /// One of another entity. Boxed: orders are many, and these are not to make them larger.
+    Other(Box<Other>),
     /// A group of a backlog: attribute names and values in the policy's order; `None` where the attribute is missing.
     Group(Vec<(Str, Option<Str>)>),
+}
+
+/// A checkout, a return, a task: whatever is no order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Other {
+    /// The entity's name.
+    pub entity: Str,
+    /// Which one.
+    pub id: Str,
 }
 
 /// Names one event so that a person can find it again.
@@ -225,12 +236,30 @@ pub struct Exception {
 }
 
 impl Subject {
-    /// The history topics' record key and `ce_subject`: the order_id, or for a group
+    /// The order, or the other thing, with this id.
+    pub fn of(entity: &Entity, id: Str) -> Self {
+        match entity.is_order() {
+            true => Subject::Order(id),
+            false => Subject::Other(Box::new(Other { entity: entity.name().clone(), id })),
+        }
+    }
+
+    /// The entity's name and the id of what it is about; `None` for a group.
+    pub fn entity_and_id(&self) -> Option<(&str, &Str)> {
+        match self {
+            Subject::Order(id) => Some((Entity::ORDER_NAME, id)),
+            Subject::Other(other) => Some((&other.entity, &other.id)),
+            Subject::Group(_) => None,
+        }
+    }
+
+    /// The history topics' record key and `ce_subject`: the id, or for a group
     /// `awaiting-shipment?region=EU&warehouse=BER-1`, percent-encoded, names in the policy's order. A missing value is
     /// a name without `=`, so that it differs from an empty one.
     pub fn key(&self, policy: &str) -> Str {
         let pairs = match self {
             Subject::Order(id) => return id.clone(),
+            Subject::Other(other) => return other.id.clone(),
             Subject::Group(pairs) => pairs,
         };
         let mut key = String::new();

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a clock, a file, a network or an async runtime (`tests/architecture.rs` holds it to that).
 
+pub mod entity;
 pub mod event;
 pub mod exception;
 pub mod hash;
@@ -9,6 +10,7 @@ pub mod milestone;
 pub mod money;
 pub mod time;
 
+pub use entity::{Entity, EntityId};
 pub use event::{AttributeValue, Event, Line, Position, Promise, StreamId};
 pub use exception::{
     BacklogFigures, CheckFigures, EventRef, Evidence, Exception, ExceptionId, Kind, PolicyRef, Severity, Status,

@@ -94,7 +94,11 @@ impl Judge<'_> {
     }
 
     fn sla_ladder<'p>(&self, sla: &'p Sla) -> Ladder<'p> {
-        Ladder { warn_at: &sla.warn_at, rungs: &sla.escalate_after, grace: self.grace(sla.grace) }
+        Ladder {
+            warn_at: &sla.warn_at,
+            rungs: &sla.escalate_after,
+            grace: self.settings.grace_for(sla.grace, &sla.entity),
+        }
     }
 }
 

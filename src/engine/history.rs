@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Event, Millis, Timestamp};
+use crate::domain::{Entity, Event, Millis, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::case::Case;
 use crate::policy::cycle::Cycle;
+use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
-use crate::policy::{Policies, Settings};
+use crate::policy::{CheckPolicy, Policies, Settings};
 
 use super::cycles::key_of_cycle;
 use super::order::{CaseKey, Published};
@@ -54,6 +55,7 @@ impl History {
     /// has been heard of the order since.
     pub(super) fn settled(
         &self,
+        entity: &Entity,
         order_id: &str,
         events: &[Event],
         published: &[Published],
@@ -61,7 +63,7 @@ impl History {
     ) -> Vec<CaseKey> {
         let Some(in_force) = self.eras.last().filter(|_| !self.is_plain()) else { return Vec::new() };
         let policies = &in_force.policies;
-        let view = OrderView::new(order_id, events);
+        let view = OrderView::of(entity, order_id, events);
         let cycles = policies.slas.iter().enumerate().flat_map(|(place, sla)| {
             let cycles = policies.cycles(place, &view).into_iter();
             cycles.map(move |cycle| key_of_cycle(place, sla, &cycle, &settings.streams))
@@ -90,7 +92,8 @@ impl History {
             let next = self.eras.get(k + 1);
             let is_news = |event: &Event| !era.knew(event) && next.is_none_or(|next| next.knew(event));
             let known: Vec<Event> = view.events().iter().filter(|event| era.knew(event)).cloned().collect();
-            let then = Then { view: OrderView::new(view.order_id(), &known), frontier: era.frontier, settings };
+            let then =
+                Then { view: OrderView::of(view.entity(), view.order_id(), &known), frontier: era.frontier, settings };
             let had_ended = then.has_ended(key, in_force, &self.eras[judged_by].policies);
             if !had_ended || view.events().iter().any(is_news) {
                 judged_by = k;
@@ -113,12 +116,21 @@ impl History {
         let slas = in_force.policies.slas.iter();
         let checks = in_force.policies.checks.iter();
         Since {
-            slas: slas.map(|sla| since(sla.backfill, &|p| p.slas.iter().any(|other| other.id == sla.id))).collect(),
+            slas: slas.map(|sla| since(sla.backfill, &|p| p.slas.iter().any(|other| is_same(sla, other)))).collect(),
             checks: checks
-                .map(|check| since(check.backfill, &|p| p.checks.iter().any(|other| other.id == check.id)))
+                .map(|check| since(check.backfill, &|p| p.checks.iter().any(|other| is_same_check(check, other))))
                 .collect(),
         }
     }
+}
+
+/// Whether two documents' SLAs are one: about another entity, an id names another.
+fn is_same(one: &Sla, other: &Sla) -> bool {
+    one.id == other.id && one.entity == other.entity
+}
+
+fn is_same_check(one: &CheckPolicy, other: &CheckPolicy) -> bool {
+    one.id == other.id && one.entity == other.entity
 }
 
 /// Since when each policy of the document in force has been there, by its place.
@@ -152,7 +164,7 @@ impl Then<'_> {
     /// too late nothing is told before the frontier is past the deadline: until then it is not over.
     fn has_ended(&self, key: &CaseKey, in_force: &Policies, document: &Policies) -> bool {
         let is_over = |case: &Case<'_>, own: Option<Millis>| {
-            let grace = own.unwrap_or(self.settings.grace);
+            let grace = self.settings.grace_for(own, self.view.entity());
             let is_due = is_off(Guard::TooLateIsOverOnceDue) || case.is_breached(self.frontier, grace);
             case.end.is_some_and(|end| end.in_time || is_due)
         };
@@ -160,7 +172,7 @@ impl Then<'_> {
             CaseKey::Sla(place, _) => {
                 let own = usize::from(*place);
                 let Some(sla) = in_force.slas.get(own) else { return false };
-                let Some(place) = document.slas.iter().position(|other| other.id == sla.id) else { return false };
+                let Some(place) = document.slas.iter().position(|other| is_same(sla, other)) else { return false };
                 // Where its cycles were others, it is asked what of those that there are now was over.
                 let like = document.slas.get(place).filter(|other| other.has_cycles_like(sla));
                 let (document, place, sla) = like.map_or((in_force, own, sla), |like| (document, place, like));
@@ -170,7 +182,9 @@ impl Then<'_> {
             CaseKey::Check(place, reason) => {
                 let Some(check) = in_force.checks.get(usize::from(*place)) else { return false };
                 let Some(reason) = check.kind.reasons().get(usize::from(*reason)) else { return false };
-                let Some(check) = document.checks.iter().find(|other| other.id == check.id) else { return false };
+                let Some(check) = document.checks.iter().find(|other| is_same_check(check, other)) else {
+                    return false;
+                };
                 let cases = check.cases(&self.view, reason);
                 !cases.is_empty() && cases.iter().all(|case| is_over(case, check.grace))
             }

@@ -1,6 +1,6 @@
 //! Judging one order: each policy's cases against the frontier and what was published.
 
-use crate::domain::{Exception, Kind, Millis, Status, Timestamp, exception_id};
+use crate::domain::{Entity, Exception, Kind, Status, Str, Timestamp, exception_id};
 use crate::policy::case::{Case, CaseClock, EndKind};
 use crate::policy::checks::CheckPolicy;
 use crate::policy::view::OrderView;
@@ -40,6 +40,8 @@ pub(super) struct Verdict {
 pub(super) struct Judge<'a> {
     pub policies: &'a Policies,
     pub settings: &'a Settings,
+    /// What the order is.
+    pub entity: &'a Entity,
     pub past: Past,
     pub slot: u32,
     /// The order's, see [`Order::birth`].
@@ -55,7 +57,7 @@ impl Judge<'_> {
     /// Judges every policy on the order, in file order.
     pub fn order(mut self, order: &mut Order) -> Verdict {
         let Order { id, events, published, ended, stays, settled, .. } = order;
-        let view = OrderView::new(id, events);
+        let view = OrderView::of(self.entity, id, events);
         let mut closing = Closing::of(&view);
         let mut next_due = None;
         let policies = self.policies;
@@ -262,12 +264,8 @@ impl Judge<'_> {
         }
     }
 
-    pub(super) fn grace(&self, own: Option<Millis>) -> Millis {
-        own.unwrap_or(self.settings.grace)
-    }
-
     fn check_ladder<'p>(&self, check: &'p CheckPolicy) -> Ladder<'p> {
-        Ladder { warn_at: &[], rungs: &[], grace: self.grace(check.grace) }
+        Ladder { warn_at: &[], rungs: &[], grace: self.settings.grace_for(check.grace, &check.entity) }
     }
 }
 
@@ -290,17 +288,20 @@ fn check_label<'a>(check: &'a CheckPolicy, reason: &'a str) -> Label<'a> {
     }
 }
 
-/// Which case of the document in force a published exception belongs to; `None` where it has none. `order_id`: whose it is.
-pub(super) fn key_of(policies: &Policies, order_id: &str, exception: &Exception) -> Option<CaseKey> {
+/// Which case of the document in force a published exception belongs to; `None` where it has none.
+pub(super) fn key_of(policies: &Policies, exception: &Exception) -> Option<CaseKey> {
     let id = &exception.policy.id;
-    let sla = policies.slas.iter().position(|sla| sla.id == *id).filter(|_| exception.kind == Kind::Sla);
+    let (entity, order_id) = exception.subject.entity_and_id()?;
+    let is_meant = |policy: &Str, about: &Entity| policy == id && about.name() == entity;
+    let sla = policies.slas.iter().position(|sla| is_meant(&sla.id, &sla.entity));
+    let sla = sla.filter(|_| exception.kind == Kind::Sla);
     if let Some(place) = sla {
         let key = key_of_told(place, policies, exception)?;
         // A policy that told its cycles apart otherwise had other exceptions.
-        let is_its_own = |key: &CaseKey| exception_id(id, "order", order_id, key.cycle()) == exception.exception_id;
+        let is_its_own = |key: &CaseKey| exception_id(id, entity, order_id, key.cycle()) == exception.exception_id;
         return Some(key).filter(is_its_own);
     }
-    let check = policies.checks.iter().enumerate().find(|(_, check)| check.id == *id);
+    let check = policies.checks.iter().enumerate().find(|(_, check)| is_meant(&check.id, &check.entity));
     let reason = exception.check.as_ref().map(|figures| figures.reason.as_str());
     let found = check.and_then(|(i, check)| Some((i, check.kind.reasons().iter().position(|r| Some(*r) == reason)?)));
     found.map(|(i, r)| CaseKey::Check(i as u16, r as u8))

@@ -50,9 +50,9 @@ pub struct Closing {
 }
 
 impl Closing {
-    /// Begins with the milestone that ends an order's life: completed, cancelled or fully delivered.
+    /// Begins with what ends its life: completed or cancelled; of an order also that everything was delivered.
     pub fn of(view: &OrderView<'_>) -> Self {
-        Closing { closed_at: OrderView::ENDS.iter().filter_map(|end| view.first(end)).map(|end| end.known_at).max() }
+        Closing { closed_at: view.entity().ends().filter_map(|end| view.first(end)).map(|end| end.known_at).max() }
     }
 
     /// A running cycle or an open exception keeps an order open; one that ended closes it no earlier than its end.

@@ -14,6 +14,7 @@
 //! | what an aborted transaction takes back         | `outbox`    |
 //! | what a restart takes back                      | `restore`   |
 //! | what an edit of the policies changes           | `history`   |
+//! | what tells an order from a checkout of one id  | `index`     |
 
 pub mod backlog;
 pub mod clock;
@@ -21,6 +22,7 @@ mod cycles;
 pub mod explain;
 pub mod frontier;
 mod history;
+mod index;
 mod judge;
 mod lifecycle;
 mod order;

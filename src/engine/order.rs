@@ -1,7 +1,8 @@
-//! One order in memory: its facts, what was published of it, and its next timer.
+//! One order in memory: its facts, what was published of it, and its next timer. In this folder `order` stands for
+//! whatever a stream is about: a checkout or a return is kept and judged in the same way.
 
 use crate::domain::event::Details;
-use crate::domain::{AttributeValue, Event, Exception, Line, Str, Timestamp};
+use crate::domain::{AttributeValue, EntityId, Event, Exception, Line, Str, Timestamp};
 use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
 
@@ -70,6 +71,8 @@ pub enum Frozen {
 pub struct Order {
     /// Its id.
     pub id: Str,
+    /// What it is.
+    pub entity: EntityId,
     /// Tells it from an order that had the same id before, in this shard's memory.
     pub birth: u64,
     /// Its facts: each identity once, in (event_time, position) order.

@@ -1,6 +1,6 @@
 //! What somebody else published of a shard that is here (`at_least_once`, where nothing fences a process that stood still).
 
-use crate::domain::{Exception, Subject};
+use crate::domain::Exception;
 
 use super::shard::{Shard, Slot};
 
@@ -11,9 +11,8 @@ impl Shard {
     /// Only while [`Shard::is_published`], and of a frontier that ours has passed: what rests on records that are not read
     /// yet cannot be judged.
     pub fn overhear(&mut self, exception: Exception) -> bool {
-        let Subject::Order(order_id) = &exception.subject else { return false };
-        let order_id = order_id.clone();
-        let known = self.index.get(&order_id).and_then(|slot| self.slots.get(*slot as usize));
+        let Some((entity, order_id)) = self.subject_of(&exception) else { return false };
+        let known = self.index.get(entity, &order_id).and_then(|slot| self.slots.get(slot as usize));
         if let Some(Slot::Open(order)) = known {
             let ours = order.published.iter().find(|p| p.last.exception_id == exception.exception_id && !p.silent);
             // Subscribers hold the state of the later frontier.
@@ -23,7 +22,7 @@ impl Shard {
         }
         let id = exception.exception_id.clone();
         self.restore_published(exception);
-        if let Some(slot) = self.index.get(&order_id).copied() {
+        if let Some(slot) = self.index.get(entity, &order_id) {
             self.freeze_told(slot, &id);
             self.touch(slot);
         }

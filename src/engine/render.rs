@@ -76,13 +76,13 @@ impl Renderer<'_> {
         let input = seen.condition_input(view.order_id());
         let (owner, route) = (r.owner.pick(&input, Some(case.trigger)), r.route.pick(&input, Some(case.trigger)));
         Exception {
-            exception_id: exception_id(label.policy, "order", view.order_id(), label.discriminator),
+            exception_id: exception_id(label.policy, view.entity().name(), view.order_id(), label.discriminator),
             sequence: 0,
             incarnation: before.map_or(1, |b| b.incarnation.saturating_add(1)),
             kind: label.kind,
             status: Status::Opened,
             policy: PolicyRef { id: label.policy.clone(), version: self.policies.version.clone() },
-            subject: Subject::Order(Str::new(view.order_id())),
+            subject: Subject::of(view.entity(), Str::new(view.order_id())),
             fulfillment_id: label.fulfillment_id.cloned(),
             severity: r.severity,
             owner,

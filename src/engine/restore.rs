@@ -1,6 +1,6 @@
 //! What a shard gives to a snapshot and takes back from one, and from `exceptions-current` (DESIGN section 9).
 
-use crate::domain::{Event, Exception, Str, Subject, Timestamp};
+use crate::domain::{EntityId, Event, Exception, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::Settings;
 
@@ -24,6 +24,8 @@ pub enum StoredOrder<'a> {
     },
     /// It was closed and is only remembered.
     Tombstone {
+        /// The name of its entity; that of an open one is its events' streams'.
+        entity: &'a Str,
         /// The order.
         order_id: &'a str,
         /// When it closed, in record time.
@@ -38,6 +40,8 @@ pub enum RestoredOrder {
     Open(Vec<Event>),
     /// It was closed.
     Tombstone {
+        /// The name of its entity.
+        entity: Str,
         /// The order.
         order_id: Str,
         /// When it closed, in record time.
@@ -49,7 +53,7 @@ pub enum RestoredOrder {
 /// such an order for the beginning of another.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
-    ids: HashSet<Str, RandomState>,
+    ids: HashSet<(EntityId, Str), RandomState>,
     orders: Vec<RestoredOrder>,
 }
 
@@ -77,12 +81,13 @@ impl Shard {
         let end = self.slots.len().min(cursor.saturating_add(limit));
         for slot in self.slots.get(cursor..end).unwrap_or_default() {
             match slot {
-                Slot::Open(order) if !order.events.is_empty() && !self.has_removed(&order.id) => {
+                Slot::Open(order) if !order.events.is_empty() && !self.has_removed(order.entity, &order.id) => {
                     visit(StoredOrder::Open { order_id: &order.id, events: &order.events });
                 }
                 Slot::Closed(_) if is_off(Guard::SnapshotKeepsTombstones) => {}
-                Slot::Closed(t) if !self.has_removed(&t.id) => {
-                    visit(StoredOrder::Tombstone { order_id: &t.id, closed_at: t.closed_at });
+                Slot::Closed(t) if !self.has_removed(t.entity, &t.id) => {
+                    let entity = self.index.entity(t.entity).name();
+                    visit(StoredOrder::Tombstone { entity, order_id: &t.id, closed_at: t.closed_at });
                 }
                 _ => {}
             }
@@ -102,22 +107,23 @@ impl Shard {
                     visit(StoredOrder::Open { order_id, events });
                 }
                 RestoredOrder::Tombstone { .. } if is_off(Guard::SnapshotKeepsTombstones) => {}
-                RestoredOrder::Tombstone { order_id, closed_at } => {
-                    visit(StoredOrder::Tombstone { order_id, closed_at: *closed_at });
+                RestoredOrder::Tombstone { entity, order_id, closed_at } => {
+                    visit(StoredOrder::Tombstone { entity, order_id, closed_at: *closed_at });
                 }
             }
         }
         (end < orders.len()).then_some(REMOVED + end)
     }
 
-    fn has_removed(&self, id: &str) -> bool {
-        self.removed.as_ref().is_some_and(|removed| removed.ids.contains(id))
+    fn has_removed(&self, entity: EntityId, id: &Str) -> bool {
+        self.removed.as_ref().is_some_and(|removed| removed.ids.contains(&(entity, id.clone())))
     }
 
     /// An order leaves memory for good while the shard may be being copied. Of several with one id the first counts.
-    pub(super) fn keep_for_copy(&mut self, id: &Str, order: impl FnOnce() -> RestoredOrder) {
-        if let Some(removed) = self.removed.as_mut().filter(|removed| !removed.ids.contains(id)) {
-            removed.ids.insert(id.clone());
+    pub(super) fn keep_for_copy(&mut self, entity: EntityId, id: &Str, order: impl FnOnce() -> RestoredOrder) {
+        if let Some(removed) = &mut self.removed
+            && removed.ids.insert((entity, id.clone()))
+        {
             removed.orders.push(order());
         }
     }
@@ -127,20 +133,19 @@ impl Shard {
     pub fn restore_order(&mut self, order: RestoredOrder) -> usize {
         let events = match order {
             RestoredOrder::Open(events) => events,
-            RestoredOrder::Tombstone { order_id, closed_at } => {
-                if !self.index.contains_key(&order_id) {
-                    self.remember(order_id, closed_at);
+            RestoredOrder::Tombstone { entity, order_id, closed_at } => {
+                // Of what no stream is about any more nothing can come that would be late.
+                let entity = self.index.id_of(&entity);
+                if let Some(entity) = entity.filter(|entity| self.index.get(*entity, &order_id).is_none()) {
+                    self.remember(entity, order_id, closed_at);
                 }
                 return 0;
             }
         };
         let mut refused = 0;
         let Some(first) = events.first() else { return 0 };
-        let id = first.order_id.clone();
-        let slot = match self.index.get(&id) {
-            Some(slot) => *slot,
-            None => self.occupy(Order { id, ..Order::default() }),
-        };
+        let (entity, id) = (self.settings.entities.of_stream(first.position.stream), first.order_id.clone());
+        let slot = self.index.get(entity, &id).unwrap_or_else(|| self.occupy(entity, id));
         if let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) {
             refused = events.into_iter().map(|event| order.merge(event)).filter(Result::is_err).count();
         }
@@ -156,16 +161,13 @@ impl Shard {
     /// Takes back one entry of `exceptions-current`: what was published, read and not guessed. After the inputs were
     /// replayed, while muted.
     pub fn restore_published(&mut self, exception: Exception) {
-        let Subject::Order(order_id) = &exception.subject else { return };
-        let order_id = order_id.clone();
-        if self.forgotten.contains(&order_id) && !self.knows(&order_id, &exception) {
+        let Some(subject) = self.subject_of(&exception) else { return };
+        if self.forgotten.contains(&subject) && !self.knows(&subject, &exception) {
             return self.outbox.tombstone(exception.exception_id, self.frontier);
         }
-        let slot = match self.index.get(&order_id) {
-            Some(slot) => *slot,
-            None => self.occupy(Order { id: order_id.clone(), ..Order::default() }),
-        };
-        let key = key_of(&self.policies, &order_id, &exception);
+        let (entity, id) = subject;
+        let slot = self.index.get(entity, &id).unwrap_or_else(|| self.occupy(entity, id));
+        let key = key_of(&self.policies, &exception);
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Open(order)) => {
                 order.published.retain(|p| p.last.exception_id != exception.exception_id);
@@ -180,9 +182,15 @@ impl Shard {
         }
     }
 
+    /// What an exception is about; `None` for a group.
+    pub(super) fn subject_of(&mut self, exception: &Exception) -> Option<(EntityId, Str)> {
+        let (entity, id) = exception.subject.entity_and_id()?;
+        Some((self.index.id_of_former(entity)?, id.clone()))
+    }
+
     /// Whether the facts of the order that has this id now hold what an exception rests on.
-    fn knows(&self, order_id: &str, exception: &Exception) -> bool {
-        let slot = self.index.get(order_id).and_then(|slot| self.slots.get(*slot as usize));
+    fn knows(&self, (entity, id): &(EntityId, Str), exception: &Exception) -> bool {
+        let slot = self.index.get(*entity, id).and_then(|slot| self.slots.get(slot as usize));
         let Some(Slot::Open(order)) = slot else { return false };
         Order::knows_trigger(&order.events, exception, &self.settings.streams)
     }
@@ -226,8 +234,8 @@ impl Shard {
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
     fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let Order { id, events, published, settled, .. } = &mut **order;
-        *settled = self.history.settled(id, events, published, &self.settings);
+        let Order { id, entity, events, published, settled, .. } = &mut **order;
+        *settled = self.history.settled(self.index.entity(*entity), id, events, published, &self.settings);
         for told in published {
             told.frozen = frozen(told, events, &self.settings);
         }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
-use crate::domain::{Event, Exception, ExceptionId, Millis, Str, Timestamp};
+use crate::domain::{EntityId, Event, Exception, ExceptionId, Millis, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
 use super::backlog::{Partials, Teller, Told};
 use super::history::{History, Since};
+use super::index::Index;
 use super::judge::earliest;
 use super::lifecycle;
 use super::order::{Changed, Order, Published};
@@ -132,7 +133,7 @@ pub(super) enum Slot {
 pub(super) struct Tombstone {
     pub id: Str,
     pub closed_at: Timestamp,
-    pub timer: Timestamp,
+    pub entity: EntityId,
 }
 
 /// One shard's facts, timers and published set.
@@ -146,7 +147,7 @@ pub struct Shard {
     pub(super) since: Since,
     pub(super) slots: Vec<Slot>,
     pub(super) free: Vec<u32>,
-    pub(super) index: HashMap<Str, u32, RandomState>,
+    pub(super) index: Index,
     pub(super) timers: Timers,
     pub(super) queues: Partials,
     pub(super) dirty: Vec<u32>,
@@ -161,7 +162,7 @@ pub struct Shard {
     pub(super) born: u64,
     pub(super) muted: bool,
     /// Ids that left memory for good while muted: what was published of them is tombstoned.
-    pub(super) forgotten: HashSet<Str, RandomState>,
+    pub(super) forgotten: HashSet<(EntityId, Str), RandomState>,
     /// What left memory while a copy is being taken.
     pub(super) removed: Option<Removed>,
     pub(super) restoring: bool,
@@ -172,6 +173,7 @@ impl Shard {
     /// An empty shard.
     pub fn new(partition: i32, policies: Arc<Policies>, settings: Arc<Settings>) -> Self {
         let queues = Partials::new(&policies, &settings);
+        let index = Index::new(&settings.entities);
         let past = Past { complete_since: Timestamp::MIN, retain_closed: settings.retain_closed };
         Shard {
             partition,
@@ -181,7 +183,7 @@ impl Shard {
             since: Since::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            index: HashMap::default(),
+            index,
             timers: Timers::default(),
             queues,
             dirty: Vec::new(),
@@ -220,7 +222,7 @@ impl Shard {
         self.frontier
     }
 
-    /// Merges one event into its order's facts. `effective_time` is the record's (DESIGN section 4).
+    /// Merges one event into the facts of its order, or of what else its stream is about. `effective_time` is the record's (DESIGN section 4).
     /// What follows from it comes out of [`Shard::drain_transitions`].
     ///
     /// # Errors
@@ -267,8 +269,9 @@ impl Shard {
     /// The slot of the event's order, made where there is none; `None` where the order is closed for good. Whether it is,
     /// follows from the facts and the record's effective time, whatever memory still holds.
     fn slot_for(&mut self, event: &Event, effective_time: Timestamp) -> Option<u32> {
-        let Some(&slot) = self.index.get(event.order_id.as_str()) else {
-            return Some(self.occupy(Order { id: event.order_id.clone(), ..Order::default() }));
+        let entity = self.settings.entities.of_stream(event.position.stream);
+        let Some(slot) = self.index.get(entity, &event.order_id) else {
+            return Some(self.occupy(entity, event.order_id.clone()));
         };
         // Facts of this batch may have closed the order; a record from long after must find that out first.
         self.settle_if_stale(slot, effective_time);
@@ -282,7 +285,7 @@ impl Shard {
             lifecycle::Lateness::Forgotten => {
                 self.retire(slot);
                 self.release(slot);
-                Some(self.occupy(Order { id: event.order_id.clone(), ..Order::default() }))
+                Some(self.occupy(entity, event.order_id.clone()))
             }
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! A shard's turn: which orders are judged when, and how they enter and leave memory.
 
-use crate::domain::{Str, Timestamp};
+use crate::domain::{EntityId, Str, Timestamp};
 
 use super::judge::{Judge, Sink, earliest};
 use super::lifecycle;
@@ -83,16 +83,18 @@ impl Shard {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let moved = Move { from: self.frontier, to: self.frontier };
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
-        let judge = Judge { policies, settings, slot, birth, past: self.past, since, moved, sink: None, queues: None };
+        let (entity, past) = (self.index.entity(order.entity), self.past);
+        let judge = Judge { policies, settings, entity, slot, birth, past, since, moved, sink: None, queues: None };
         let closed_at = judge.order(order).closed_at;
         self.close(slot, closed_at);
     }
 
     fn close(&mut self, slot: u32, closed_at: Option<Timestamp>) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let counts = usize::from(order.entity == EntityId::ORDER);
         match (order.closed_at, closed_at) {
-            (None, Some(_)) => self.orders_open -= 1,
-            (Some(_), None) => self.orders_open += 1,
+            (None, Some(_)) => self.orders_open -= counts,
+            (Some(_), None) => self.orders_open += counts,
             _ => {}
         }
         order.closed_at = closed_at;
@@ -107,7 +109,8 @@ impl Shard {
         });
         let queues = (order.dirty && !self.muted).then_some(&mut self.queues);
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
-        let judge = Judge { policies, settings, slot, birth, past: self.past, since, moved, sink, queues };
+        let (entity, past) = (self.index.entity(order.entity), self.past);
+        let judge = Judge { policies, settings, entity, slot, birth, past, since, moved, sink, queues };
         order.dirty = false;
         let verdict = judge.order(order);
         self.close(slot, verdict.closed_at);
@@ -118,25 +121,24 @@ impl Shard {
         order.timer = due;
     }
 
-    /// Puts an order into a free slot.
-    pub(super) fn occupy(&mut self, mut order: Order) -> u32 {
+    /// Puts a new order into a free slot.
+    pub(super) fn occupy(&mut self, entity: EntityId, id: Str) -> u32 {
         self.born += 1;
-        order.birth = self.born;
-        let id = order.id.clone();
+        let order = Order { id: id.clone(), entity, birth: self.born, ..Order::default() };
         let slot = self.vacant(Slot::Open(Box::new(order)));
-        self.index.insert(id, slot);
-        self.orders_open += 1;
+        self.index.insert(entity, id, slot);
+        self.orders_open += usize::from(entity == EntityId::ORDER);
         slot
     }
 
     /// Puts a tombstone into a free slot.
-    pub(super) fn remember(&mut self, id: Str, closed_at: Timestamp) {
+    pub(super) fn remember(&mut self, entity: EntityId, id: Str, closed_at: Timestamp) {
         let timer = lifecycle::forget_at(closed_at, &self.settings);
         if timer < self.frontier {
             return;
         }
-        let slot = self.vacant(Slot::Closed(Tombstone { id: id.clone(), closed_at, timer }));
-        self.index.insert(id, slot);
+        let slot = self.vacant(Slot::Closed(Tombstone { id: id.clone(), closed_at, entity }));
+        self.index.insert(entity, id, slot);
         self.timers.set(slot, None, Some(timer));
     }
 
@@ -159,20 +161,20 @@ impl Shard {
         for published in order.published.iter().filter(|p| !p.silent) {
             self.outbox.tombstone(published.last.exception_id.clone(), self.frontier);
         }
-        let (id, closed_at) = (order.id.clone(), order.closed_at);
+        let (entity, id, closed_at) = (order.entity, order.id.clone(), order.closed_at);
         let events = self.removed.as_ref().map(|_| order.events.clone()).unwrap_or_default();
         if closed_at.is_none() {
             self.counters.evicted += 1;
             if self.muted {
-                self.forgotten.insert(id.clone());
+                self.forgotten.insert((entity, id.clone()));
             }
         }
         self.release(slot);
         if let Some(closed_at) = closed_at {
-            self.remember(id.clone(), closed_at);
+            self.remember(entity, id.clone(), closed_at);
         }
-        if !events.is_empty() && !self.index.contains_key(&id) {
-            self.keep_for_copy(&id, || RestoredOrder::Open(events));
+        if !events.is_empty() && self.index.get(entity, &id).is_none() {
+            self.keep_for_copy(entity, &id, || RestoredOrder::Open(events));
         }
     }
 
@@ -181,18 +183,20 @@ impl Shard {
         let Some(content) = self.slots.get_mut(slot as usize) else { return };
         match std::mem::replace(content, Slot::Free) {
             Slot::Open(order) => {
-                self.index.remove(order.id.as_str());
+                self.index.remove(order.entity, &order.id);
                 order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, stays, &[]));
                 self.timers.set(slot, order.timer, None);
-                self.orders_open -= usize::from(order.closed_at.is_none());
+                self.orders_open -= usize::from(order.closed_at.is_none() && order.entity == EntityId::ORDER);
             }
             Slot::Closed(tombstone) => {
-                self.index.remove(tombstone.id.as_str());
-                self.timers.set(slot, Some(tombstone.timer), None);
-                let Tombstone { id, closed_at, .. } = &tombstone;
-                self.keep_for_copy(id, || RestoredOrder::Tombstone { order_id: id.clone(), closed_at: *closed_at });
+                let Tombstone { id, closed_at, entity } = tombstone;
+                self.index.remove(entity, &id);
+                self.timers.set(slot, Some(lifecycle::forget_at(closed_at, &self.settings)), None);
+                let name = self.index.entity(entity).name().clone();
+                let told = || RestoredOrder::Tombstone { entity: name, order_id: id.clone(), closed_at };
+                self.keep_for_copy(entity, &id, told);
                 if self.muted {
-                    self.forgotten.insert(tombstone.id);
+                    self.forgotten.insert((entity, id));
                 }
             }
             Slot::Free => return,

@@ -8,6 +8,7 @@
 //! - `GET /readyz`: joined the group and the loop turns; what each shard does is in the body
 //! - `GET /metrics`: Prometheus' text format
 //! - `GET /api/v1/orders/{id}`: its timeline, and why each policy says what it says; beyond loopback only with a token
+//! - `GET /api/v1/entities/{entity}/{id}`: the same of a checkout, a return, …
 //!
 //! Errors are RFC 9457 problem documents (`problem`).
 

@@ -1,4 +1,4 @@
-//! `/api/v1/orders/{id}`: what the loop knows of an order.
+//! `/api/v1/orders/{id}` and `/api/v1/entities/{entity}/{id}`: what the loop knows of an order, a checkout, a return.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 
 use super::problem::Problem;
 use super::server::Shared;
-use crate::domain::Str;
 use crate::domain::hash::digest_32;
+use crate::domain::{Entity, Str};
 use crate::engine::explain::Explained;
 
 /// Questions that wait for the loop; beyond, one is refused.
@@ -23,8 +23,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// A question to the loop, which alone knows the orders.
 #[derive(Debug)]
 pub struct OrderQuestion {
-    /// Which order.
-    pub order_id: Str,
+    /// What it is.
+    pub entity: Str,
+    /// Which one.
+    pub id: Str,
     /// Where the answer goes; `None` where it is not here.
     pub reply: oneshot::Sender<Option<Explained>>,
 }
@@ -68,11 +70,23 @@ impl Orders {
 }
 
 pub(super) async fn order(State(shared): State<Shared>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if let Some(problem) = shared.orders.refuses(&headers) {
+    answer(shared, Entity::ORDER_NAME, &id, &headers).await
+}
+
+pub(super) async fn entity(
+    State(shared): State<Shared>,
+    Path((entity, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    answer(shared, &entity, &id, &headers).await
+}
+
+async fn answer(shared: Shared, entity: &str, id: &str, headers: &HeaderMap) -> Response {
+    if let Some(problem) = shared.orders.refuses(headers) {
         return problem.into_response();
     }
     let (reply, answer) = oneshot::channel();
-    let question = OrderQuestion { order_id: Str::from(id.as_str()), reply };
+    let question = OrderQuestion { entity: Str::from(entity), id: Str::from(id), reply };
     let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the loop does not answer; ask again").into_response();
     if shared.orders.questions.try_send(question).is_err() {
         return busy();
@@ -80,7 +94,7 @@ pub(super) async fn order(State(shared): State<Shared>, Path(id): Path<String>, 
     match tokio::time::timeout(ANSWERED_WITHIN, answer).await {
         Ok(Ok(Some(explained))) => Json(explained).into_response(),
         Ok(Ok(None)) => {
-            let detail = format!("order {id} is not known to this instance: another may hold its shard");
+            let detail = format!("{entity} {id} is not known to this instance: another may hold its shard");
             Problem::new(StatusCode::NOT_FOUND, detail).into_response()
         }
         Ok(Err(_)) | Err(_) => busy(),

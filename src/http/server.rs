@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::orders::{Orders, order};
+use super::orders::{Orders, entity, order};
 use super::problem::Problem;
 use super::status::{Readiness, stuck};
 use crate::domain::Timestamp;
@@ -115,6 +115,7 @@ fn router(shared: Shared) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/orders/{id}", get(order))
+        .route("/api/v1/entities/{entity}/{id}", get(entity))
         .fallback(nothing_here)
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)

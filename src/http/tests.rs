@@ -168,9 +168,14 @@ async fn an_order_is_asked_of_the_loop_by_whoever_shows_the_token() {
     let (orders, questions) = Orders::new(Some("s3cret"));
     let server = Server::start("127.0.0.1:0", health, metrics, orders).await.unwrap();
     let answering = std::thread::spawn(move || {
-        let asked = questions.iter().take(1);
-        asked.for_each(|OrderQuestion { order_id, reply }| {
-            assert_eq!(order_id, "o 1");
+        let mut questions = questions.iter();
+        let asked = questions.by_ref().take(1);
+        asked.for_each(|OrderQuestion { entity, id, reply }| {
+            assert_eq!((&*entity, &*id), ("order", "o 1"));
+            reply.send(None).unwrap();
+        });
+        questions.take(1).for_each(|OrderQuestion { entity, id, reply }| {
+            assert_eq!((&*entity, &*id), ("checkout", "c/1"));
             reply.send(None).unwrap();
         });
     });
@@ -182,6 +187,9 @@ async fn an_order_is_asked_of_the_loop_by_whoever_shows_the_token() {
     let answer = ask_with(server.address(), "GET /api/v1/orders/o%201", right).await.unwrap();
     assert_eq!(answer.status, 404);
     assert!(answer.json()["detail"].as_str().unwrap().contains("order o 1 is not known"), "{}", answer.body);
+    let answer = ask_with(server.address(), "GET /api/v1/entities/checkout/c%2F1", right).await.unwrap();
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("checkout c/1 is not known"), "{}", answer.body);
     answering.join().unwrap();
     let later = ask_with(server.address(), "GET /api/v1/orders/o-2", right).await.unwrap();
     assert_eq!(later.status, 503, "nobody answers any more");

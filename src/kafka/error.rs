@@ -52,7 +52,7 @@ pub enum KafkaFailure {
     /// The inputs have unlike partition counts.
     #[error(
         "the input topics are not co-partitioned ({counts}): all of them need the same number of partitions, the same \
-         key (order_id) and the same partitioner"
+         key (the id, such as order_id) and the same partitioner"
     )]
     NotCoPartitioned {
         /// `orders 4, payments 3`

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Milestone, Millis, Str, Subject, Timestamp};
+use crate::domain::{Entity, Milestone, Millis, Str, Subject, Timestamp};
 
 use super::sla::Pause;
 use super::{Condition, Responsibility, Rung};
@@ -23,6 +23,8 @@ pub struct Bounds {
 pub struct Backlog {
     /// Stable over edits; part of the exception's id.
     pub id: Str,
+    /// What stands in it.
+    pub entity: Entity,
     /// An order joins the queue here.
     pub from: Milestone,
     /// It leaves it here (or when it is cancelled).

@@ -2,7 +2,7 @@
 //! starts (`each: true`), or both.
 
 use crate::domain::exception::percent_encode;
-use crate::domain::{Event, Milestone, Position, Str, Timestamp};
+use crate::domain::{Event, Position, Str, Timestamp};
 
 use super::case::Case;
 use super::sla::Sla;
@@ -108,8 +108,7 @@ impl Sla {
     }
 }
 
-/// Where a cycle of `each` begins: what came before belongs to those before it. What is reached for good is found by
-/// every cycle.
+/// Where a cycle of `each` begins: what came before belongs to those before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning {
     /// When.
@@ -121,17 +120,17 @@ pub(super) struct Beginning {
 impl Beginning {
     /// Whether what was reached counts from here on. Within one instant the log says what came first, where it is the same
     /// topic's; between topics nothing does, and a stop or a cancel goes before a start.
-    pub fn is_passed(&self, milestone: &Milestone, reached: &Reached<'_>) -> bool {
+    pub fn is_passed(&self, reached: &Reached<'_>) -> bool {
         let by = reached.event.position;
         let logged_before = self.position.is_some_and(|own| own.stream == by.stream && by.offset < own.offset);
-        milestone.is_for_good() || reached.at > self.at || reached.at == self.at && !logged_before
+        reached.at > self.at || reached.at == self.at && !logged_before
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Standard, StreamId};
+    use crate::domain::{Milestone, StreamId};
 
     #[test]
     fn every_part_of_a_start_counts() {
@@ -172,7 +171,7 @@ mod tests {
         let beginning = Beginning { at: start.event_time, position: Some(start.position) };
         let unknown = Beginning { position: None, ..beginning };
         let counts = |beginning: Beginning, milestone: &Milestone, minute, stream, offset| {
-            beginning.is_passed(milestone, &Reached::by(&event(milestone.clone(), minute, stream, offset)))
+            beginning.is_passed(&Reached::by(&event(milestone.clone(), minute, stream, offset)))
         };
         assert!(!counts(beginning, &handed, 9, 1, 9));
         assert!(counts(beginning, &handed, 11, 1, 1));
@@ -180,6 +179,5 @@ mod tests {
         assert!(counts(beginning, &handed, 10, 1, 6));
         assert!(counts(beginning, &handed, 10, 0, 4), "between topics a stop goes before a start");
         assert!(counts(unknown, &handed, 10, 1, 4));
-        assert!(counts(beginning, &Standard::OrderCancelled.into(), 1, 1, 1), "an order is cancelled for good");
     }
 }

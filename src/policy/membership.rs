@@ -3,7 +3,7 @@
 //! Everything is told by event_time, so the answer for an instant `t` hangs on events with event_time <= `t` alone: what
 //! comes to be known later of a later time changes no grid point that was judged.
 //!
-//! - An order joins at the first `from` and leaves at the first `until` or `order.cancelled`, whichever comes first, for
+//! - An order joins at the first `from` and leaves at the first `until` or `order.cancelled` (`ENTITY.cancelled`), whichever comes first, for
 //!   good. One that left before it came, or at the same instant, never stood there.
 //! - `when` is asked once, with the attributes in force at `from`, as an SLA asks at its start: an order does not slip out
 //!   of a queue because an attribute was edited.
@@ -11,7 +11,7 @@
 //! - Between the milestones of `exclude_between` it stands in no queue, and its age stands still: a queue is not late with
 //!   work that it was not allowed to do. (An order held for three days would otherwise open the backlog on its release.)
 
-use crate::domain::{AttributeValue, Event, Standard, Str, Timestamp};
+use crate::domain::{AttributeValue, Event, Str, Timestamp};
 
 use super::backlog::{Backlog, GroupKey, Membership};
 use super::ledger::Ledger;
@@ -25,10 +25,13 @@ struct Presence {
 }
 
 impl Backlog {
-    /// Every stay of the order in one of this policy's queues, in time order and without overlap.
+    /// Every stay of the order in one of this policy's queues, in time order and without overlap. None of another entity.
     pub fn memberships(&self, order: &OrderView<'_>) -> Vec<Membership> {
+        if self.entity != *order.entity() {
+            return Vec::new();
+        }
         let Some(start) = order.first(&self.from).map(|reached| reached.at) else { return Vec::new() };
-        let ends = [order.first(&self.until), order.first(&Standard::OrderCancelled.into())];
+        let ends = [order.first(&self.until), order.first(self.entity.cancelled())];
         let end = ends.into_iter().flatten().map(|reached| reached.at).min().unwrap_or(Timestamp::MAX);
         if end <= start || !self.applies(order, start) {
             return Vec::new();
@@ -128,7 +131,7 @@ fn group_value(value: &AttributeValue) -> Option<Str> {
 mod tests {
     use super::*;
     use crate::domain::event::Details;
-    use crate::domain::{Milestone, Position, Severity, StreamId};
+    use crate::domain::{Entity, Milestone, Position, Severity, StreamId};
     use crate::policy::backlog::Bounds;
     use crate::policy::sla::Pause;
     use crate::policy::{Condition, Responsibility};
@@ -136,6 +139,7 @@ mod tests {
     fn backlog() -> Backlog {
         Backlog {
             id: "q".into(),
+            entity: Entity::order(),
             from: Milestone::parse("order.placed"),
             until: Milestone::parse("packed.up"),
             when: None,
@@ -209,6 +213,17 @@ mod tests {
         assert_eq!(stays(&q, &["5 order.placed", "5 packed.up"]), none);
         assert_eq!(stays(&q, &["5 order.placed", "4 packed.up"]), none);
         assert_eq!(stays(&q, &["5 order.placed", "5 order.cancelled"]), none);
+    }
+
+    #[test]
+    fn of_another_entity_its_own_cancel_counts() {
+        let q = Backlog { entity: Entity::named("return"), group_by: vec![], ..backlog() };
+        let none: [&str; 0] = [];
+        assert_eq!(stays(&q, &["5 order.placed"]), none, "orders do not stand there");
+        let lines = ["5 order.placed", "7 order.cancelled", "9 return.cancelled"];
+        let events: Vec<_> = lines.iter().enumerate().map(|(i, line)| event(i as i64, line)).collect();
+        let stays = q.memberships(&OrderView::of(&q.entity, "r-1", &events));
+        assert_eq!(stays.iter().map(|m| m.until.map(Timestamp::as_millis)).collect::<Vec<_>>(), [Some(9)]);
     }
 
     #[test]

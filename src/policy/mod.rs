@@ -10,6 +10,7 @@ pub mod choice;
 pub mod condition;
 pub mod cycle;
 mod derived;
+pub mod entities;
 pub mod ledger;
 pub mod membership;
 pub mod promise;
@@ -28,6 +29,7 @@ pub use calendar::Calendar;
 pub use checks::CheckPolicy;
 pub use choice::Choice;
 pub use condition::Condition;
+pub use entities::Entities;
 pub use sla::Sla;
 
 /// One policy document in force.
@@ -49,9 +51,9 @@ pub struct Policies {
 
 impl Policies {
     /// What an order's facts say of the SLA at this place, cycle by cycle, without those that another of its `first_match`
-    /// group has taken.
+    /// group has taken. An SLA of another entity has none.
     pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Vec<Cycle<'a>> {
-        let Some(sla) = self.slas.get(place) else { return Vec::new() };
+        let Some(sla) = self.slas.get(place).filter(|sla| sla.entity == *view.entity()) else { return Vec::new() };
         let Some(group) = &sla.first_match else { return sla.cycles(view, &|_, _| true) };
         let before = || self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
         sla.cycles(view, &|view, start| !before().any(|other| other.applies(view, start)))
@@ -109,6 +111,8 @@ pub struct Settings {
     pub streams: Vec<Str>,
     /// The group's name: part of nothing but `ce_source`.
     pub group_id: Str,
+    /// What the streams are about.
+    pub entities: Entities,
     /// The largest grace of the order entity's streams, or the global one: what applies where a policy has none.
     pub grace: Millis,
     /// How long a closed order is kept whole.

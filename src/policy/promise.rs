@@ -38,7 +38,7 @@ pub(super) fn promised_date<'a>(
     for event in view.seen() {
         let is_own = view.is_own(event);
         let told = event.details.as_ref().map_or(Promise::Unchanged, |d| promise(d));
-        if told == Promise::Unchanged || !(is_own || event.is_order() && !has_own) {
+        if told == Promise::Unchanged || !(is_own || view.is_of_the_whole(event) && !has_own) {
             continue;
         }
         let too_late = |date| event.event_time > date || ended.is_some_and(|ended| event.event_time >= ended);

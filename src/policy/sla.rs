@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::event::Details;
-use crate::domain::{Milestone, Millis, Str, Timestamp};
+use crate::domain::{Entity, Milestone, Millis, Str, Timestamp};
 
 use super::calendar::{BusinessDays, Calendar};
 use super::case::{Case, CaseClock, End, EndKind};
@@ -66,6 +66,8 @@ impl Target {
 pub struct Sla {
     /// Stable over edits; part of the exception's id.
     pub id: Str,
+    /// What it is about.
+    pub entity: Entity,
     /// Which orders it applies to; all, where there is none.
     pub when: Option<Condition>,
     /// Of the SLAs of one group, all with one start, an order runs the first whose `when` holds.
@@ -171,8 +173,8 @@ impl Sla {
         milestone: &Milestone,
         beginning: Beginning,
     ) -> impl DoubleEndedIterator<Item = Reached<'a>> {
-        let all = !self.each;
-        view.occurrences(milestone).filter(move |reached| all || beginning.is_passed(milestone, reached))
+        let all = !self.each || self.entity.is_for_good(milestone);
+        view.occurrences(milestone).filter(move |reached| all || beginning.is_passed(reached))
     }
 
     fn cancel_of<'a>(

@@ -1,5 +1,6 @@
 //! One order's facts, as policies read them.
 
+use crate::domain::entity::{Entity, ORDER};
 use crate::domain::{AttributeValue, Event, Line, Milestone, Money, Standard, Str, Timestamp};
 
 use super::condition::ConditionInput;
@@ -23,9 +24,11 @@ impl<'a> Reached<'a> {
     }
 }
 
-/// An order's events in (event_time, position) order, with what is derived from them.
+/// An order's events in (event_time, position) order, with what is derived from them. A checkout, a return or whatever
+/// else a stream is about is seen in the same way; only orders have derived milestones.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderView<'a> {
+    entity: &'a Entity,
     order_id: &'a str,
     events: &'a [Event],
     derived: Derived<'a>,
@@ -36,7 +39,7 @@ pub struct OrderView<'a> {
 /// What was in force of an order at one instant. Borrowed where one event carries it whole.
 #[derive(Clone, Debug, Default)]
 pub struct AsOf<'a> {
-    /// The first order event's source.
+    /// The source of the first event of the whole.
     pub source: Option<&'a str>,
     /// The total then in force.
     pub total: Option<Money>,
@@ -47,17 +50,16 @@ pub struct AsOf<'a> {
 }
 
 impl<'a> OrderView<'a> {
-    /// What ends an order's life.
-    pub const ENDS: [Milestone; 3] = [
-        Milestone::Standard(Standard::OrderCompleted),
-        Milestone::Standard(Standard::OrderCancelled),
-        Milestone::Standard(Standard::OrderFullyDelivered),
-    ];
-
     /// `events` must be in (event_time, position) order, each identity once.
     pub fn new(order_id: &'a str, events: &'a [Event]) -> Self {
+        OrderView::of(&ORDER, order_id, events)
+    }
+
+    /// The same for any entity.
+    pub fn of(entity: &'a Entity, order_id: &'a str, events: &'a [Event]) -> Self {
         debug_assert!(events.is_sorted_by_key(Event::order_key));
-        OrderView { order_id, events, derived: Derived::of(events), fulfillment: None }
+        let derived = if entity.is_order() { Derived::of(events) } else { Derived::default() };
+        OrderView { entity, order_id, events, derived, fulfillment: None }
     }
 
     /// The order as one of its fulfillments sees it: with its own events, and with those that name none. What is derived
@@ -72,6 +74,11 @@ impl<'a> OrderView<'a> {
         named.sort_unstable();
         named.dedup();
         named
+    }
+
+    /// What it is.
+    pub fn entity(&self) -> &'a Entity {
+        self.entity
     }
 
     /// The order's id.
@@ -114,8 +121,8 @@ impl<'a> OrderView<'a> {
     }
 
     /// The first time any of them was reached.
-    pub fn first_of(&self, milestones: &[Milestone]) -> Option<Reached<'a>> {
-        milestones.iter().filter_map(|m| self.first(m)).min_by_key(|r| (r.at, r.event.position))
+    pub fn first_of<'m>(&self, milestones: impl IntoIterator<Item = &'m Milestone>) -> Option<Reached<'a>> {
+        milestones.into_iter().filter_map(|m| self.first(m)).min_by_key(|r| (r.at, r.event.position))
     }
 
     fn derived(&self, milestone: &Milestone) -> Option<Reached<'a>> {
@@ -127,15 +134,22 @@ impl<'a> OrderView<'a> {
         }
     }
 
+    /// Whether an event says what holds for the whole of it: its total, lines, promises and source. Of an order only
+    /// `order.*` does; what is about another entity is never about a payment or a parcel.
+    pub fn is_of_the_whole(&self, event: &Event) -> bool {
+        !self.entity.is_order() || event.is_order()
+    }
+
     /// What was in force at `at`: from events with event_time <= `at`, the newest first.
     pub fn as_of(&self, at: Timestamp) -> AsOf<'a> {
         let mut seen = AsOf::default();
         for event in self.seen().take_while(|e| e.event_time <= at) {
-            if event.is_order() && seen.source.is_none() {
+            let of_the_whole = self.is_of_the_whole(event);
+            if of_the_whole && seen.source.is_none() {
                 seen.source = Some(&event.source);
             }
             let Some(details) = &event.details else { continue };
-            if event.is_order() {
+            if of_the_whole {
                 seen.total = details.total.or(seen.total);
                 seen.lines = details.lines.as_deref().unwrap_or(seen.lines);
             }

@@ -90,9 +90,9 @@ impl Drive {
         (0..=self.shards.len()).try_for_each(|i| self.advance_shard(i, self.frontier, publish))
     }
 
-    /// What is known of an order, and what the policies make of it.
-    pub fn explain(&self, order_id: &str) -> Option<Explained> {
-        self.shards.iter().find_map(|shard| shard.explain(order_id))
+    /// What is known of the `entity` with this id, and what the policies make of it.
+    pub fn explain(&self, entity: &str, id: &str) -> Option<Explained> {
+        self.shards.iter().find_map(|shard| shard.explain(entity, id))
     }
 
     /// What all shards counted.

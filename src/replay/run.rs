@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::codec::StreamCodec;
-use crate::domain::{Exception, Timestamp};
+use crate::domain::{EntityId, Exception, Timestamp};
 use crate::engine::Transition;
 use crate::policy::{Policies, Settings};
 
@@ -69,9 +69,10 @@ pub fn replay_into(
             Content::Tombstone => summary.tombstones += 1,
             Content::DeadLetter(reason) => summary.dead_letter(reason),
             Content::Event(event) => {
-                let order_id = event.order_id.clone();
+                let entity = plan.settings.entities.of_stream(event.position.stream);
+                let order_id = (entity == EntityId::ORDER).then(|| event.order_id.clone());
                 match drive.apply(*event, &mut |t| publish(t, &mut summary, write))? {
-                    Ok(()) => summary.event(&order_id),
+                    Ok(()) => summary.event(order_id.as_deref()),
                     Err(rejected) => summary.dead_letter(rejected.code()),
                 }
             }

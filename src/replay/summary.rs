@@ -39,9 +39,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Counts an event that became a fact (or was one already).
-    pub fn event(&mut self, order_id: &str) {
+    /// Counts an event that became a fact (or was one already), with its order where it is about one.
+    pub fn event(&mut self, order_id: Option<&str>) {
         self.events += 1;
+        let Some(order_id) = order_id else { return };
         // 128 bits instead of the id: 16 bytes an order, and no two of 10^12 orders are likely to be taken for one.
         let low = FixedState::with_seed(0).hash_one(order_id);
         let high = FixedState::with_seed(u64::MAX).hash_one(order_id);

@@ -36,10 +36,11 @@ struct HeldSince {
 impl Reporter {
     /// Nothing was said yet.
     pub fn new(topics: Vec<Str>, policies: &Arc<Policies>, settings: &Settings) -> Self {
-        let of = |kind, id: &Str, grace: Option<Millis>| Some(((kind, id.clone()), grace?));
-        let slas = policies.slas.iter().filter_map(|p| of(Kind::Sla, &p.id, p.grace));
-        let checks = policies.checks.iter().filter_map(|p| of(Kind::Reconciliation, &p.id, p.grace));
-        let backlogs = policies.backlogs.iter().filter_map(|p| of(Kind::Backlog, &p.id, p.grace));
+        let of = |kind, id: &Str, grace| ((kind, id.clone()), grace);
+        let grace = |own, entity| settings.grace_for(own, entity);
+        let slas = policies.slas.iter().map(|p| of(Kind::Sla, &p.id, grace(p.grace, &p.entity)));
+        let checks = policies.checks.iter().map(|p| of(Kind::Reconciliation, &p.id, grace(p.grace, &p.entity)));
+        let backlogs = policies.backlogs.iter().map(|p| of(Kind::Backlog, &p.id, grace(p.grace, &p.entity)));
         Reporter {
             topics,
             graces: slas.chain(checks).chain(backlogs).collect(),

@@ -189,7 +189,7 @@ impl Shelf for Means {
             group_id: self.config.kafka.group_id.clone(),
             cluster_id: self.cluster_id.clone(),
             shard,
-            topics: self.config.streams.iter().map(|stream| stream.topic.clone()).collect(),
+            streams: self.config.streams.iter().map(|s| (s.topic.clone(), s.entity.clone())).collect(),
         };
         let Some(found) = self.runtime.block_on(self.store.newest(&expected))? else { return Ok(None) };
         self.runtime.block_on(found.read(take))?;

@@ -327,9 +327,9 @@ impl Service {
 
     /// What people want to know of orders: a few in each turn.
     fn answer(&mut self) {
-        for OrderQuestion { order_id, reply } in self.questions.try_iter().take(ANSWERS_A_TURN) {
+        for OrderQuestion { entity, id, reply } in self.questions.try_iter().take(ANSWERS_A_TURN) {
             let live = self.shards.tasks().filter(|task| task.is_live());
-            let known = live.filter_map(|task| task.shard.explain(&order_id)).next();
+            let known = live.filter_map(|task| task.shard.explain(&entity, &id)).next();
             // Whoever asked may have gone.
             drop(reply.send(known));
         }

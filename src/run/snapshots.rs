@@ -133,6 +133,7 @@ pub fn header(
 ) -> SnapshotHeader {
     let inputs = task.streams().zip(&config.streams).map(|(stream, declared)| SnapshotInput {
         topic: declared.topic.clone(),
+        entity: declared.entity.name().clone(),
         next_offset: task.frontier.position(stream).unwrap_or(0),
         effective_max: task.frontier.effective(stream).maximum(),
     });

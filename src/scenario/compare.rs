@@ -37,13 +37,10 @@ pub fn compare(r: &mut Reader<'_>, scenario: &Scenario, said: &[Exception]) {
 impl Expected {
     fn fits(&self, said: &Exception) -> bool {
         let group = |subject: &Subject| match subject {
-            Subject::Order(_) => None,
+            Subject::Order(_) | Subject::Other(_) => None,
             Subject::Group(_) => Some(subject.key(&said.policy.id)),
         };
-        let order = match &said.subject {
-            Subject::Order(order) => Some(order),
-            Subject::Group(_) => None,
-        };
+        let about = said.subject.entity_and_id();
         let check = said.check.as_ref();
         let named =
             |told: &Option<crate::domain::Str>, is: Option<&str>| told.as_deref().is_none_or(|told| is == Some(told));
@@ -51,7 +48,7 @@ impl Expected {
         second(said.frontier) == second(self.at)
             && said.status == self.status
             && said.policy.id == self.policy
-            && named(&self.order, order.map(|order| order.as_str()))
+            && self.subject.as_ref().is_none_or(|(entity, id)| about == Some((entity.name(), id)))
             && named(&self.group, group(&said.subject).as_deref())
             && named(&self.owner, Some(&said.owner))
             && named(&self.route, Some(&said.route))

@@ -54,7 +54,7 @@ fn run(r: &mut Reader<'_>, scenario: &Scenario, config: &Config) -> Option<Vec<E
             partition: 0,
             offset: offset as i64,
             timestamp: Some(told.at),
-            key: Some(told.order.as_bytes()),
+            key: Some(told.id.as_bytes()),
             value: Some(&told.payload),
             headers: &[],
         };

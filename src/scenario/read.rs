@@ -8,8 +8,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::read::{Fields, Reader, did_you_mean, quoted};
 use crate::config::yaml::{Key, Node, Value};
-use crate::config::{Config, values};
-use crate::domain::{Exception, Kind, Severity, Status, Str, Subject, Timestamp};
+use crate::config::{Config, entity, values};
+use crate::domain::{Entity, Exception, Kind, Severity, Status, Str, Subject, Timestamp};
 
 /// A story and what must be said of it.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub struct Scenario {
 pub struct Told {
     /// Record time.
     pub at: Timestamp,
-    pub order: Str,
+    /// The record's key.
+    pub id: Str,
     /// Its topic's place in `streams:`.
     pub stream: usize,
     /// JSON as on a topic.
@@ -42,7 +43,8 @@ pub struct Expected {
     pub at: Timestamp,
     pub status: Status,
     pub policy: Str,
-    pub order: Option<Str>,
+    /// `order: o-1`, `checkout: c-1`
+    pub subject: Option<(Entity, Str)>,
     pub group: Option<Str>,
     pub owner: Option<Str>,
     pub route: Option<Str>,
@@ -103,8 +105,9 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
         let at = f.required("at", |r, n| time(r, n, dates));
         let status = f.required("status", |r, n| r.one_of(n, &STATUSES));
         let policy = f.required("policy", |r, n| policy(r, n, config));
+        let subject = subject(f, config);
         let mut text = |name| f.optional(name, values::text);
-        let (order, group, owner, route) = (text("order"), text("group"), text("owner"), text("route"));
+        let (group, owner, route) = (text("group"), text("owner"), text("route"));
         let (reason, about, fulfillment_id) = (text("reason"), text("about"), text("fulfillment_id"));
         let severity = f.optional("severity", values::severity);
         let level = f.optional("level", values::at_least(0));
@@ -113,7 +116,7 @@ fn expected(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config) -> 
             at: at?,
             status: status?,
             policy: policy?,
-            order: order?,
+            subject: subject?,
             group: group?,
             owner: owner?,
             route: route?,
@@ -147,19 +150,58 @@ fn event(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config, number
         let at = f.required("at", |r, n| time(r, n, dates));
         let told = f.optional("told", |r, n| time(r, n, dates));
         let kind = f.required("type", values::text);
-        let order = f.or("order", "o-1".into(), values::text);
+        let subject = subject(f, config);
         let id = f.or("id", Str::new(format!("e-{number}")), values::text);
-        let stream = f.or("topic", 0, |r, n| stream(r, n, config));
+        let topic = f.optional("topic", |r, n| stream(r, n, config));
         let mut body = Map::new();
         let details = details(f, &mut body, dates);
-        let (at, order, ()) = (at?, order?, details?);
+        let (at, (), subject, topic) = (at?, details?, subject?, topic?);
+        let (stream, subject) = place(f, config, topic, subject)?;
+        let field = config.streams.get(stream)?.id.as_deref().unwrap_or("order_id");
         body.insert("event_id".into(), json!(id?.as_str()));
-        body.insert("order_id".into(), json!(order.as_str()));
+        body.insert(field.to_owned(), json!(subject.as_str()));
         body.insert("type".into(), json!(kind?.as_str()));
         body.insert("event_time".into(), json!(at.as_millis()));
         let payload = serde_json::to_vec(&body).ok()?;
-        Some(Told { at: told?.unwrap_or(at), order, stream: stream?, payload, span: node.span.clone() })
+        Some(Told { at: told?.unwrap_or(at), id: subject, stream, payload, span: node.span.clone() })
     })
+}
+
+/// `order: o-1`, or another entity that a stream is about, by its name: `checkout: c-1`.
+fn subject(f: &mut Fields<'_, '_, '_>, config: &Config) -> Option<Option<(Entity, Str)>> {
+    let all = entity::all(&config.streams);
+    let read: Vec<_> = all.into_iter().map(|e| (f.optional(e.name().to_string(), values::text), e)).collect();
+    let mut named = None;
+    for (id, entity) in read {
+        let Some(id) = id? else { continue };
+        if named.is_some() {
+            f.reader.error(f.span(entity.name()), "it is about one thing alone");
+            return None;
+        }
+        named = Some((entity, id));
+    }
+    Some(named)
+}
+
+/// The stream that an event is told on, and the id of what it is about: that of its topic, else the first of its entity.
+fn place(
+    f: &mut Fields<'_, '_, '_>,
+    config: &Config,
+    topic: Option<usize>,
+    subject: Option<(Entity, Str)>,
+) -> Option<(usize, Str)> {
+    let Some((entity, id)) = subject else {
+        let stream = topic.unwrap_or(0);
+        let entity = &config.streams.get(stream)?.entity;
+        return Some((stream, if entity.is_order() { "o-1".into() } else { Str::new(format!("{entity}-1")) }));
+    };
+    let is_about = |place: &usize| config.streams.get(*place).is_some_and(|stream| stream.entity == entity);
+    let place = topic.or_else(|| (0..config.streams.len()).find(is_about));
+    let found = place.filter(is_about);
+    if found.is_none() {
+        f.reader.error(f.span("topic"), format!("this topic's events are not about {}", quoted(entity.name())));
+    }
+    found.map(|stream| (stream, id))
 }
 
 /// What only some events carry. Every field is asked for before any is given up on.
@@ -276,6 +318,7 @@ impl Scenario {
     pub fn line(&self, said: &Exception) -> String {
         let about = match &said.subject {
             Subject::Order(order) => format!("order: {order}"),
+            Subject::Other(other) => format!("{}: {}", other.entity, other.id),
             Subject::Group(_) => format!("group: \"{}\"", said.subject.key(&said.policy.id)),
         };
         let mut line = format!(

@@ -15,12 +15,18 @@ use prost::Message;
 use super::header::{SnapshotHeader, SnapshotTotals};
 use super::wire::{BadMessage, order_messages};
 use crate::codec::generated::orderwatch::internal::v1 as messages;
+use crate::domain::Entity;
 use crate::engine::RestoredOrder;
 
 /// Begins every snapshot. The first byte is no text, the last is lost where a transfer mangles line ends.
 const MAGIC: [u8; 8] = *b"\x89OWSNAP\n";
-/// The only version so far. A reader refuses what it does not know.
-pub const FORMAT_VERSION: u16 = 1;
+/// The newest version; a reader refuses what it does not know. It is written only where the file says something that version
+/// 1 could not, so that the release before reads what it can.
+pub const FORMAT_VERSION: u16 = VERSION_ENTITIES;
+/// Orders alone.
+const VERSION_ORDERS: u16 = 1;
+/// Inputs and tombstones name their entity.
+const VERSION_ENTITIES: u16 = 2;
 /// Body chunks are closed at this size, before compression.
 pub const CHUNK_BYTES: usize = 1 << 20;
 /// More than any chunk has: one order's message above `CHUNK_BYTES`, at most.
@@ -47,7 +53,7 @@ pub enum FormatError {
     Foreign,
     /// It was written by another orderwatch.
     #[error(
-        "its format version is {found} and this orderwatch reads {FORMAT_VERSION}; start the orderwatch that wrote it, or a newer one"
+        "its format version is {found} and this orderwatch reads {VERSION_ORDERS} to {FORMAT_VERSION}; start the orderwatch that wrote it, or a newer one"
     )]
     Version {
         /// The file's version.
@@ -98,6 +104,7 @@ pub enum FormatError {
 /// Turns orders into the bytes of a file. Nothing is held back but the chunk that is being filled.
 #[derive(Debug)]
 pub struct Encoder {
+    version: u16,
     index: u32,
     raw: Vec<u8>,
     totals: SnapshotTotals,
@@ -110,8 +117,10 @@ impl Encoder {
     /// The header is larger than a chunk.
     pub fn new(header: &SnapshotHeader, out: &mut Vec<u8>) -> Result<Self, FormatError> {
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let mut encoder = Encoder { index: 0, raw: Vec::new(), totals: SnapshotTotals::default() };
+        let orders_alone = header.inputs.iter().all(|input| input.entity == Entity::ORDER_NAME);
+        let version = if orders_alone { VERSION_ORDERS } else { VERSION_ENTITIES };
+        out.extend_from_slice(&version.to_le_bytes());
+        let mut encoder = Encoder { version, index: 0, raw: Vec::new(), totals: SnapshotTotals::default() };
         encoder.chunk(ChunkKind::Header, &messages::SnapshotHeader::from(header).encode_to_vec(), out)?;
         Ok(encoder)
     }
@@ -174,15 +183,15 @@ impl Encoder {
         out.push(kind as u8);
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(payload);
-        out.extend_from_slice(&checksum(self.index, kind as u8, length, payload).to_le_bytes());
+        out.extend_from_slice(&checksum(self.version, self.index, kind as u8, length, payload).to_le_bytes());
         self.index += 1;
         Ok(())
     }
 }
 
-fn checksum(index: u32, kind: u8, length: u32, payload: &[u8]) -> u32 {
+fn checksum(version: u16, index: u32, kind: u8, length: u32, payload: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&FORMAT_VERSION.to_le_bytes());
+    crc.update(&version.to_le_bytes());
     crc.update(&index.to_le_bytes());
     crc.update(&[kind]);
     crc.update(&length.to_le_bytes());
@@ -214,6 +223,7 @@ pub struct Decoder {
     used: usize,
     /// Bytes of the file before `buffer`.
     before: u64,
+    version: u16,
     index: u32,
     begun: bool,
     ended: bool,
@@ -247,7 +257,7 @@ impl Decoder {
         }
         let Some((payload, rest)) = rest.split_at_checked(length as usize) else { return Ok(None) };
         let Some((crc, _)) = rest.split_first_chunk::<CRC>() else { return Ok(None) };
-        if checksum(self.index, kind, length, payload) != u32::from_le_bytes(*crc) {
+        if checksum(self.version, self.index, kind, length, payload) != u32::from_le_bytes(*crc) {
             return Err(FormatError::Checksum { offset });
         }
         let chunk = self.read(kind, payload, offset)?;
@@ -287,9 +297,10 @@ impl Decoder {
             return Ok(false);
         };
         let found = u16::from_le_bytes(*version);
-        if found != FORMAT_VERSION {
+        if !(VERSION_ORDERS..=FORMAT_VERSION).contains(&found) {
             return Err(FormatError::Version { found });
         }
+        self.version = found;
         self.used = PREAMBLE;
         self.begun = true;
         Ok(true)

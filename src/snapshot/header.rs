@@ -1,6 +1,6 @@
 //! What a snapshot says of itself.
 
-use crate::domain::{Str, Timestamp};
+use crate::domain::{Entity, Str, Timestamp};
 
 /// First in the file: whose snapshot it is and where the inputs stood when it was begun.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct SnapshotHeader {
 pub struct SnapshotInput {
     /// The topic.
     pub topic: Str,
+    /// The name of what its events are about.
+    pub entity: Str,
     /// The first offset to read again. Everything below it is in the snapshot.
     pub next_offset: i64,
     /// The running maximum of record time below `next_offset`.
@@ -56,6 +58,13 @@ pub struct SnapshotTotals {
     pub tombstones: u64,
     /// Events of all orders.
     pub events: u64,
+}
+
+impl SnapshotInput {
+    /// An input about orders.
+    pub fn of_orders(topic: Str, next_offset: i64, effective_max: Option<Timestamp>) -> Self {
+        SnapshotInput { topic, entity: Str::new_static(Entity::ORDER_NAME), next_offset, effective_max }
+    }
 }
 
 impl SnapshotHeader {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::format::{Chunk, Decoder, FormatError, unpack};
-use super::header::{SnapshotHeader, SnapshotTotals};
+use super::header::{SnapshotHeader, SnapshotInput, SnapshotTotals};
 use super::store::{SnapshotName, SnapshotStore};
-use super::wire::{BadMessage, event_in};
+use super::wire::{BadMessage, entity_in, event_in};
 use crate::codec::generated::orderwatch::internal::v1::SnapshotOrder;
-use crate::domain::{Event, Str, StreamId, Timestamp};
+use crate::domain::{Entity, Event, Str, StreamId, Timestamp};
 use crate::engine::RestoredOrder;
 use crate::telemetry::emit;
 use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
@@ -24,8 +24,8 @@ pub struct Expected {
     pub cluster_id: String,
     /// The shard.
     pub shard: i32,
-    /// The declared topics, indexed by `StreamId`.
-    pub topics: Vec<Str>,
+    /// The declared topics and what each is about, indexed by `StreamId`.
+    pub streams: Vec<(Str, Entity)>,
 }
 
 /// A snapshot whose every checksum is right.
@@ -39,7 +39,7 @@ pub struct Found {
     pub totals: SnapshotTotals,
     checked_in: Duration,
     store: SnapshotStore,
-    topics: Vec<Str>,
+    streams: Vec<(Str, Entity)>,
 }
 
 impl SnapshotStore {
@@ -79,8 +79,8 @@ impl SnapshotStore {
         if let Some((what, theirs, ours)) = other {
             return Err(StoreError::Foreign { location: self.locate(&name.path), what, theirs, ours });
         }
-        let (store, topics) = (self.clone(), expected.topics.clone());
-        Ok(Found { name: name.clone(), header, totals, checked_in, store, topics })
+        let (store, streams) = (self.clone(), expected.streams.clone());
+        Ok(Found { name: name.clone(), header, totals, checked_in, store, streams })
     }
 
     /// Reads a snapshot to its end and checks every checksum, without unpacking it.
@@ -122,13 +122,14 @@ impl SnapshotStore {
 }
 
 impl Found {
-    /// Hands every order to `take`. Events of a stream that is not declared any more are left out, loudly.
+    /// Hands every order to `take`. Events of a stream that is not declared any more, or is about another entity now, are left
+    /// out, loudly.
     ///
     /// # Errors
     /// It cannot be read any more: what was taken is a part, make the shard anew.
     pub async fn read(&self, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<SnapshotTotals, StoreError> {
         let began = Instant::now();
-        let mut orders = OrderReader::new(&self.header, &self.topics);
+        let mut orders = OrderReader::new(&self.header, &self.streams);
         self.store
             .chunks(&self.name.path, &mut |chunk| match chunk {
                 Chunk::Body { offset, packed } => unpack(&packed, offset, |message| orders.message(message, take)),
@@ -163,13 +164,14 @@ struct OrderReader {
 }
 
 impl OrderReader {
-    fn new(header: &SnapshotHeader, topics: &[Str]) -> Self {
-        let stream_of = |topic: &Str| {
-            let index = topics.iter().position(|t| t == topic).and_then(|i| u16::try_from(i).ok());
-            index.map(StreamId).ok_or_else(|| topic.clone())
+    fn new(header: &SnapshotHeader, streams: &[(Str, Entity)]) -> Self {
+        let stream_of = |input: &SnapshotInput| {
+            let is_it = |(topic, entity): &(Str, Entity)| *topic == input.topic && *entity.name() == input.entity;
+            let index = streams.iter().position(is_it).and_then(|i| u16::try_from(i).ok());
+            index.map(StreamId).ok_or_else(|| input.topic.clone())
         };
         OrderReader {
-            streams: header.inputs.iter().map(|input| stream_of(&input.topic)).collect(),
+            streams: header.inputs.iter().map(stream_of).collect(),
             unfinished: None,
             dropped: BTreeMap::new(),
             totals: SnapshotTotals::default(),
@@ -181,10 +183,11 @@ impl OrderReader {
         message: SnapshotOrder,
         take: &mut (dyn FnMut(RestoredOrder) + Send),
     ) -> Result<(), BadMessage> {
-        let SnapshotOrder { order_id, events, closed_at_ms, continues } = message;
+        let SnapshotOrder { order_id, events, closed_at_ms, continues, entity } = message;
         if let Some(closed_at_ms) = closed_at_ms {
             self.totals.tombstones += 1;
             take(RestoredOrder::Tombstone {
+                entity: entity_in(entity),
                 order_id: order_id.into(),
                 closed_at: Timestamp::from_millis(closed_at_ms),
             });

@@ -3,7 +3,7 @@
 use super::header::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotTotals};
 use crate::domain::event::Details;
 use crate::domain::{
-    AttributeValue, Currency, Event, Line, Milestone, Money, Position, Promise, Str, StreamId, Timestamp,
+    AttributeValue, Currency, Entity, Event, Line, Milestone, Money, Position, Promise, Str, StreamId, Timestamp,
 };
 use crate::engine::RestoredOrder;
 
@@ -24,11 +24,12 @@ const EVENTS_PER_MESSAGE: usize = 1024;
 /// Hands the messages of one order to `write`, in order.
 pub fn order_messages(order: RestoredOrder, mut write: impl FnMut(SnapshotOrder)) {
     match order {
-        RestoredOrder::Tombstone { order_id, closed_at } => write(SnapshotOrder {
+        RestoredOrder::Tombstone { entity, order_id, closed_at } => write(SnapshotOrder {
             order_id: order_id.into(),
             events: Vec::new(),
             closed_at_ms: Some(closed_at.as_millis()),
             continues: false,
+            entity: entity_out(&entity),
         }),
         RestoredOrder::Open(events) => {
             let Some(order_id) = events.first().map(|e| e.order_id.to_string()) else { return };
@@ -42,10 +43,22 @@ pub fn order_messages(order: RestoredOrder, mut write: impl FnMut(SnapshotOrder)
                     events: part,
                     closed_at_ms: None,
                     continues: left > 0,
+                    // Its events' input says it.
+                    entity: String::new(),
                 });
             }
         }
     }
+}
+
+/// Orders go without a word, as they did before there was anything else.
+fn entity_out(entity: &Str) -> String {
+    if entity == Entity::ORDER_NAME { String::new() } else { entity.to_string() }
+}
+
+/// The name of an entity.
+pub fn entity_in(entity: String) -> Str {
+    if entity.is_empty() { Str::new_static(Entity::ORDER_NAME) } else { Str::from(entity) }
 }
 
 fn event_out(event: Event) -> SnapshotEvent {
@@ -169,6 +182,7 @@ impl From<&SnapshotHeader> for messages::SnapshotHeader {
     fn from(h: &SnapshotHeader) -> Self {
         let inputs = h.inputs.iter().map(|i| messages::SnapshotInput {
             topic: i.topic.to_string(),
+            entity: entity_out(&i.entity),
             next_offset: i.next_offset,
             effective_max_ms: i.effective_max.map(Timestamp::as_millis),
         });
@@ -195,6 +209,7 @@ impl From<messages::SnapshotHeader> for SnapshotHeader {
         let policies = m.policies.unwrap_or_default();
         let inputs = m.inputs.into_iter().map(|i| SnapshotInput {
             topic: i.topic.into(),
+            entity: entity_in(i.entity),
             next_offset: i.next_offset,
             effective_max: i.effective_max_ms.map(Timestamp::from_millis),
         });

@@ -228,8 +228,8 @@ impl Feed {
 fn copy(order: StoredOrder<'_>) -> RestoredOrder {
     match order {
         StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
-        StoredOrder::Tombstone { order_id, closed_at } => {
-            RestoredOrder::Tombstone { order_id: order_id.into(), closed_at }
+        StoredOrder::Tombstone { entity, order_id, closed_at } => {
+            RestoredOrder::Tombstone { entity: entity.clone(), order_id: order_id.into(), closed_at }
         }
     }
 }

@@ -52,8 +52,8 @@ impl Process {
         let next = task.shard.visit_orders(taking.cursor, SLICE, &mut |order| {
             taking.orders.push(match order {
                 StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
-                StoredOrder::Tombstone { order_id, closed_at } => {
-                    RestoredOrder::Tombstone { order_id: Str::new(order_id), closed_at }
+                StoredOrder::Tombstone { entity, order_id, closed_at } => {
+                    RestoredOrder::Tombstone { entity: entity.clone(), order_id: Str::new(order_id), closed_at }
                 }
             });
         });

@@ -43,7 +43,7 @@ fn commit(broker: &mut Broker, offset: i64, began_at: i64, complete_since: Optio
 }
 
 fn snapshot(next_offset: i64, complete_since: Option<Timestamp>) -> Shelf {
-    let input = |topic: &&str| SnapshotInput { topic: (*topic).into(), next_offset, effective_max: None };
+    let input = |topic: &&str| SnapshotInput::of_orders((*topic).into(), next_offset, None);
     let inputs = TOPICS.iter().map(input).collect();
     let shelf = Shelf::default();
     let header = SnapshotHeader { inputs, complete_since, ..SnapshotHeader::default() };

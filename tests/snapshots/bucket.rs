@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use orderwatch::domain::Timestamp;
+use orderwatch::domain::{Entity, Timestamp};
 use orderwatch::engine::RestoredOrder;
 use orderwatch::snapshot::{
     Expected, PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter, StoreError,
@@ -74,7 +74,7 @@ fn header(taken_at: i64, text_bytes: usize) -> SnapshotHeader {
     SnapshotHeader {
         shard: 7,
         group_id: "shop".into(),
-        inputs: vec![SnapshotInput { topic: "orders".into(), next_offset: 42, effective_max: None }],
+        inputs: vec![SnapshotInput::of_orders("orders".into(), 42, None)],
         policies: PolicyDocument { text: "#".repeat(text_bytes), ..PolicyDocument::default() },
         taken_at: Timestamp::from_millis(taken_at),
         ..SnapshotHeader::default()
@@ -82,7 +82,12 @@ fn header(taken_at: i64, text_bytes: usize) -> SnapshotHeader {
 }
 
 fn expected() -> Expected {
-    Expected { group_id: "shop".into(), cluster_id: String::new(), shard: 7, topics: vec!["orders".into()] }
+    Expected {
+        group_id: "shop".into(),
+        cluster_id: String::new(),
+        shard: 7,
+        streams: vec![("orders".into(), Entity::order())],
+    }
 }
 
 fn finish(writer: &mut SnapshotWriter) -> Result<Timestamp, String> {

@@ -11,6 +11,7 @@ pub fn shard(partition: i32, remembered: u64) -> Shard {
     let settings = Settings {
         streams: vec!["orders".into()],
         group_id: "shop".into(),
+        entities: Default::default(),
         grace: Millis::ZERO,
         retain_closed: Millis::from_secs(3600),
         remember_closed: Millis::from_secs(3600),
@@ -23,7 +24,11 @@ pub fn shard(partition: i32, remembered: u64) -> Shard {
     shard.mute();
     for n in 0..remembered {
         let closed_at = Timestamp::from_millis(n as i64);
-        shard.restore_order(RestoredOrder::Tombstone { order_id: format!("o-{n}").into(), closed_at });
+        shard.restore_order(RestoredOrder::Tombstone {
+            entity: "order".into(),
+            order_id: format!("o-{n}").into(),
+            closed_at,
+        });
     }
     shard
 }

@@ -20,6 +20,7 @@ pub(in crate::codec) fn read(format: Format, key: &[u8], value: &[u8]) -> Result
     let stream = StreamCodec {
         topic: "orders".into(),
         format,
+        id: None,
         require: Vec::new(),
         max_record_bytes: 64 * 1024 * 1024,
         max_future_skew: Millis::from_secs(300),

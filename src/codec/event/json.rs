@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -17,14 +19,19 @@ const MAX_DEPTH: usize = 100;
 /// How the error begins that [`Skipped`] makes.
 const TOO_DEEP: &str = "nested deeper";
 
-pub(super) fn read(value: &[u8]) -> Result<Told<'_>, Malformed> {
+/// `id`: the field that holds the id, where that is not orders' own.
+pub(super) fn read<'a>(value: &'a [u8], id: Option<&str>) -> Result<Told<'a>, Malformed> {
     let text = std::str::from_utf8(value).map_err(|e| {
         let detail = format!("the value is not UTF-8: the first bad byte is at {}", e.valid_up_to());
         Malformed::new(MalformedCode::NotUtf8, detail)
     })?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let told = Told::deserialize(&mut json).map_err(|e| refuse(&e, text))?;
+    let mut told = EventVisitor { id }.deserialize(&mut json).map_err(|e| refuse(&e, text))?;
     json.end().map_err(|e| refuse(&e, text))?;
+    // A field that says something of its own may be the id too.
+    if let Some(also) = id.and_then(|id| told.id_named(id)) {
+        told.id = also.clone();
+    }
     Ok(told)
 }
 
@@ -74,15 +81,50 @@ fn set<T, E: Error>(slot: &mut Option<T>, name: &'static str, value: T) -> Resul
     if slot.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
-impl<'de> Deserialize<'de> for Told<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EventVisitor)
+/// An event's key: one of the fields that every stream has, or the one that holds this stream's id.
+enum Named {
+    Field(Field),
+    Id,
+}
+
+/// Tells a [`Named`] by the stream's own field.
+#[derive(Clone, Copy)]
+struct Naming<'i>(Option<&'i str>);
+
+impl<'de> DeserializeSeed<'de> for Naming<'_> {
+    type Value = Named;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
+        deserializer.deserialize_identifier(self)
     }
 }
 
-struct EventVisitor;
+impl Visitor<'_> for Naming<'_> {
+    type Value = Named;
 
-impl<'de> Visitor<'de> for EventVisitor {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Named, E> {
+        match Field::deserialize(name.into_deserializer())? {
+            Field::Unknown if self.0 == Some(name) => Ok(Named::Id),
+            field => Ok(Named::Field(field)),
+        }
+    }
+}
+
+struct EventVisitor<'i> {
+    id: Option<&'i str>,
+}
+
+impl<'de> DeserializeSeed<'de> for EventVisitor<'_> {
+    type Value = Told<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Told<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EventVisitor<'_> {
     type Value = Told<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,7 +133,18 @@ impl<'de> Visitor<'de> for EventVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Told<'de>, A::Error> {
         let mut told = Told::default();
-        while let Some(field) = map.next_key()? {
+        while let Some(named) = map.next_key_seed(Naming(self.id))? {
+            let field = match named {
+                Named::Field(field) => field,
+                Named::Id if told.id.is_none() => {
+                    told.id = Some(map.next_value()?);
+                    continue;
+                }
+                Named::Id => {
+                    let name = self.id.unwrap_or_default();
+                    return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+                }
+            };
             match field {
                 Field::EventId => set(&mut told.event_id, "event_id", map.next_value()?)?,
                 Field::OrderId => set(&mut told.order_id, "order_id", map.next_value()?)?,

@@ -27,6 +27,8 @@ pub struct StreamCodec {
     pub topic: Str,
     /// How its values are written.
     pub format: Format,
+    /// The field that holds the id; `None` for orders' own `order_id`. A Protobuf event has any other in its `id`.
+    pub id: Option<Str>,
     /// Fields without which an event of this stream is a dead letter.
     pub require: Vec<Requirement>,
     /// Key and value together may be as long as this, in bytes.
@@ -49,7 +51,7 @@ pub fn decode(stream: &StreamCodec, record: &RawRecord<'_>) -> Result<Event, Mal
         return Err(Malformed::new(MalformedCode::TooLarge, detail));
     }
     let told = match stream.format {
-        Format::Json => json::read(value)?,
+        Format::Json => json::read(value, stream.id.as_deref())?,
         Format::Protobuf => protobuf::read(value)?,
     };
     rules::event(stream, record, told)

@@ -20,6 +20,7 @@ pub(super) fn read(value: &[u8]) -> Result<Told<'static>, Malformed> {
     Ok(Told {
         event_id: text(event.event_id),
         order_id: text(event.order_id),
+        id: text(event.id),
         kind: text(event.r#type),
         event_time: event.event_time.map(|t| time("event_time", &t)).transpose()?,
         source: text(event.source),

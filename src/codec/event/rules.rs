@@ -22,9 +22,13 @@ pub(super) const MAX_ATTRIBUTES: usize = 64;
 
 pub(super) fn event(stream: &StreamCodec, record: &RawRecord<'_>, told: Told<'_>) -> Result<Event, Malformed> {
     let event_id = required("event_id", text("event_id", told.event_id, MAX_ID)?)?;
-    let order_id = required("order_id", text("order_id", told.order_id, MAX_ID)?)?;
+    let (id_field, id) = match &stream.id {
+        None => ("order_id", told.order_id),
+        Some(field) => (field.as_str(), told.id),
+    };
+    let order_id = required(id_field, text(id_field, id, MAX_ID)?)?;
     let kind = required("type", text("type", told.kind, MAX_ID)?)?;
-    key_is(record.key, &order_id)?;
+    key_is(record.key, id_field, &order_id)?;
     let milestone = milestone(&kind)?;
     let source = text("source", told.source, MAX_ID)?;
     let (event_time, event_time_inferred) = event_time(stream, record, told.event_time)?;
@@ -85,12 +89,12 @@ fn too_long(field: impl Display, text: &str, max: usize) -> Malformed {
     Malformed::new(MalformedCode::TooLong, detail)
 }
 
-fn key_is(key: Option<&[u8]>, order_id: &str) -> Result<(), Malformed> {
-    if key == Some(order_id.as_bytes()) {
+fn key_is(key: Option<&[u8]>, id_field: &str, id: &str) -> Result<(), Malformed> {
+    if key == Some(id.as_bytes()) {
         return Ok(());
     }
     let there = key.map_or_else(|| "missing".to_owned(), |key| Quoted(&String::from_utf8_lossy(key)).to_string());
-    let detail = format!("the record's key is {there}; expected the order_id, {}", Quoted(order_id));
+    let detail = format!("the record's key is {there}; expected the {id_field}, {}", Quoted(id));
     Err(Malformed::new(MalformedCode::KeyMismatch, detail))
 }
 

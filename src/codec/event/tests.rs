@@ -14,6 +14,7 @@ fn stream(format: Format, require: &[&str]) -> StreamCodec {
     StreamCodec {
         topic: "orders".into(),
         format,
+        id: None,
         require: require.iter().map(|r| Requirement::parse(r).unwrap()).collect(),
         max_record_bytes: 1024 * 1024,
         max_future_skew: Millis::from_secs(300),
@@ -421,4 +422,33 @@ fn protobuf_has_the_same_rules() {
         assert_eq!(refused.code, BadProtobuf, "{}", refused.detail);
         assert!(refused.detail.starts_with("not an orderwatch.v1.OrderEvent: "), "{}", refused.detail);
     }
+}
+
+#[test]
+fn what_is_no_order_is_known_by_its_streams_own_field() {
+    let of = |id: &'static str, format| StreamCodec { id: Some(Str::new_static(id)), ..stream(format, &[]) };
+    let read = |stream: &StreamCodec, json: &str| decode(stream, &record(Some(b"c-1"), json.as_bytes()));
+    let checkouts = of("checkout_id", Format::Json);
+    let head = r#"{"event_id":"e","type":"payment_step.entered""#;
+    let told = read(&checkouts, &format!(r#"{head},"checkout_id":"c-1","order_id":"o-9","fulfillment_id":"f-1"}}"#));
+    let told = told.unwrap();
+    assert_eq!(told.order_id, "c-1");
+    assert_eq!(told.details.unwrap().fulfillment_id.as_deref(), Some("f-1"));
+    for (rest, code, words) in [
+        (r#","order_id":"c-1"}"#, MissingField, "checkout_id is missing, null or empty; expected a string"),
+        (r#","checkout_id":"c-2"}"#, KeyMismatch, "the record's key is \"c-1\"; expected the checkout_id, \"c-2\""),
+        (r#","checkout_id":7}"#, WrongType, "checkout_id is 7; expected a string"),
+        (r#","checkout_id":"c-1","checkout_id":"c-1"}"#, DuplicateField, "duplicate field `checkout_id`"),
+    ] {
+        let refused = read(&checkouts, &format!("{head}{rest}")).unwrap_err();
+        assert!(refused.code == code && refused.detail.starts_with(words), "{}: {}", refused.code, refused.detail);
+    }
+    // A field of every event may be the id, and says what it always says too.
+    let parcel = read(&of("fulfillment_id", Format::Json), &format!(r#"{head},"fulfillment_id":"c-1"}}"#)).unwrap();
+    assert_eq!((parcel.order_id.as_str(), parcel.fulfillment_id().map(Str::as_str)), ("c-1", Some("c-1")));
+
+    let event = v1::OrderEvent { id: "c-1".into(), order_id: String::new(), ..minimal() };
+    let told = decode(&of("id", Format::Protobuf), &record(Some(b"c-1"), &event.encode_to_vec())).unwrap();
+    assert_eq!(told.order_id, "c-1");
+    assert_eq!(protobuf(&event).unwrap_err().code, MissingField, "of an order it must be the order_id");
 }

@@ -10,6 +10,8 @@ use crate::codec::malformed::Quoted;
 pub(super) struct Told<'a> {
     pub event_id: Option<Scalar<'a>>,
     pub order_id: Option<Scalar<'a>>,
+    /// The id of what is no order, whatever its field is called.
+    pub id: Option<Scalar<'a>>,
     pub kind: Option<Scalar<'a>>,
     pub event_time: Option<Scalar<'a>>,
     pub source: Option<Scalar<'a>>,
@@ -24,6 +26,19 @@ pub(super) struct Told<'a> {
     pub fee: Option<Shaped<ToldMoney<'a>>>,
     pub fulfillment_id: Option<Scalar<'a>>,
     pub reason: Option<Scalar<'a>>,
+}
+
+impl<'a> Told<'a> {
+    /// A field of an event that may be the id of what the event is about too; `None` for any other name.
+    pub fn id_named(&self, field: &str) -> Option<&Option<Scalar<'a>>> {
+        Some(match field {
+            "order_id" => &self.order_id,
+            "payment_id" => &self.payment_id,
+            "capture_id" => &self.capture_id,
+            "fulfillment_id" => &self.fulfillment_id,
+            _ => return None,
+        })
+    }
 }
 
 /// A value where a scalar is expected. Arrays and objects were read past.

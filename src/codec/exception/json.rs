@@ -7,12 +7,14 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 
 use super::NotAnException;
+use crate::domain::exception::Other;
 use crate::domain::{
     AttributeValue, BacklogFigures, CheckFigures, EventRef, Evidence, Exception, Kind, PolicyRef, Severity, Status,
     Str, Subject, Timestamp,
 };
 
-/// One exception's value. `group`, `backlog`, `check`, `earlier_routes` and `fulfillment_id` are there only where they say
+/// One exception's value. An order's has `order_id`, a group's has it null, and what is neither has `entity` and `id` in its
+/// place. `group`, `backlog`, `check`, `earlier_routes` and `fulfillment_id` are there only where they say
 /// something.
 #[derive(Serialize, serde::Deserialize)]
 struct Body {
@@ -22,7 +24,12 @@ struct Body {
     kind: Kind,
     status: Status,
     policy: PolicyRef,
-    order_id: Option<Str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_id: Option<Option<Str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entity: Option<Str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<Str>,
     severity: Severity,
     owner: Str,
     route: Str,
@@ -64,10 +71,11 @@ pub(in crate::codec) fn write(exception: &Exception) -> Vec<u8> {
 
 pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> {
     let body: Body = serde_json::from_slice(value).map_err(NotAnException::new)?;
-    let subject = match (body.order_id, body.group) {
-        (Some(id), None) => Subject::Order(id),
-        (None, Some(group)) => Subject::Group(group.0),
-        _ => return Err(NotAnException::new("expected an order_id or a group")),
+    let subject = match (body.order_id.flatten(), body.group, body.entity, body.id) {
+        (Some(id), None, None, None) => Subject::Order(id),
+        (None, Some(group), None, None) => Subject::Group(group.0),
+        (None, None, Some(entity), Some(id)) => Subject::Other(Box::new(Other { entity, id })),
+        _ => return Err(NotAnException::new("expected an order_id, a group, or an entity and its id")),
     };
     Ok(Exception {
         exception_id: body.exception_id,
@@ -110,10 +118,12 @@ impl From<&Exception> for Body {
     fn from(exception: &Exception) -> Self {
         // A short string's clone copies 24 bytes or counts a reference.
         let e = exception.clone();
-        let (order_id, group) = match e.subject {
-            Subject::Order(id) => (Some(id), None),
-            Subject::Group(pairs) => (None, Some(Pairs(pairs))),
+        let (order_id, group, other) = match e.subject {
+            Subject::Order(id) => (Some(Some(id)), None, None),
+            Subject::Group(pairs) => (Some(None), Some(Pairs(pairs)), None),
+            Subject::Other(other) => (None, None, Some(*other)),
         };
+        let (entity, id) = other.map(|other| (other.entity, other.id)).unzip();
         Body {
             exception_id: e.exception_id,
             sequence: e.sequence,
@@ -122,6 +132,8 @@ impl From<&Exception> for Body {
             status: e.status,
             policy: e.policy,
             order_id,
+            entity,
+            id,
             severity: e.severity,
             owner: e.owner,
             route: e.route,

@@ -5,6 +5,7 @@ use prost::Message;
 use super::NotAnException;
 use crate::codec::generated::orderwatch::v1;
 use crate::codec::wire_time::{from_protobuf, to_protobuf};
+use crate::domain::exception::Other;
 use crate::domain::{
     AttributeValue, BacklogFigures, CheckFigures, Currency, EventRef, Evidence, Exception, Kind, PolicyRef, Severity,
     Status, Str, Subject, Timestamp,
@@ -22,7 +23,9 @@ fn message(e: &Exception) -> v1::Exception {
         kind: kind(e.kind).into(),
         status: status(e.status).into(),
         policy: Some(v1::Policy { id: e.policy.id.to_string(), version: e.policy.version.to_string() }),
-        subject: Some(subject(&e.subject)),
+        subject: subject(&e.subject),
+        entity: other(e).map(|other| other.entity.to_string()),
+        id: other(e).map(|other| other.id.to_string()),
         severity: severity(e.severity).into(),
         owner: e.owner.to_string(),
         route: e.route.to_string(),
@@ -75,7 +78,7 @@ pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> 
         kind: kind_of(m.kind()).ok_or_else(|| lacks("kind"))?,
         status: status_of(m.status()).ok_or_else(|| lacks("status"))?,
         policy: PolicyRef { id: Str::from(policy.id.as_str()), version: Str::from(policy.version.as_str()) },
-        subject: subject_of(m.subject.as_ref().ok_or_else(|| lacks("subject"))?),
+        subject: subject_of(&m).ok_or_else(|| lacks("subject"))?,
         fulfillment_id: m.fulfillment_id.as_deref().map(Str::from),
         severity: severity_of(m.severity()).ok_or_else(|| lacks("severity"))?,
         owner: Str::from(m.owner.as_str()),
@@ -135,8 +138,10 @@ fn event_ref_of(field: &str, event: &v1::EventRef) -> Result<EventRef, NotAnExce
     })
 }
 
-fn subject(subject: &Subject) -> v1::exception::Subject {
-    match subject {
+/// `None` for what is named by `entity` and `id`.
+fn subject(subject: &Subject) -> Option<v1::exception::Subject> {
+    Some(match subject {
+        Subject::Other(_) => return None,
         Subject::Order(id) => v1::exception::Subject::OrderId(id.to_string()),
         Subject::Group(pairs) => v1::exception::Subject::Group(v1::Group {
             values: pairs
@@ -147,16 +152,27 @@ fn subject(subject: &Subject) -> v1::exception::Subject {
                 })
                 .collect(),
         }),
+    })
+}
+
+fn other(e: &Exception) -> Option<&Other> {
+    match &e.subject {
+        Subject::Other(other) => Some(other),
+        Subject::Order(_) | Subject::Group(_) => None,
     }
 }
 
-fn subject_of(subject: &v1::exception::Subject) -> Subject {
-    match subject {
+fn subject_of(m: &v1::Exception) -> Option<Subject> {
+    let Some(subject) = &m.subject else {
+        let (entity, id) = m.entity.as_deref().map(Str::from).zip(m.id.as_deref().map(Str::from))?;
+        return Some(Subject::Other(Box::new(Other { entity, id })));
+    };
+    Some(match subject {
         v1::exception::Subject::OrderId(id) => Subject::Order(Str::from(id.as_str())),
         v1::exception::Subject::Group(group) => Subject::Group(
             group.values.iter().map(|v| (Str::from(v.name.as_str()), v.value.as_deref().map(Str::from))).collect(),
         ),
-    }
+    })
 }
 
 fn scalar(value: &AttributeValue) -> v1::Scalar {

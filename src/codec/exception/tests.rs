@@ -5,6 +5,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::exception::Other;
 use crate::domain::{
     AttributeValue, BacklogFigures, CheckFigures, Currency, EventRef, Evidence, Kind, PolicyRef, Severity, Status, Str,
     Subject, Timestamp,
@@ -48,7 +49,12 @@ fn event_ref() -> impl Strategy<Value = EventRef> {
 }
 
 fn subject() -> impl Strategy<Value = Subject> {
-    prop_oneof![text().prop_map(Subject::Order), vec((text(), of(text())), 0..4).prop_map(Subject::Group)]
+    let other = ("[a-z]{1,9}", text()).prop_map(|(entity, id)| Other { entity: entity.into(), id });
+    prop_oneof![
+        text().prop_map(Subject::Order),
+        other.prop_map(|other| Subject::Other(Box::new(other))),
+        vec((text(), of(text())), 0..4).prop_map(Subject::Group)
+    ]
 }
 
 fn severity() -> impl Strategy<Value = Severity> {
@@ -164,6 +170,6 @@ fn what_lacks_its_subject_is_refused() {
     let written = String::from_utf8(encode_exception(&crate::codec::samples::sla(), Format::Json)).unwrap();
     let refused =
         decode_exception(written.replace(r#""order_id":"o-1""#, r#""order_id":null"#).as_bytes(), Format::Json);
-    assert_eq!(refused.unwrap_err().detail, "expected an order_id or a group");
+    assert_eq!(refused.unwrap_err().detail, "expected an order_id, a group, or an entity and its id");
     assert!(decode_exception(b"", Format::Protobuf).unwrap_err().detail.starts_with("policy is missing"));
 }

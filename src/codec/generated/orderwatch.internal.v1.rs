@@ -41,6 +41,9 @@ pub struct SnapshotInput {
     /// The running maximum of record time below next_offset; absent before the first record.
     #[prost(int64, optional, tag = "3")]
     pub effective_max_ms: ::core::option::Option<i64>,
+    /// What its events are about; empty for orders.
+    #[prost(string, tag = "4")]
+    pub entity: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapshotPolicies {
@@ -75,6 +78,9 @@ pub struct SnapshotOrder {
     /// The next message goes on with this order's events.
     #[prost(bool, tag = "4")]
     pub continues: bool,
+    /// What one that is only remembered was; empty for an order. Another's events say it, by their input.
+    #[prost(string, tag = "5")]
+    pub entity: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotEvent {

@@ -33,7 +33,8 @@ pub mod scalar {
         Decimal(f64),
     }
 }
-/// One event of one order, as a stream with `format: protobuf` carries it. The Kafka record's key is the order_id.
+/// One event of one order, as a stream with `format: protobuf` carries it. The Kafka record's key is the order_id; on a stream
+/// of another `entity` it is the `id`.
 ///
 /// The rules are those of the JSON event. An empty string is the same as none, and so is an empty list.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -41,7 +42,7 @@ pub struct OrderEvent {
     /// Required. The source's own number for the event: (stream, source, event_id) tells repeats apart. At most 256 bytes.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// Required. Equal to the record's key. At most 256 bytes.
+    /// Required of an order's event. Equal to the record's key. At most 256 bytes.
     #[prost(string, tag = "2")]
     pub order_id: ::prost::alloc::string::String,
     /// Required. `order.placed`, `payment.captured`, … or any name of your own; not a milestone that is computed
@@ -96,6 +97,9 @@ pub struct OrderEvent {
     /// Why, in the source's words.
     #[prost(string, tag = "18")]
     pub reason: ::prost::alloc::string::String,
+    /// Required on a stream of another `entity`, in place of order_id. Equal to the record's key. At most 256 bytes.
+    #[prost(string, tag = "19")]
+    pub id: ::prost::alloc::string::String,
 }
 /// One line of an order or of a parcel.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -210,13 +214,19 @@ pub struct Exception {
     /// Which fulfillment of the order it is about, where the policy has a cycle for each (`scope: fulfillment`).
     #[prost(string, optional, tag = "34")]
     pub fulfillment_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// What it is about.
+    /// What it is about, where that is no order and no group: a stream's `entity`.
+    #[prost(string, optional, tag = "35")]
+    pub entity: ::core::option::Option<::prost::alloc::string::String>,
+    /// Which one.
+    #[prost(string, optional, tag = "36")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is about; not set where `entity` and `id` say so.
     #[prost(oneof = "exception::Subject", tags = "7, 8")]
     pub subject: ::core::option::Option<exception::Subject>,
 }
 /// Nested message and enum types in `Exception`.
 pub mod exception {
-    /// What it is about.
+    /// What it is about; not set where `entity` and `id` say so.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Subject {
         /// One order, by its id.

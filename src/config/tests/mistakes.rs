@@ -299,3 +299,72 @@ fn a_route_with_a_topic_that_no_policy_takes() {
     let by_a_rung = POLICY.replace("target: 1h", "target: 1h, escalate_after: [{after: 1h, route: opps}]");
     assert_eq!(load(service, &by_a_rung).unwrap().1, []);
 }
+
+#[test]
+fn in_what_a_policy_is_about() {
+    let rows: &[Row] = &[
+        (
+            "entity: checkout, when: '‸order.attributes.a == 1'",
+            "unknown name `order`: a condition sees `checkout` (did you mean `checkout`?)",
+        ),
+        ("entity: checkout, when: 'checkout‸.channel == \"web\"'", "did you mean `checkout.attributes.channel`?"),
+        ("when: '‸checkout.attributes.a == 1'", "unknown name `checkout`: a condition sees `order`"),
+        (
+            "entity: checkout, owner: {from: ‸order.attributes.desk, else: ops}",
+            "did you mean `checkout.attributes.desk`?",
+        ),
+        ("entity: ‸Checkout", "its name has small letters, digits and `_`, and begins with a letter"),
+        ("entity: ‸2nd_return", "and begins with a letter"),
+        ("entity: checkout, scope: ‸fulfillment", "only orders have fulfillments, and this is about `checkout`"),
+        ("entity: checkout, stop: ‸order.paid_in_full", "`order.paid_in_full` is computed for orders alone"),
+        ("entity: checkout, start: ‸x y", "it holds a space"),
+        ("entity: task, start: task.cancelled, stop: done, each: ‸true", "`task.cancelled` is reached once"),
+    ];
+    assert_points(Level::Error, rows, sla);
+    let rows: &[Row] = &[
+        (
+            "entity: checkout, start: ‸payment.captured, stop: done",
+            "here only an event of a stream of `checkout` reaches it",
+        ),
+        ("entity: checkout, start: ‸checkout.completed, stop: done", "can come after its checkout has closed"),
+    ];
+    assert_points(Level::Warning, rows, sla);
+    for sound in [
+        "entity: return, when: 'return.attributes.reason == \"size\" && size(return.lines) > 0', start: a, stop: b",
+        "entity: order",
+        "entity: checkout, start: payment_step.entered, stop: checkout.completed, target: promised_ship_by",
+    ] {
+        assert_eq!(problems(&sla(sound)), [], "{sound}");
+    }
+
+    let who = "severity: info, owner: ann, route: ops, expected_outcome: Done";
+    let rows: &[Row] = &[
+        (
+            "check: amount_mismatch, entity: ‸checkout",
+            "`amount_mismatch` is about an order's money, lines and parcels, and this about `checkout` (`stuck` looks at any entity)",
+        ),
+        ("check: payment_without_order, entity: ‸return", "`stuck` looks at any entity"),
+        ("check: stuck, after: 1d, entity: task, when: '‸order.id == \"x\"'", "did you mean `task`?"),
+    ];
+    assert_points(Level::Error, rows, |fields| format!("checks:\n- {{{fields}, {who}}}\n"));
+
+    let of = |entity: &str| format!("first_match: g, entity: {entity}, start: a, stop: b");
+    let two = format!("{}{}", sla(&of("task")), sla(&of("return")).replace("slas:", "").replace("id: x", "id: y"));
+    let said = problems(&two);
+    assert!(said.iter().any(|(_, _, said)| said.contains("must be about one entity")), "{said:#?}");
+}
+
+#[test]
+fn an_entity_that_no_stream_is_about() {
+    let service = "kafka: {brokers: b}\nstreams: [{topic: orders}, {topic: checkouts, entity: checkout}]\npolicies: policies.yaml";
+    let policy = |entity: &str| POLICY.replace("target: 1h", &format!("target: 1h, entity: {entity}"));
+    let said = |entity| load(service, &policy(entity)).map(|_| Vec::new()).unwrap_or_else(|e| messages(&e.0));
+    for (entity, words) in [
+        ("chekout", "slas[0].entity: no stream has the entity `chekout` (did you mean `checkout`?)"),
+        ("return", "slas[0].entity: no stream has the entity `return` (there are order, checkout)"),
+    ] {
+        let errors = said(entity);
+        assert!(errors.iter().any(|error| error.ends_with(words)), "{errors:#?}");
+    }
+    assert_eq!(said("checkout"), [""; 0]);
+}

@@ -76,8 +76,8 @@ fn every_field_of_an_sla_that_is_wrong_is_said() {
             &["2:77: slas[0].calendar: there is no calendar `berlin` (describe it under `calendars`)"],
         ),
         (
-            "start: order.placed, stop: order.completed, target: 1h, entity: return",
-            &["2:75: slas[0].entity: not built yet: other entities than `order` (here `return`)"],
+            "start: return.requested, stop: return.received, target: 1h, entity: return, when: 'order.attributes.a == 1'",
+            &["2:94: slas[0].when: unknown name `order`: a condition sees `return` (did you mean `return`?)"],
         ),
         (
             "start: order.placed, stop: order.completed, target: 1h, when: 'order.attributes.a = 1'",
@@ -137,7 +137,7 @@ fn every_field_of_backlogs_and_checks_that_is_wrong_is_said() {
         (
             "checks:\n- {check: shipped_before_payment, tolerance_minor: 1, WHO}",
             &[
-                "2:35: checks[0]: unknown field `tolerance_minor` (known here: check, id, when, settle, grace, backfill, severity, owner, route, expected_outcome, runbook, entity)",
+                "2:35: checks[0]: unknown field `tolerance_minor` (known here: check, id, entity, when, settle, grace, backfill, severity, owner, route, expected_outcome, runbook)",
             ],
         ),
         (

@@ -153,10 +153,18 @@ fn streams_and_kafka_are_read_with_care() {
             ],
         ),
         (
-            "kafka: {brokers: b}\nstreams: [{topic: a, entity: checkout, id: checkout_id}]",
+            "kafka: {brokers: b}\nstreams: [{topic: a, entity: Check-out}, {topic: b, entity: true}, {topic: c, entity: event}]",
             &[
-                "2:30: streams[0].entity: not built yet: other entities than `order` (here `checkout`)",
-                "2:44: streams[0].id: not built yet: streams of other entities than orders",
+                "2:30: streams[0].entity: expected an entity such as `checkout`, found `Check-out` (its name has small letters, digits and `_`, and begins with a letter)",
+                "2:61: streams[1].entity: expected an entity such as `checkout`, found `true` (the word means something else in a condition)",
+                "2:87: streams[2].entity: expected an entity such as `checkout`, found `event` (an owner's `event` and a backlog's group have that name already)",
+            ],
+        ),
+        (
+            "kafka: {brokers: b}\nstreams: [{topic: a, entity: checkout, id: event_id}, {topic: b, format: protobuf, entity: task, id: task_id}]",
+            &[
+                "2:44: streams[0].id: the field `event_id` says something else",
+                "2:102: streams[1].id: a Protobuf event has it in `order_id`, or in `id` where the stream has an `entity`",
             ],
         ),
         (
@@ -215,6 +223,24 @@ policies: ${NONE:-policies.yaml}",
     assert_eq!(settings.grace, Millis::from_secs(3600), "the largest of all streams; one without has the global grace");
     assert_eq!(settings.publish_after.to_string(), "2026-11-21T09:00:00.000Z");
     assert_eq!(settings.streams, ["orders", "payments", "fulfillments"]);
+}
+
+#[test]
+fn a_stream_says_what_it_is_about_and_by_which_field() {
+    let streams = "[{topic: orders}, {topic: old, id: number}, {topic: checkouts, entity: checkout, grace: 1m},
+      {topic: parcels, entity: parcel, id: fulfillment_id}, {topic: steps, entity: checkout, id: basket, grace: 7s},
+      {topic: tasks, entity: task, format: protobuf}]";
+    let (config, _) =
+        load(&format!("kafka: {{brokers: b}}\nstreams: {streams}\npolicies: policies.yaml"), POLICY).unwrap();
+    let about = |s: &StreamConfig| format!("{} {}", s.entity, s.id.as_deref().unwrap_or("order_id"));
+    let all: Vec<String> = config.streams.iter().map(about).collect();
+    let told = ["order order_id", "order number", "checkout checkout_id", "parcel fulfillment_id", "checkout basket"];
+    assert_eq!(all[..5], told);
+    assert_eq!(all[5], "task id", "in Protobuf the field is called so whatever the entity is");
+    let settings = config.settings();
+    assert_eq!(settings.grace, Millis::from_secs(5), "an order does not wait for checkouts");
+    let graces = ["checkout", "parcel", "basket"].map(|name| settings.grace_for(None, &Entity::named(name)));
+    assert_eq!(graces, [60, 5, 5].map(Millis::from_secs));
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Lane {
     pub fn new(policy: &Backlog, settings: &Settings) -> Self {
         Lane {
             grid: Grid::new(settings.backlog_grid),
-            grace: policy.grace.unwrap_or(settings.grace),
+            grace: settings.grace_for(policy.grace, &policy.entity),
             meaning: meaning(policy, settings),
             heard: Heard::default(),
             judged: None,

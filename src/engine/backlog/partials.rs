@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Millis, Timestamp};
 use crate::policy::backlog::{GroupKey, Membership};
-use crate::policy::{Policies, Settings};
+use crate::policy::{Backlog, Policies, Settings};
 
 use super::{Ages, Grid, Partial, Told};
 
@@ -76,8 +76,8 @@ struct Change {
 impl Partials {
     /// No orders yet, at the beginning of time.
     pub fn new(policies: &Policies, settings: &Settings) -> Self {
-        let of = |grace: Option<Millis>| PolicyPartials {
-            grace: grace.unwrap_or(settings.grace),
+        let of = |backlog: &Backlog| PolicyPartials {
+            grace: settings.grace_for(backlog.grace, &backlog.entity),
             through: Timestamp::MIN,
             loading: false,
             whole: Whole::Never,
@@ -86,7 +86,7 @@ impl Partials {
         };
         Partials {
             grid: Grid::new(settings.backlog_grid),
-            policies: policies.backlogs.iter().map(|b| of(b.grace)).collect(),
+            policies: policies.backlogs.iter().map(of).collect(),
             out: Vec::new(),
         }
     }

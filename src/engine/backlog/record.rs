@@ -124,9 +124,11 @@ pub(super) fn meaning(policy: &Backlog, settings: &Settings) -> Str {
         policy.when.as_ref().map_or(String::new(), |when| when.source().to_owned()),
         pause.map_or(String::new(), |pause| pause.from.as_str().to_owned()),
         pause.map_or(String::new(), |pause| pause.until.as_str().to_owned()),
-        number(policy.grace.unwrap_or(settings.grace).get()),
+        number(settings.grace_for(policy.grace, &policy.entity).get()),
         number(settings.backlog_grid.get()),
     ];
+    // Orders' figures are named as they were before there was anything else to count.
+    parts.extend((!policy.entity.is_order()).then(|| format!("entity {}", policy.entity)));
     parts.extend(policy.group_by.iter().map(ToString::to_string));
     let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
     digest_32(&parts)

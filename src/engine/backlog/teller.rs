@@ -36,7 +36,7 @@ impl Teller {
     /// Nothing told yet. `name` is no other teller's, of this shard or another; `began` is our clock, where one that has lost
     /// the shard may still speak.
     pub fn new(shard: i32, name: Str, began: Option<Timestamp>, policies: &Arc<Policies>, settings: &Settings) -> Self {
-        let grace = |policy: &crate::policy::Backlog| policy.grace.unwrap_or(settings.grace);
+        let grace = |policy: &crate::policy::Backlog| settings.grace_for(policy.grace, &policy.entity);
         Teller {
             shard,
             name,

@@ -4,7 +4,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CheckFigures, Event, EventRef, Exception, Kind, Millis, Str, Timestamp};
+use crate::domain::{CheckFigures, Entity, Event, EventRef, Exception, Kind, Millis, Str, Timestamp};
 use crate::policy::case::{Case, CaseClock, EndKind};
 use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
@@ -19,8 +19,9 @@ use super::shard::{Shard, Slot};
 /// One order as it stands at a frontier.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Explained {
-    /// The order.
-    pub order_id: Str,
+    /// What it is about.
+    #[serde(flatten)]
+    pub subject: Explainee,
     /// Judged as of then: every record with an earlier effective time has been read.
     pub frontier: Timestamp,
     /// When it closed, in record time.
@@ -29,6 +30,24 @@ pub struct Explained {
     pub timeline: Vec<ToldEvent>,
     /// What each SLA and check makes of them, in the order of the document.
     pub policies: Vec<ExplainedPolicy>,
+}
+
+/// What is explained, as exceptions name it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Explainee {
+    /// An order.
+    Order {
+        /// Its id.
+        order_id: Str,
+    },
+    /// Anything else.
+    Other {
+        /// What it is.
+        entity: Str,
+        /// Its id.
+        id: Str,
+    },
 }
 
 /// One event of the timeline.
@@ -182,12 +201,14 @@ pub struct PublishedTold {
 }
 
 impl Shard {
-    /// What is known of an order here; `None` where nothing is, or only that it was closed long ago.
-    pub fn explain(&self, order_id: &str) -> Option<Explained> {
-        let slot = self.index.get(order_id).and_then(|slot| self.slots.get(*slot as usize));
+    /// What is known here of the order, or of the `entity`, with this id; `None` where nothing is, or only that it was closed
+    /// long ago.
+    pub fn explain(&self, entity: &str, id: &str) -> Option<Explained> {
+        let entity = self.index.id_of(entity)?;
+        let slot = self.index.get(entity, id).and_then(|slot| self.slots.get(slot as usize));
         let Some(Slot::Open(order)) = slot else { return None };
-        let teller = Teller { policies: &self.policies, settings: &self.settings, order, frontier: self.frontier };
-        Some(teller.explain())
+        let (policies, settings, entity) = (&self.policies, &self.settings, self.index.entity(entity));
+        Some(Teller { policies, settings, entity, order, frontier: self.frontier }.explain())
     }
 }
 
@@ -195,13 +216,14 @@ impl Shard {
 struct Teller<'a> {
     policies: &'a Policies,
     settings: &'a Settings,
+    entity: &'a Entity,
     order: &'a Order,
     frontier: Timestamp,
 }
 
 impl Teller<'_> {
     fn explain(&self) -> Explained {
-        let view = OrderView::new(&self.order.id, &self.order.events);
+        let view = OrderView::of(self.entity, &self.order.id, &self.order.events);
         let mut policies: Vec<_> = (0..self.policies.slas.len()).filter_map(|at| self.sla(at, &view)).collect();
         let mut closing = Closing::of(&view);
         for place in 0..self.policies.slas.len() {
@@ -219,7 +241,7 @@ impl Teller<'_> {
             policies.extend((!told.cycles.is_empty()).then_some(told));
         }
         Explained {
-            order_id: self.order.id.clone(),
+            subject: Explainee::of(self.entity, &self.order.id),
             frontier: self.frontier,
             closed_at: closing.closed_at(),
             timeline: self.order.events.iter().map(|event| self.event(event)).collect(),
@@ -228,7 +250,7 @@ impl Teller<'_> {
     }
 
     fn sla(&self, place: usize, view: &OrderView<'_>) -> Option<ExplainedPolicy> {
-        let sla = self.policies.slas.get(place)?;
+        let sla = self.policies.slas.get(place).filter(|sla| sla.entity == *self.entity)?;
         let mut told = ExplainedPolicy::new(&sla.id, Kind::Sla);
         for cycle in self.policies.cycles(place, view) {
             let key = key_of_cycle(place, sla, &cycle, &self.settings.streams);
@@ -255,7 +277,7 @@ impl Teller<'_> {
     }
 
     fn cycle(&self, case: &Case<'_>, key: &CaseKey, grace: Option<Millis>, awaits: Option<&str>) -> ExplainedCycle {
-        let grace = grace.unwrap_or(self.settings.grace);
+        let grace = self.settings.grace_for(grace, self.entity);
         let renderer = self.renderer();
         let until = case.end.map_or(self.frontier, |end| end.at);
         let (actual, business) = case.elapsed(until);
@@ -305,6 +327,15 @@ impl Teller<'_> {
 
     fn renderer(&self) -> Renderer<'_> {
         Renderer { settings: self.settings, policies: self.policies }
+    }
+}
+
+impl Explainee {
+    fn of(entity: &Entity, id: &Str) -> Self {
+        match entity.is_order() {
+            true => Explainee::Order { order_id: id.clone() },
+            false => Explainee::Other { entity: entity.name().clone(), id: id.clone() },
+        }
     }
 }
 

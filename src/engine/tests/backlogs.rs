@@ -13,6 +13,7 @@ use crate::policy::{Backlog, Policies, Settings};
 fn awaiting_shipment() -> Backlog {
     Backlog {
         id: "awaiting-shipment".into(),
+        entity: crate::domain::Entity::order(),
         from: Milestone::parse("order.paid_in_full"),
         until: Milestone::parse("order.fully_shipped"),
         when: None,

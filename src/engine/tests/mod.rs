@@ -6,6 +6,7 @@ mod checks;
 mod complete_since;
 mod each;
 mod edits;
+mod entities;
 mod flow_checks;
 mod fulfillments;
 mod groups;

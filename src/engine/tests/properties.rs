@@ -25,7 +25,7 @@ const KINDS: [&str; 10] = [
 ];
 
 /// Few ids, times and offsets, so that repeats, conflicts and ties are common.
-fn any_event() -> impl Strategy<Value = Event> {
+pub(super) fn any_event() -> impl Strategy<Value = Event> {
     let parcel = proptest::option::of(0..2usize);
     let numbers = (0..KINDS.len(), 0..6i64, 0..8usize, 0..200i64, 0..3i64, parcel);
     numbers.prop_map(|(kind, minute, id, offset, amount, parcel)| {
@@ -122,7 +122,7 @@ proptest! {
 }
 
 /// The last state of each exception, where it is one that two runs must agree on.
-fn standing(story: &Story) -> BTreeMap<ExceptionId, (&'static str, Option<Timestamp>)> {
+pub(super) fn standing(story: &Story) -> BTreeMap<ExceptionId, (&'static str, Option<Timestamp>)> {
     let last: BTreeMap<&ExceptionId, &Exception> = story.published.iter().map(|e| (&e.exception_id, e)).collect();
     let stands = |e: &&&Exception| e.breached_at.is_some() && e.status != Status::Retracted;
     let state = |e: &Exception| (if e.status.is_open() { "open" } else { e.status.as_str() }, e.deadline);

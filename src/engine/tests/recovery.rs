@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::story::*;
 use crate::engine::{History, RestoredOrder, Shard, StoredOrder};
-use crate::policy::Policies;
+use crate::policy::{Policies, Settings};
 
 fn policy() -> crate::policy::Policies {
     policies(vec![sla("order.placed", "payment.captured", 60)], vec![])
@@ -15,7 +15,12 @@ fn restarted(s: &Story, frontier: i64) -> Story {
 
 /// The same with another policy document, and the ones before it.
 pub fn restarted_under(s: &Story, frontier: i64, policies: Policies, history: History) -> Story {
-    let mut shard = Shard::new(0, Arc::new(policies), Arc::new(settings()));
+    restarted_with(s, frontier, policies, history, settings())
+}
+
+/// The same with other settings.
+pub fn restarted_with(s: &Story, frontier: i64, policies: Policies, history: History, settings: Settings) -> Story {
+    let mut shard = Shard::new(0, Arc::new(policies), Arc::new(settings));
     shard.mute();
     shard.set_history(history);
     let mut cursor = Some(0);
@@ -24,8 +29,8 @@ pub fn restarted_under(s: &Story, frontier: i64, policies: Policies, history: Hi
         cursor = s.shard.visit_orders(from, 1, &mut |order| {
             taken.push(match order {
                 StoredOrder::Open { events, .. } => RestoredOrder::Open(events.iter().rev().cloned().collect()),
-                StoredOrder::Tombstone { order_id, closed_at } => {
-                    RestoredOrder::Tombstone { order_id: order_id.into(), closed_at }
+                StoredOrder::Tombstone { entity, order_id, closed_at } => {
+                    RestoredOrder::Tombstone { entity: entity.clone(), order_id: order_id.into(), closed_at }
                 }
             });
         });

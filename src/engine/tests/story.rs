@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::domain::event::Details;
 use crate::domain::{
-    AttributeValue, Currency, Event, Exception, Milestone, Millis, Money, Position, Severity, Str, StreamId, Timestamp,
+    AttributeValue, Currency, Entity, Event, Exception, Milestone, Millis, Money, Position, Severity, Str, StreamId,
+    Timestamp,
 };
 use crate::engine::{Applied, Shard, Transition};
 use crate::policy::checks::{CheckKind, CheckPolicy};
@@ -26,6 +27,7 @@ pub fn settings() -> Settings {
     Settings {
         streams: ["orders", "payments", "fulfillments"].map(Str::new_static).to_vec(),
         group_id: Str::new_static("test"),
+        entities: Default::default(),
         grace: Millis::ZERO,
         retain_closed: Millis::new(30 * DAY),
         remember_closed: Millis::new(90 * DAY),
@@ -51,6 +53,7 @@ pub fn sla(start: &str, stop: &str, target: i64) -> Sla {
     let first = |m: &str| MilestoneRef { milestone: Milestone::parse(m), occurrence: Occurrence::First };
     Sla {
         id: Str::new_static("promise"),
+        entity: Entity::order(),
         when: None,
         first_match: None,
         scope: Scope::Order,
@@ -77,6 +80,7 @@ pub fn rung(minutes: i64) -> Rung {
 pub fn check(kind: CheckKind, settle: i64) -> CheckPolicy {
     CheckPolicy {
         id: Str::new(kind.name().replace('_', "-")),
+        entity: Entity::order(),
         kind,
         when: None,
         settle: Millis::new(settle * MINUTE),

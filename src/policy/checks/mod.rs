@@ -16,7 +16,7 @@ mod settlement_mismatch;
 mod shipped_before_payment;
 mod stuck;
 
-use crate::domain::{Milestone, Millis, Standard, Str, Timestamp};
+use crate::domain::{Entity, Milestone, Millis, Standard, Str, Timestamp};
 
 use super::case::Case;
 use super::view::OrderView;
@@ -73,6 +73,8 @@ pub enum CheckKind {
 pub struct CheckPolicy {
     /// The check's name with hyphens unless one is given; part of the exception's id.
     pub id: Str,
+    /// What it looks at: orders, and with `stuck` any entity.
+    pub entity: Entity,
     /// Which check.
     pub kind: CheckKind,
     /// Which orders it applies to; all, where there is none.
@@ -156,8 +158,12 @@ impl CheckKind {
 }
 
 impl CheckPolicy {
-    /// Every finding of one reason that the order's facts hold, in time order; more than one where it opened anew.
+    /// Every finding of one reason that the order's facts hold, in time order; more than one where it opened anew. None of
+    /// another entity.
     pub fn cases<'a>(&self, view: &OrderView<'a>, reason: &str) -> Vec<Case<'a>> {
+        if self.entity != *view.entity() {
+            return Vec::new();
+        }
         let mut cases = self.findings(view, reason);
         if let Some(when) = &self.when {
             cases.retain(|case| when.holds(&view.as_of(case.started_at).condition_input(view.order_id())));

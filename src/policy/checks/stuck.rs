@@ -1,7 +1,7 @@
 //! `stuck`: nothing was heard of an open order for `after`.
 //!
-//! It is open from its first event until it is completed, cancelled or fully delivered. The next event ends it, and begins
-//! the wait anew.
+//! It is open from its first event until it is completed, cancelled or fully delivered; what is no order, until
+//! `ENTITY.completed` or `ENTITY.cancelled`. The next event ends it, and begins the wait anew.
 
 use crate::domain::{CheckFigures, Millis};
 use crate::policy::case::{Case, CaseClock, End, EndKind};
@@ -13,7 +13,7 @@ pub const REASONS: &[&str] = &["silent"];
 
 /// Every silence that was, or will be, too long.
 pub fn cases<'a>(view: &OrderView<'a>, after: Millis) -> Vec<Case<'a>> {
-    let closed = view.first_of(&OrderView::ENDS);
+    let closed = view.first_of(view.entity().ends());
     let heard: Vec<_> = instants(view.events()).filter_map(<[_]>::last).collect();
     let open = heard.iter().enumerate().filter(|(_, event)| closed.is_none_or(|closed| event.event_time < closed.at));
     let silences = open.filter_map(|(i, event)| {

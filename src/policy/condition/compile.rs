@@ -7,9 +7,11 @@ use cel::parser::ParseErrors;
 use crate::domain::Str;
 
 use super::expr::{Comparison, Expr, Kind, LineField, Literal, Macro, Operator, Path, TextTest};
+use super::reserved::stand_in;
 use super::{ConditionError, DEPTH_MAX, TEXT_BYTES_MAX, hints};
 
-const ORDER_HAS: &str = "an order has id, source, total.amount_minor, total.currency, lines (each with sku and quantity) and attributes.NAME";
+const PARTS: &str =
+    "id, source, total.amount_minor, total.currency, lines (each with sku and quantity) and attributes.NAME";
 const FUNCTIONS: &str = "has, size, startsWith, endsWith, contains, all, exists, exists_one, filter and map";
 
 /// More links in a condition nest the parser's tree too deep.
@@ -18,11 +20,11 @@ const LINKS_MAX: usize = 500;
 /// bracket and 2 KiB a link. In bytes.
 const STACK_BYTES: usize = 16 << 20;
 
-/// Compiles a condition.
+/// Compiles a condition about what is called `root`: `order`, or another entity's name.
 ///
 /// # Errors
-/// It is too long or too deep, not CEL, or not about an order.
-pub fn compile(text: &str) -> Result<Expr, ConditionError> {
+/// It is too long or too deep, not CEL, or not about that.
+pub fn compile(root: &str, text: &str) -> Result<Expr, ConditionError> {
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("a condition has at most {TEXT_BYTES_MAX} bytes");
         return Err(ConditionError { message, offset: None, help: None });
@@ -30,7 +32,7 @@ pub fn compile(text: &str) -> Result<Expr, ConditionError> {
     refuse_deep_nesting(text)?;
     // On a stack of its own: the caller's may be a worker's, and a panic of the parser ends here too.
     let compiled = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parse(text));
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parse(root, text));
         thread.ok().and_then(|thread| thread.join().ok())
     });
     compiled.unwrap_or_else(|| {
@@ -38,11 +40,12 @@ pub fn compile(text: &str) -> Result<Expr, ConditionError> {
     })
 }
 
-fn parse(text: &str) -> Result<Expr, ConditionError> {
+fn parse(root: &str, text: &str) -> Result<Expr, ConditionError> {
     // Macros are left as the calls they are written as: our tree has a node for each.
     let parser = Env::default().with_optional_support(false).parser().max_recursion_depth(4 * DEPTH_MAX as u16);
-    let (parsed, places) = parser.parse_with_source_info(text).map_err(|errors| syntax_error(text, &errors))?;
-    Compiler { text, places: &places, item: None, depth: 0 }.condition(&parsed)
+    let (called, readable) = stand_in(root, text);
+    let (parsed, places) = parser.parse_with_source_info(&readable).map_err(|errors| syntax_error(text, &errors))?;
+    Compiler { root, called: &called, text, places: &places, item: None, depth: 0 }.condition(&parsed)
 }
 
 /// The parser recurses for brackets, and for chains such as `1 + 1 + …` and `a.b.…`, which it nests to the left; so both
@@ -94,6 +97,10 @@ fn byte_of(text: &str, (line, column): (isize, isize)) -> Option<usize> {
 /// Walks the parsed tree.
 #[derive(Clone, Copy)]
 struct Compiler<'t> {
+    /// What the thing is called.
+    root: &'t str,
+    /// What it is called in the tree: another word where CEL keeps the first for itself.
+    called: &'t str,
     text: &'t str,
     places: &'t SourceInfo,
     /// The variable of the macro around.
@@ -161,9 +168,10 @@ impl<'t> Compiler<'t> {
             LiteralValue::Double(d) => Literal::Decimal(*d.inner()),
             LiteralValue::String(s) => Literal::Text(Str::new(s.inner())),
             LiteralValue::Null => {
-                return self.error(node, "null is the same as missing: ask `has(order.attributes.NAME)`");
+                return self
+                    .error(node, format!("null is the same as missing: ask `has({}.attributes.NAME)`", self.root));
             }
-            LiteralValue::Bytes(_) => return self.error(node, "an order has no bytes to compare with"),
+            LiteralValue::Bytes(_) => return self.error(node, "there are no bytes to compare with"),
         };
         Ok(Expr::Literal(literal))
     }
@@ -175,21 +183,21 @@ impl<'t> Compiler<'t> {
             Some(path) => Ok(Expr::Path(path)),
             None => match &node.expr {
                 Cel::Select(select) => self.field(node, &select.operand, &select.field),
-                Cel::Ident(name) => self.unknown_name(node, name, hints::of_word(name)),
+                Cel::Ident(name) => self.unknown_name(node, name, hints::of_word(self.root, name)),
                 _ => self.error(node, "expected a name"),
             },
         }
     }
 
     fn unknown_name(self, node: &IdedExpr, name: &str, help: Option<String>) -> Compiled {
-        self.error_with_help(node, format!("unknown name `{name}`: a condition sees `order`"), help)
+        self.error_with_help(node, format!("unknown name `{name}`: a condition sees `{}`", self.root), help)
     }
 
     fn field(self, node: &IdedExpr, line: &'t IdedExpr, field: &str) -> Compiled {
         if let Cel::Ident(root) = &line.expr
             && self.item != Some(root)
         {
-            return self.unknown_name(line, root, hints::of_root(root));
+            return self.unknown_name(line, root, hints::of_root(self.root, root));
         }
         let line = self.expr(line)?;
         match field {
@@ -199,9 +207,14 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// What `order.a.b` or `order.a["b"]` names; `None` where the root is not `order`.
+    /// What there is to name.
+    fn has(&self) -> String {
+        format!("{} has {PARTS}", if self.root == "order" { "an order" } else { self.root })
+    }
+
+    /// What `order.a.b` or `order.a["b"]` names; `None` where the root is another.
     fn order_path(&self, node: &IdedExpr) -> Result<Option<Path>, ConditionError> {
-        let Some(segments) = segments(node) else { return Ok(None) };
+        let Some(segments) = segments(self.called, node) else { return Ok(None) };
         Ok(Some(match segments.as_slice() {
             ["id"] => Path::Id,
             ["source"] => Path::Source,
@@ -214,10 +227,10 @@ impl<'t> Compiler<'t> {
                 return self.error(node, format!("the attribute `{name}` is one value, without fields"));
             }
             ["attributes"] => return self.error(node, "name an attribute: attributes.NAME or attributes[\"NAME\"]"),
-            [] => return self.error(node, ORDER_HAS),
+            [] => return self.error(node, self.has()),
             unknown => {
-                let message = format!("unknown name `order.{}`: {ORDER_HAS}", unknown.join("."));
-                return self.error_with_help(node, message, hints::of_path(unknown));
+                let message = format!("unknown name `{}.{}`: {}", self.root, unknown.join("."), self.has());
+                return self.error_with_help(node, message, hints::of_path(self.root, unknown));
             }
         }))
     }
@@ -240,7 +253,10 @@ impl<'t> Compiler<'t> {
             (op::INDEX, [list, index]) => self.index(node, list, index),
             (op::HAS, [path]) => match self.order_path(path)? {
                 Some(path) => Ok(Expr::Has(path)),
-                None => self.error(path, "has() asks for a part of the order, such as `has(order.attributes.channel)`"),
+                None => {
+                    let part = format!("has() asks for a part of it, such as `has({}.attributes.channel)`", self.root);
+                    self.error(path, part)
+                }
             },
             ("size", [inner]) => Ok(Expr::Size(Box::new(self.expr(inner)?))),
             (name, [left, right]) if comparison(name).is_some() || operator(name).is_some() => {
@@ -277,7 +293,7 @@ impl<'t> Compiler<'t> {
     }
 
     fn is_in(self, item: &'t IdedExpr, list: &'t IdedExpr) -> Compiled {
-        if segments(list).is_some_and(|s| s == ["attributes"]) {
+        if segments(self.called, list).is_some_and(|s| s == ["attributes"]) {
             return match &item.expr {
                 Cel::Literal(LiteralValue::String(name)) => Ok(Expr::Has(Path::Attribute(Str::new(name.inner())))),
                 _ => self.error(item, "expected an attribute's name as a text"),
@@ -296,7 +312,7 @@ impl<'t> Compiler<'t> {
     fn index(self, node: &'t IdedExpr, list: &'t IdedExpr, index: &'t IdedExpr) -> Compiled {
         match self.order_path(node)? {
             Some(_) => self.name(node),
-            None if segments(list).is_some_and(|s| s == ["attributes"]) => {
+            None if segments(self.called, list).is_some_and(|s| s == ["attributes"]) => {
                 self.error(index, "expected an attribute's name as a text")
             }
             None => Ok(Expr::Index(Box::new([self.expr(list)?, self.expr(index)?]))),
@@ -328,8 +344,11 @@ impl<'t> Compiler<'t> {
 
     fn each(self, what: Macro, target: &'t IdedExpr, item: &'t IdedExpr, body: &'t IdedExpr) -> Compiled {
         let name = match &item.expr {
-            Cel::Ident(name) if name != "order" => name.as_str(),
-            _ => return self.error(item, "expected a name for the element, such as `l` in `order.lines.exists(l, …)`"),
+            Cel::Ident(name) if name != self.called => name.as_str(),
+            _ => {
+                let expected = "expected a name for the element, such as `l` in";
+                return self.error(item, format!("{expected} `{}.lines.exists(l, …)`", self.root));
+            }
         };
         if self.item.is_some() {
             return self.error(item, "a macro inside another would look at every pair of lines");
@@ -341,13 +360,13 @@ impl<'t> Compiler<'t> {
     }
 }
 
-/// The names after `order` in `order.a.b` or `order.a["b"]`; `None` where the root is something else.
-fn segments(node: &IdedExpr) -> Option<Vec<&str>> {
+/// The names after the root in `order.a.b` or `order.a["b"]`; `None` where the root is something else.
+fn segments<'n>(called: &str, node: &'n IdedExpr) -> Option<Vec<&'n str>> {
     let mut names = Vec::new();
     let mut node = node;
     loop {
         match &node.expr {
-            Cel::Ident(root) if root == "order" => break,
+            Cel::Ident(root) if root == called => break,
             Cel::Select(select) if !select.test => {
                 names.push(select.field.as_str());
                 node = &select.operand;

@@ -4,37 +4,40 @@ use crate::domain::Standard;
 
 const PARTS: [&str; 5] = ["id", "source", "total", "lines", "attributes"];
 
-/// By the unknown names after `order`.
-pub fn of_path(names: &[&str]) -> Option<String> {
+/// By the unknown names after the root, which is `order` or another entity's name.
+pub fn of_path(root: &str, names: &[&str]) -> Option<String> {
+    let part_meant = |part: &str| meant(&format!("{root}.{part}"));
     match names {
-        ["total", part] if near(part, "currency") => Some(meant("order.total.currency")),
-        ["total", ..] => Some(meant("order.total.amount_minor")),
-        ["lines", "size" | "length" | "count"] => Some(meant("size(order.lines)")),
-        ["lines", ..] => Some("a line is looked at by `order.lines.exists(l, l.sku == \"A-1\")`".to_owned()),
-        [part, name] if near(part, "attributes") => Some(meant(&format!("order.attributes.{name}"))),
+        ["total", part] if near(part, "currency") => Some(part_meant("total.currency")),
+        ["total", ..] => Some(part_meant("total.amount_minor")),
+        ["lines", "size" | "length" | "count"] => Some(meant(&format!("size({root}.lines)"))),
+        ["lines", ..] => Some(format!("a line is looked at by `{root}.lines.exists(l, l.sku == \"A-1\")`")),
+        [part, name] if near(part, "attributes") => Some(part_meant(&format!("attributes.{name}"))),
         [name] => Some(match PARTS.into_iter().find(|part| near(name, part)) {
-            Some(part) => meant(&format!("order.{part}")),
-            None if Standard::ALL.iter().any(|s| s.as_str().strip_prefix("order.") == Some(name)) => {
+            Some(part) => part_meant(part),
+            None if root == "order"
+                && Standard::ALL.iter().any(|s| s.as_str().strip_prefix("order.") == Some(name)) =>
+            {
                 "a condition sees what an order has, not what became of it".to_owned()
             }
-            None => meant(&format!("order.attributes.{name}")),
+            None => part_meant(&format!("attributes.{name}")),
         }),
         _ => None,
     }
 }
 
 /// By an unknown name that has fields: `orders.id`, `attributes.channel`.
-pub fn of_root(name: &str) -> Option<String> {
+pub fn of_root(root: &str, name: &str) -> Option<String> {
     match PARTS.into_iter().find(|part| near(name, part)) {
-        _ if near(name, "order") => Some(meant("order")),
-        Some(part) => Some(meant(&format!("order.{part}"))),
+        _ if name == "order" || near(name, root) => Some(meant(root)),
+        Some(part) => Some(meant(&format!("{root}.{part}"))),
         None => None,
     }
 }
 
 /// By an unknown name that stands alone: most likely a text.
-pub fn of_word(name: &str) -> Option<String> {
-    of_root(name).or_else(|| Some(format!("a text stands in quotes: `\"{name}\"`")))
+pub fn of_word(root: &str, name: &str) -> Option<String> {
+    of_root(root, name).or_else(|| Some(format!("a text stands in quotes: `\"{name}\"`")))
 }
 
 /// By the place at which a text stops being CEL.

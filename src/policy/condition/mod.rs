@@ -1,4 +1,4 @@
-//! Conditions: CEL over one order, compiled once.
+//! Conditions: CEL over one order, compiled once. What is no order is called by its entity's name: `checkout.id`.
 //!
 //! The `cel` crate parses; `compile` turns its tree into a small one of our own that names only what an order has, and
 //! `eval` runs that. So an unknown name or function is an error when the policy is read, and evaluation is a walk over
@@ -16,10 +16,11 @@ mod hints;
 mod hostile_tests;
 #[cfg(test)]
 mod properties;
+mod reserved;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{AttributeValue, Line, Money, Str};
+use crate::domain::{AttributeValue, Entity, Line, Money, Str};
 
 use expr::Expr;
 
@@ -72,12 +73,20 @@ impl PartialEq for Condition {
 impl Eq for Condition {}
 
 impl Condition {
-    /// Compiles CEL.
+    /// Compiles CEL about an order.
     ///
     /// # Errors
     /// The text is not CEL, names something an order does not have, or calls an unknown function.
     pub fn compile(text: &str) -> Result<Self, ConditionError> {
-        Ok(Condition { source: Str::new(text), expr: compile::compile(text)? })
+        Condition::about(&Entity::order(), text)
+    }
+
+    /// Compiles CEL in which the thing is called by its entity's name.
+    ///
+    /// # Errors
+    /// Those of [`Condition::compile`].
+    pub fn about(entity: &Entity, text: &str) -> Result<Self, ConditionError> {
+        Ok(Condition { source: Str::new(text), expr: compile::compile(entity.name(), text)? })
     }
 
     /// The text it was compiled from.

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::format::{Chunk, Decoder, Encoder, FORMAT_VERSION, unpack};
 use super::*;
 use crate::domain::event::Details;
-use crate::domain::{Currency, Event, Money, Position, Standard, Str, StreamId, Timestamp};
+use crate::domain::{Currency, Entity, Event, Money, Position, Standard, Str, StreamId, Timestamp};
 use crate::engine::{RestoredOrder, StoredOrder};
 
 const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
@@ -27,10 +27,9 @@ fn header(shard: i32, taken_at: i64) -> SnapshotHeader {
         inputs: TOPICS
             .iter()
             .enumerate()
-            .map(|(i, topic)| SnapshotInput {
-                topic: (*topic).into(),
-                next_offset: i as i64 * 100,
-                effective_max: (i > 0).then(|| Timestamp::from_millis(1_000)),
+            .map(|(i, topic)| {
+                let read_up_to = (i > 0).then(|| Timestamp::from_millis(1_000));
+                SnapshotInput::of_orders((*topic).into(), i as i64 * 100, read_up_to)
             })
             .collect(),
         frontier: Some(Timestamp::from_millis(1_000)),
@@ -60,10 +59,15 @@ fn event(order_id: &str, number: i64) -> Event {
     }
 }
 
+fn tombstone(entity: &str, id: &str, closed_at: i64) -> RestoredOrder {
+    let closed_at = Timestamp::from_millis(closed_at);
+    RestoredOrder::Tombstone { entity: entity.into(), order_id: id.into(), closed_at }
+}
+
 fn orders(count: i64) -> Vec<RestoredOrder> {
     (0..count)
         .map(|n| match n % 5 {
-            4 => RestoredOrder::Tombstone { order_id: format!("o-{n}").into(), closed_at: Timestamp::from_millis(n) },
+            4 => tombstone("order", &format!("o-{n}"), n),
             _ => RestoredOrder::Open((0..=n % 5).map(|k| event(&format!("o-{n}"), n * 10 + k)).collect()),
         })
         .collect()
@@ -102,7 +106,7 @@ fn expected(shard: i32) -> Expected {
         group_id: "orderwatch".into(),
         cluster_id: "cluster-1".into(),
         shard,
-        topics: TOPICS.iter().map(Str::new).collect(),
+        streams: TOPICS.iter().map(|topic| (Str::new(topic), Entity::order())).collect(),
     }
 }
 
@@ -171,8 +175,8 @@ fn slice(orders: &[RestoredOrder], cursor: usize, visit: &mut dyn FnMut(StoredOr
     for order in &orders[cursor..end] {
         visit(match order {
             RestoredOrder::Open(events) => StoredOrder::Open { order_id: &events[0].order_id, events },
-            RestoredOrder::Tombstone { order_id, closed_at } => {
-                StoredOrder::Tombstone { order_id, closed_at: *closed_at }
+            RestoredOrder::Tombstone { entity, order_id, closed_at } => {
+                StoredOrder::Tombstone { entity, order_id, closed_at: *closed_at }
             }
         });
     }

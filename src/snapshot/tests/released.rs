@@ -1,4 +1,4 @@
-//! The format as it was released: a file of it lies in the repository, and is read for as long as version 1 is.
+//! The formats as they were released: a file of each lies in the repository, and is read for as long as its version is.
 //! `ORDERWATCH_REGENERATE=1 cargo test --lib released` writes it anew, which only a version that nobody has yet may.
 
 use std::sync::OnceLock;
@@ -7,13 +7,13 @@ use super::*;
 use crate::domain::{AttributeValue, Line, Milestone, Promise};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/v1.snap");
+/// With other entities than orders.
+const FILE_2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/v2.snap");
 
 /// As the release wrote it; nothing of it may follow the program's version.
 fn released_header() -> SnapshotHeader {
-    let input = |topic: &str, next_offset, effective_max: Option<i64>| SnapshotInput {
-        topic: topic.into(),
-        next_offset,
-        effective_max: effective_max.map(Timestamp::from_millis),
+    let input = |topic: &str, next_offset, effective_max: Option<i64>| {
+        SnapshotInput::of_orders(topic.into(), next_offset, effective_max.map(Timestamp::from_millis))
     };
     SnapshotHeader {
         shard: 4,
@@ -78,7 +78,7 @@ fn released_orders() -> Vec<RestoredOrder> {
     let many = (0..1_500).map(|n| event("ö-3", n)).collect();
     vec![
         RestoredOrder::Open(one),
-        RestoredOrder::Tombstone { order_id: "o-closed".into(), closed_at: Timestamp::from_millis(1_763_719_199_999) },
+        tombstone("order", "o-closed", 1_763_719_199_999),
         RestoredOrder::Open(types),
         RestoredOrder::Open(many),
     ]
@@ -128,21 +128,65 @@ fn what_is_written_today_is_what_was_released() {
 #[test]
 fn a_version_nobody_knows_yet_is_refused_with_what_to_do() {
     let mut unknown = released().to_vec();
-    for version in [0, 2, 3, u16::MAX] {
+    for version in [0, 3, u16::MAX] {
         unknown[8..10].copy_from_slice(&version.to_le_bytes());
         let error = decode(&unknown).unwrap_err();
         assert_eq!(error, FormatError::Version { found: version });
         let said = error.to_string();
-        assert!(said.contains(&format!("format version is {version} and this orderwatch reads 1")), "{said}");
+        assert!(said.contains(&format!("format version is {version} and this orderwatch reads 1 to 2;")), "{said}");
         assert!(said.contains("start the orderwatch that wrote it, or a newer one"), "{said}");
     }
 }
 
+/// As version 2 was first written: what version 1 says, and checkouts and tasks beside it.
+fn released_2() -> (SnapshotHeader, Vec<RestoredOrder>) {
+    let mut header = released_header();
+    for (topic, entity, next_offset) in [("checkouts", "checkout", 77), ("tasks", "task", 0)] {
+        let of_orders = SnapshotInput::of_orders(topic.into(), next_offset, None);
+        header.inputs.push(SnapshotInput { entity: entity.into(), ..of_orders });
+    }
+    let on = |stream, number| {
+        let mut event = event("o-1", number);
+        event.position.stream = StreamId(stream);
+        event
+    };
+    let mut orders = released_orders();
+    // One id in two entities, known and remembered.
+    orders.push(RestoredOrder::Open(vec![on(3, 1), on(3, 2)]));
+    orders.push(tombstone("checkout", "o-closed", 1_763_719_199_999));
+    orders.push(tombstone("task", "t-1", 5));
+    (header, orders)
+}
+
+#[test]
+fn version_2_is_read_and_written_only_where_version_1_could_not_say_it() {
+    let (header, orders) = released_2();
+    let today = encode(&header, &orders);
+    if std::env::var_os("ORDERWATCH_REGENERATE").is_some() {
+        std::fs::write(FILE_2, &today).unwrap();
+    }
+    let released = std::fs::read(FILE_2).unwrap();
+    assert_eq!(released.get(..10), Some(b"\x89OWSNAP\n\x02\x00".as_slice()));
+    let mut expected = expected(4);
+    expected.streams.extend(["checkout", "task"].map(|e| (format!("{e}s").into(), Entity::named(e))));
+    assert_eq!(contents_of(&released, &expected), (header.clone(), orders.clone()));
+    assert_eq!(contents_of(&today, &expected), (header, orders.clone()));
+    // A topic that is about something else now says nothing of what it was.
+    expected.streams[3].1 = Entity::order();
+    let left = contents_of(&released, &expected).1;
+    assert_eq!(left.len(), orders.len() - 1);
+    assert!(left.iter().all(|order| !matches!(order, RestoredOrder::Open(e) if e[0].position.stream == StreamId(3))));
+}
+
 /// What a restore makes of a file.
 fn contents(bytes: &[u8]) -> (SnapshotHeader, Vec<RestoredOrder>) {
+    contents_of(bytes, &expected(4))
+}
+
+fn contents_of(bytes: &[u8], expected: &Expected) -> (SnapshotHeader, Vec<RestoredOrder>) {
     let place = Place::new();
     place.put(&released_header(), bytes);
-    let found = place.newest(&expected(4)).unwrap();
+    let found = place.newest(expected).unwrap();
     let orders = place.read(&found);
     (found.header, orders)
 }

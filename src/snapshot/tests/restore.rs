@@ -85,7 +85,7 @@ fn streams_are_found_by_topic_and_one_that_is_gone_is_left_out() {
     let only_payments = RestoredOrder::Open(vec![event("o-2", 1)]);
     place.put(&header(4, 1_000), &encode(&header(4, 1_000), &[order, only_payments]));
     let mut expected = expected(4);
-    expected.topics = vec!["fulfillments".into(), "returns".into(), "orders".into()];
+    expected.streams = ["fulfillments", "returns", "orders"].map(|topic| (topic.into(), Entity::order())).to_vec();
     let read = place.read(&place.newest(&expected).unwrap());
     let streams: Vec<Vec<u16>> = read
         .iter()

@@ -133,6 +133,7 @@ fn settings() -> crate::policy::Settings {
     crate::policy::Settings {
         streams: TOPICS.iter().map(Str::new).collect(),
         group_id: "orderwatch".into(),
+        entities: Default::default(),
         grace: Millis::ZERO,
         retain_closed: Millis::ZERO,
         remember_closed: Millis::ZERO,

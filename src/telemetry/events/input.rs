@@ -94,9 +94,9 @@ pub struct EventConflicted<'a> {
 
 impl InternalEvent for EventConflicted<'_> {
     fn emit(self) {
-        let Event { order_id, event_id, source, position, .. } = self.event;
+        let Event { order_id: id, event_id, source, position, .. } = self.event;
         debug!(
-            %order_id, %event_id, %source, topic = self.topic, partition = position.partition, offset = position.offset,
+            %id, %event_id, %source, topic = self.topic, partition = position.partition, offset = position.offset,
             "an event's identity was known with other content; the first in the log stands"
         );
     }

@@ -27,17 +27,16 @@ impl InternalEvent for ExceptionPublished<'_> {
             self.meters.detection_delay.record(delay.max(Millis::ZERO).as_secs_f64());
         }
         // At debug: the topic is the record of exceptions, the log is that of the service.
+        let (order_id, other) = match &e.subject {
+            Subject::Order(id) => (Some(id.as_str()), None),
+            Subject::Other(other) => (None, Some(other)),
+            Subject::Group(_) => (None, None),
+        };
         debug!(
-            kind = e.kind.as_str(), policy = %e.policy.id, status = e.status.as_str(), order_id = order_id(&e.subject),
+            kind = e.kind.as_str(), policy = %e.policy.id, status = e.status.as_str(), order_id,
+            entity = other.map(|other| other.entity.as_str()), id = other.map(|other| other.id.as_str()),
             exception_id = %e.exception_id, deadline = e.deadline.map(tracing::field::display), "exception published"
         );
-    }
-}
-
-fn order_id(subject: &Subject) -> Option<&str> {
-    match subject {
-        Subject::Order(id) => Some(id),
-        Subject::Group(_) => None,
     }
 }
 

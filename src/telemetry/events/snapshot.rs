@@ -115,7 +115,7 @@ pub struct SnapshotStreamDropped<'a> {
     pub shard: i32,
     /// Its name in the store.
     pub name: &'a str,
-    /// The topic that is gone from `streams:`.
+    /// The topic that is gone from `streams:`, or is about another entity now.
     pub topic: &'a str,
     /// How many events.
     pub events: u64,
@@ -129,7 +129,8 @@ impl InternalEvent for SnapshotStreamDropped<'_> {
             name,
             topic,
             events,
-            "the snapshot holds a stream that is not in `streams:` any more; its events are left out"
+            "the snapshot holds a stream that is not in `streams:` any more, or is about another entity now; its events are \
+             left out"
         );
     }
 }

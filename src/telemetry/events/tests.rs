@@ -51,6 +51,7 @@ fn policies() -> Policies {
         |name: &str| MilestoneRef { milestone: crate::domain::Milestone::parse(name), occurrence: Occurrence::First };
     let sla = Sla {
         id: "paid-in-1h".into(),
+        entity: crate::domain::Entity::order(),
         when: None,
         first_match: None,
         scope: Scope::Order,

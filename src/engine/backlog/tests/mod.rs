@@ -36,6 +36,7 @@ pub fn age(age_s: i64, held_for_s: i64) -> Bounds {
 pub fn policy(open_when: Bounds, clear_when: Bounds, grouped: bool) -> Backlog {
     Backlog {
         id: "q".into(),
+        entity: crate::domain::Entity::order(),
         from: Milestone::parse("order.placed"),
         until: Milestone::parse("fulfillment.shipped"),
         when: None,
@@ -65,6 +66,7 @@ pub fn settings() -> Settings {
     Settings {
         streams: vec!["orders".into()],
         group_id: "g".into(),
+        entities: Default::default(),
         grace: secs(5),
         retain_closed: secs(30 * 86_400),
         remember_closed: secs(90 * 86_400),
@@ -219,6 +221,6 @@ pub fn compacted(log: &[MemoryRecord]) -> Vec<Vec<u8>> {
 pub fn region(e: &Exception) -> Option<String> {
     match &e.subject {
         Subject::Group(pairs) => pairs.first().and_then(|(_, v)| v.as_ref()).map(ToString::to_string),
-        Subject::Order(_) => None,
+        Subject::Order(_) | Subject::Other(_) => None,
     }
 }
