@@ -1,7 +1,7 @@
 //! Edits of the policy document: two to four documents, each a few changes away from another.
 
 use super::oracle::{Check, Rules, Sla, Target};
-use super::policies::{Document, Documents, rules};
+use super::policies::{Document, Documents, entity, rules};
 use super::rng::Rng;
 use super::shop::{MINUTE, SECOND};
 
@@ -90,9 +90,11 @@ fn edit_an_sla(rng: &mut Rng, sla: &mut Sla) {
         }
         5 => sla.when = ["", "web", "store"].get(rng.below(3)).filter(|v| !v.is_empty()).map(|v| channel(v)),
         6 => sla.grace = [2, 5, 20][rng.below(3)] * SECOND,
+        7 | 8 if entity(sla) == "checkout" => sla.stop = ["step.left", "checkout.completed"][rng.below(2)].to_owned(),
         7 | 8 => sla.stop = ["order.fully_shipped", "order.completed", "payment.captured"][rng.below(3)].to_owned(),
         _ => match rng.below(3) {
-            0 => sla.cancel_on = if sla.cancel_on.is_empty() { vec!["order.cancelled".to_owned()] } else { Vec::new() },
+            0 if sla.cancel_on.is_empty() => sla.cancel_on = vec![format!("{}.cancelled", entity(sla))],
+            0 => sla.cancel_on = Vec::new(),
             1 => sla.stop_last = !sla.stop_last,
             _ => {
                 let pause = ("order.held".to_owned(), "order.released".to_owned());

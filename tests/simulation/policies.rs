@@ -14,7 +14,7 @@ use super::shop::{MINUTE, SECOND};
 
 const CONFIG: &str = "
 kafka: {brokers: none, group_id: sim}
-streams: [{topic: orders}, {topic: payments}, {topic: fulfillments}]
+streams: [{topic: orders}, {topic: payments}, {topic: fulfillments}, {topic: checkouts, entity: checkout}]
 delivery: exactly_once
 grace: 2s
 start: {publish_after: 2000-01-01T00:00:00Z}
@@ -40,6 +40,11 @@ slas:
      target: 70s, warn_at: [50%], escalate_after: [1m], severity: warning, owner: o, route: r, expected_outcome: e}
   - {id: each-hold, each: true, start: order.held, stop: order.released, cancel_on: [order.cancelled, order.completed],
      target: 30s, warn_at: [50%], escalate_after: [30s], severity: warning, owner: o, route: r, expected_outcome: e}
+  - {id: goes-on, entity: checkout, when: 'checkout.attributes.channel == "web"', start: step.entered, stop: step.left,
+     cancel_on: [checkout.cancelled], target: 1m, warn_at: [50%], escalate_after: [30s, 2m],
+     severity: warning, owner: o, route: r, expected_outcome: e}
+  - {id: each-step, entity: checkout, each: true, start: step.entered, stop: step.left, cancel_on: [checkout.cancelled],
+     target: 40s, severity: warning, owner: o, route: r, expected_outcome: e}
 checks:
   - {check: amount_mismatch, settle: 20s, severity: warning, owner: o, route: r, expected_outcome: e}
   - {check: shipped_before_payment, settle: 10s, severity: warning, owner: o, route: r, expected_outcome: e}
@@ -93,6 +98,18 @@ pub fn rules() -> Rules {
             warn_at: vec![50],
             escalate_after: vec![30 * SECOND],
             ..sla("each-hold", "order.held", "order.released", Target::Duration(30 * SECOND))
+        },
+        Sla {
+            when: Some(("channel".to_owned(), "web".to_owned())),
+            cancel_on: vec!["checkout.cancelled".to_owned()],
+            warn_at: vec![50],
+            escalate_after: vec![30 * SECOND, 2 * MINUTE],
+            ..sla("goes-on", "step.entered", "step.left", Target::Duration(MINUTE))
+        },
+        Sla {
+            each: true,
+            cancel_on: vec!["checkout.cancelled".to_owned()],
+            ..sla("each-step", "step.entered", "step.left", Target::Duration(40 * SECOND))
         },
     ];
     let (tolerance, grace) = (0, 2 * SECOND);
@@ -167,11 +184,18 @@ fn yaml(rules: &Rules, backfill: &[String], revision: Option<u64>, words: &str) 
     text
 }
 
+/// What an SLA is about. The oracle need not know: no order has a checkout's milestones, and no checkout an order's.
+pub fn entity(sla: &Sla) -> &'static str {
+    if sla.start.starts_with("step.") { "checkout" } else { "order" }
+}
+
 fn yaml_of_sla(sla: &Sla) -> String {
     let list = |items: Vec<String>| format!("[{}]", items.join(", "));
     let mut text = format!("id: {}, start: {}", sla.id, sla.start);
+    let entity = entity(sla);
+    let _ = write!(text, ", entity: {entity}");
     if let Some((name, value)) = &sla.when {
-        let _ = write!(text, ", when: 'order.attributes.{name} == \"{value}\"'");
+        let _ = write!(text, ", when: '{entity}.attributes.{name} == \"{value}\"'");
     }
     let occurrence = if sla.stop_last { "last" } else { "first" };
     let _ = write!(text, ", stop: {{milestone: {}, occurrence: {occurrence}}}", sla.stop);

@@ -68,7 +68,7 @@ fn a_group_begins_with_what_is_left() {
     assert_eq!(restored(broker(0), &Shelf::default()).inputs.completeness.since, None);
     let cut = restored(broker(5), &Shelf::default());
     assert_eq!((cut.inputs.completeness.since, cut.shard.complete_since()), (at(5), at(5)));
-    assert_eq!((cut.inputs.from, cut.inputs.began_at), (vec![0, 5, 0], vec![0, 5, 0]));
+    assert_eq!((cut.inputs.from, cut.inputs.began_at), (vec![0, 5, 0, 0], vec![0, 5, 0, 0]));
     let empty = restored(broker(30), &Shelf::default());
     assert_eq!(empty.inputs.completeness.since, at(100), "nothing is left to tell a time: it is now");
 }
@@ -82,7 +82,7 @@ fn what_was_noted_stands_while_nothing_more_is_lost() {
     }
     // The commits have expired: the snapshot says it.
     let again = restored(broker(9), &snapshot(11, at(4)));
-    assert_eq!((again.inputs.completeness.since, again.inputs.from), (at(4), vec![11, 11, 11]));
+    assert_eq!((again.inputs.completeness.since, again.inputs.from), (at(4), vec![11; 4]));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_restore_that_lacks_records_begins_anew_with_a_snapshot_too_old_or_without_o
         let mut broker = broker(20);
         commit(&mut broker, 12, 9, at(3));
         let lost = restored(broker, &shelf);
-        assert_eq!((lost.inputs.completeness.since, lost.inputs.from), (at(20), vec![from, 20, from]));
-        assert_eq!(lost.inputs.began_at, [9, 20, 9], "it is not missed again");
+        assert_eq!((lost.inputs.completeness.since, lost.inputs.from), (at(20), vec![from, 20, from, from]));
+        assert_eq!(lost.inputs.began_at, [9, 20, 9, 9], "it is not missed again");
     }
 }

@@ -7,7 +7,9 @@ use super::oracle::{Event, Money, Promise};
 use super::rng::Rng;
 
 /// The streams, in the order in which they are declared.
-pub const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
+pub const TOPICS: [&str; 4] = ["orders", "payments", "fulfillments", "checkouts"];
+/// Before the id of a checkout, which may be an order's too: here they must be told apart.
+pub const CHECKOUT: &str = "checkout/";
 pub const SECOND: i64 = 1_000;
 pub const MINUTE: i64 = 60 * SECOND;
 
@@ -71,6 +73,12 @@ impl Shop {
             let mut story = Story { rng, order: format!("o-{n}"), partition, events: 0, out: Vec::new() };
             story.tell(placed);
             planned.extend(story.out);
+            if rng.chance(50) {
+                let order = format!("{CHECKOUT}o-{n}");
+                let mut checkout = Story { rng, order, partition, events: 0, out: Vec::new() };
+                checkout.linger(placed);
+                planned.extend(checkout.out);
+            }
         }
         planned.sort_by_key(|planned| std::cmp::Reverse(planned.at));
         Shop { planned, contents: Vec::new(), open: Vec::new(), partitions }
@@ -162,6 +170,34 @@ impl Story<'_> {
             let mut event = self.event("payment.refunded", when);
             event.amount = Some(euros(self.rng.between(0, 10) * 100));
             self.send(1, event);
+        }
+    }
+
+    /// One checkout's life: whoever comes to a step leaves it, or does not.
+    fn linger(&mut self, began: i64) {
+        let mut at = began + self.rng.between(-60, 60) * SECOND;
+        for _ in 0..self.rng.between(1, 2) {
+            let mut entered = self.event("step.entered", at);
+            entered.attributes = vec![("channel".to_owned(), ["web", "store"][self.rng.below(2)].to_owned())];
+            self.send(3, entered);
+            at += self.soon(70);
+            if self.rng.chance(70) {
+                let left = self.event("step.left", at);
+                self.send(3, left);
+            }
+            at += self.soon(20);
+        }
+        for (kind, chance) in [("checkout.cancelled", 25), ("checkout.completed", 40)] {
+            if self.rng.chance(chance) {
+                let when = began + self.soon(150);
+                let event = self.event(kind, when);
+                self.send(3, event);
+            }
+        }
+        while self.rng.chance(25) {
+            let when = began + self.rng.between(100, 800) * SECOND;
+            let event = self.event("step.left", when);
+            self.send(3, event);
         }
     }
 
@@ -303,7 +339,7 @@ impl Story<'_> {
 
     fn plan(&mut self, at: i64, stream: usize, value: Option<Vec<u8>>, content: Content) {
         let together = self.rng.chance(20).then(|| self.rng.below(1_000_000));
-        let (partition, order) = (self.partition, self.order.clone());
+        let (partition, order) = (self.partition, self.order.trim_start_matches(CHECKOUT).to_owned());
         self.out.push(Planned { at, stream, partition, order, value, content, together });
     }
 }
@@ -316,9 +352,12 @@ fn euros(minor: i64) -> Money {
 fn json_of(event: &Event) -> Vec<u8> {
     let money = |money: &Money| json!({"amount_minor": money.minor, "currency": money.currency});
     let mut value = json!({
-        "event_id": event.event_id, "source": event.source, "order_id": event.order_id, "type": event.kind,
-        "event_time": event.event_time,
+        "event_id": event.event_id, "source": event.source, "type": event.kind, "event_time": event.event_time,
     });
+    match event.order_id.strip_prefix(CHECKOUT) {
+        Some(id) => value["checkout_id"] = json!(id),
+        None => value["order_id"] = json!(event.order_id),
+    }
     let mut set = |name: &str, field: Option<Value>| {
         if let Some(field) = field {
             value[name] = field;

@@ -7,7 +7,7 @@ use crate::kafka::offsets::ShardOffsets;
 
 use super::log::Seen;
 use super::oracle::{Record, Ruling, Verdict};
-use super::shop::TOPICS;
+use super::shop::{CHECKOUT, TOPICS};
 
 pub fn is_below(record: &Record, offsets: &ShardOffsets) -> bool {
     let of = |(stream, position, _): &(StreamId, i64, i64)| stream.0 == record.stream && record.offset < *position;
@@ -51,15 +51,23 @@ pub fn id_of(verdict: &Verdict) -> Str {
     let start =
         verdict.start.as_ref().map(|(stream, source, id)| format!("{}/{source}/{id}", TOPICS[usize::from(*stream)]));
     let more = verdict.reason.clone().or(start).or(verdict.parcel.clone());
-    exception_id(&verdict.policy, "order", &verdict.order_id, more.as_deref())
+    let (entity, id) = match verdict.order_id.strip_prefix(CHECKOUT) {
+        Some(id) => ("checkout", id),
+        None => ("order", verdict.order_id.as_str()),
+    };
+    exception_id(&verdict.policy, entity, id, more.as_deref())
 }
 
 pub fn order_of(e: &Exception) -> String {
-    e.subject.key(&e.policy.id).to_string()
+    match e.subject.entity_and_id().expect("no backlog is told of here") {
+        ("order", id) => id.to_string(),
+        (entity, id) => format!("{entity}/{id}"),
+    }
 }
 
 pub fn partition_of(e: &Exception, partitions: i32) -> i32 {
-    let number: i32 = order_of(e).trim_start_matches("o-").parse().expect("an order of the shop");
+    let number: i32 =
+        order_of(e).trim_start_matches(CHECKOUT).trim_start_matches("o-").parse().expect("an order of the shop");
     number % partitions
 }
 

@@ -7,6 +7,9 @@ use super::{Event, Money, Promise, Record};
 /// (event_time, stream, partition, offset): the order in which an order's events happened.
 type Position = (i64, u16, i32, i64);
 
+/// What ends the life of an order, or of a checkout; neither has the other's (R48).
+pub(super) const ENDS: [&str; 4] = ["order.completed", "order.cancelled", "checkout.completed", "checkout.cancelled"];
+
 /// An event that stands, with its place.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
@@ -100,7 +103,7 @@ impl<'a> Facts<'a> {
 
     /// The occurrences of a milestone that count for a cycle of `each` (R44, R45).
     pub(super) fn occurrences_from(&self, milestone: &str, start: Option<&Known>) -> Vec<Moment> {
-        let for_good = ["order.completed", "order.cancelled"].contains(&milestone) || is_derived(milestone);
+        let for_good = ENDS.contains(&milestone) || is_derived(milestone);
         match start.filter(|_| !for_good) {
             Some(start) => self.of_kind(milestone).filter(|known| known.is_from(start)).map(Known::moment).collect(),
             None => self.occurrences(milestone),

@@ -71,8 +71,8 @@ fn left_at(facts: &Facts, rules: &Rules) -> i64 {
 /// Closed is a function of facts and policies, not of the frontier: a cycle that has neither stop nor cancel is running
 /// or breached, and a check that holds by all that is known is open or will be (R31).
 fn closed_at(facts: &Facts, rules: &Rules) -> Option<i64> {
-    let terminal = ["order.completed", "order.cancelled", "order.fully_delivered"];
-    let mut closing: Vec<Moment> = terminal.iter().filter_map(|milestone| facts.milestone(milestone)).collect();
+    let terminal = super::facts::ENDS.iter().chain(&["order.fully_delivered"]);
+    let mut closing: Vec<Moment> = terminal.filter_map(|milestone| facts.milestone(milestone)).collect();
     if closing.is_empty() {
         return None;
     }
