@@ -20,6 +20,8 @@ pub enum Guard {
     TooLateIsOverOnceDue,
     /// A restore reads the control topic until it says of the shard what its last commit says.
     DocumentsAsCommitted,
+    /// A checkout's records are not those of the order that has its id.
+    EntitiesApart,
 }
 
 #[cfg(not(test))]

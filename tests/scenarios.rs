@@ -49,6 +49,11 @@ fn what_comes_out_otherwise_points_at_its_line() {
     let besides = told("a_piece_too_many.yaml", resolved, "");
     assert!(besides.contains("this was said besides: {at: \"10:20:00\", status: resolved"), "{besides}");
 
+    let another = told("returns_pile_up.yaml", "10:15:05", "10:15:06");
+    assert!(another.contains("it was said otherwise: {at: \"10:15:05\", status: opened"), "{another}");
+    let checkout = told("checkout_abandoned_at_the_payment_step.yaml", "checkout: c-1, owner", "checkout: c-9, owner");
+    assert!(checkout.contains("status: opened, policy: checkout-goes-on, checkout: c-1, deadline"), "{checkout}");
+
     let never =
         told("paid_in_time.yaml", "expect: []", "expect: [{at: \"11:00:05\", status: opened, policy: paid-in-1h}]");
     assert!(never.starts_with("DIR/told.yaml:7:10: it was not said"), "{never}");
@@ -68,6 +73,11 @@ fn a_story_that_cannot_be_read_says_where() {
 
     let letter = told("paid_late.yaml", "50.00 EUR}", "50.00 euros}");
     assert!(letter.starts_with("DIR/told.yaml:4:5: this event would be a dead letter: "), "{letter}");
+
+    let two = told("price_shown_in_time.yaml", "offer: A-1, attributes", "offer: A-1, order: o-1, attributes");
+    assert!(two.starts_with("DIR/told.yaml:4:47: events[0]: it is about one thing alone"), "{two}");
+    let topic = told("a_task_moves_on.yaml", "topic: task-moves", "topic: orders");
+    assert!(topic.contains("events[1]: this topic's events are not about `task`"), "{topic}");
 
     let empty = tempfile::tempdir().unwrap();
     assert!(said(&check(empty.path())).contains("there is no scenario (*.yaml) below"));

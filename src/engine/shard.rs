@@ -269,7 +269,8 @@ impl Shard {
     /// The slot of the event's order, made where there is none; `None` where the order is closed for good. Whether it is,
     /// follows from the facts and the record's effective time, whatever memory still holds.
     fn slot_for(&mut self, event: &Event, effective_time: Timestamp) -> Option<u32> {
-        let entity = self.settings.entities.of_stream(event.position.stream);
+        let apart = !is_off(Guard::EntitiesApart);
+        let entity = if apart { self.settings.entities.of_stream(event.position.stream) } else { EntityId::ORDER };
         let Some(slot) = self.index.get(entity, &event.order_id) else {
             return Some(self.occupy(entity, event.order_id.clone()));
         };

@@ -351,7 +351,8 @@ impl Log for RefCell<Broker> {
                 value: record.value.as_deref(),
                 content_type: Some(Format::Json.content_type().as_bytes()),
             };
-            visit(entry).expect("a record of ours");
+            // The one error that a restore does not come back to: what we wrote cannot be read.
+            visit(entry).map_err(RunError::Policies)?;
         }
         Ok(position)
     }

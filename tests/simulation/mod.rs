@@ -158,6 +158,11 @@ fn documents_that_are_not_read_back_as_committed_are_noticed() {
     is_noticed(Guard::DocumentsAsCommitted, plain, Delivery::ExactlyOnce);
 }
 
+#[test]
+fn a_checkout_that_is_taken_for_an_order_is_noticed() {
+    is_noticed(Guard::EntitiesApart, plain, Delivery::ExactlyOnce);
+}
+
 /// `ORDERWATCH_SIM_SEED=n ORDERWATCH_SIM_ORDER=o-1 cargo test --lib simulation::look -- --ignored --nocapture`
 #[test]
 #[ignore = "for those who look into a run"]
