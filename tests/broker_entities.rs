@@ -79,6 +79,7 @@ fn a_checkouts_breach_is_told_once_survives_a_kill_and_is_ended() {
         .wait_metric("orderwatch_backlog_depth", &[("policy", "at-the-payment-step")], PATIENCE, |depth| depth == 1.0);
     assert_eq!(said(&shop), ["checkout x-1 opened", "order x-1 opened"], "neither is told again");
     assert_eq!(second.metric("orderwatch_orders_open", &[]), 1.0, "a checkout is no order");
+    assert_eq!(second.metric("orderwatch_entities_open", &[("entity", "checkout")]), 1.0);
     producer.send(checkout(&shop, "x-1", "checkout.completed", entered + 45 * MINUTE).at(now_ms()));
     become_(&["checkout x-1 opened", "checkout x-1 resolved", "order x-1 opened"]);
 

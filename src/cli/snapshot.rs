@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ConfigFile, Failure};
 use crate::domain::Entity;
-use crate::snapshot::{SnapshotHeader, SnapshotName, SnapshotStore, SnapshotTotals, StoreError};
+use crate::snapshot::{SnapshotHeader, SnapshotInput, SnapshotName, SnapshotStore, SnapshotTotals, StoreError};
 
 /// Look into snapshots
 #[derive(Debug, clap::Args)]
@@ -88,10 +88,11 @@ impl Report {
             Ok(found) => found,
             Err(e) => return json!({"location": self.location, "bytes": self.name.bytes, "error": e.to_string()}),
         };
-        let inputs = header
-            .inputs
-            .iter()
-            .map(|i| json!({"topic": i.topic, "entity": i.entity, "next_offset": i.next_offset, "effective_max": i.effective_max}));
+        let input = |i: &SnapshotInput| {
+            let (topic, entity, next_offset) = (&i.topic, &i.entity, i.next_offset);
+            json!({"topic": topic, "entity": entity, "next_offset": next_offset, "effective_max": i.effective_max})
+        };
+        let inputs = header.inputs.iter().map(input);
         json!({
             "location": self.location, "bytes": self.name.bytes, "shard": header.shard,
             "group_id": header.group_id, "cluster_id": header.cluster_id, "taken_at": header.taken_at,

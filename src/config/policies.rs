@@ -29,8 +29,8 @@ const MAX_GROUPS_DEFAULT: usize = 1000;
 /// The first hexadecimal digits of the document's hash that name its version.
 const VERSION_DIGITS: usize = 12;
 
-/// Reads a policy document. With a problem that is an error there are no policies. `about`: what the streams are about; where
-/// it is not known, any entity is taken.
+/// Reads a policy document. With a problem that is an error there are no policies. `about`: what the streams are about;
+/// where it is not known, any entity is taken.
 pub fn read(file: SourceFile, about: Option<&[Entity]>) -> (Option<Policies>, Vec<Problem>) {
     let file = Arc::new(file);
     let mut reader = Reader::new(Arc::clone(&file), None);

@@ -116,7 +116,8 @@ impl Shard {
     }
 
     fn has_removed(&self, entity: EntityId, id: &Str) -> bool {
-        self.removed.as_ref().is_some_and(|removed| removed.ids.contains(&(entity, id.clone())))
+        let removed = self.removed.as_ref().filter(|removed| !removed.ids.is_empty());
+        removed.is_some_and(|removed| removed.ids.contains(&(entity, id.clone())))
     }
 
     /// An order leaves memory for good while the shard may be being copied. Of several with one id the first counts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use crate::domain::{EntityId, Event, Exception, ExceptionId, Millis, Str, Timestamp};
+use crate::domain::{Entity, EntityId, Event, Exception, ExceptionId, Millis, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
@@ -157,7 +157,6 @@ pub struct Shard {
     /// Orders to retire once what they published is committed.
     pub(super) deferred: Vec<u32>,
     pub(super) cycles_ended: Vec<CycleEnded>,
-    pub(super) orders_open: usize,
     /// Orders that ever came into memory.
     pub(super) born: u64,
     pub(super) muted: bool,
@@ -192,7 +191,6 @@ impl Shard {
             counters: ShardCounters::default(),
             deferred: Vec::new(),
             cycles_ended: Vec::new(),
-            orders_open: 0,
             born: 0,
             muted: false,
             forgotten: HashSet::default(),
@@ -222,7 +220,8 @@ impl Shard {
         self.frontier
     }
 
-    /// Merges one event into the facts of its order, or of what else its stream is about. `effective_time` is the record's (DESIGN section 4).
+    /// Merges one event into the facts of its order, or of what else its stream is about. `effective_time` is the record's
+    /// (DESIGN section 4).
     /// What follows from it comes out of [`Shard::drain_transitions`].
     ///
     /// # Errors
@@ -390,7 +389,12 @@ impl Shard {
 
     /// Orders that are known and not closed.
     pub fn orders_open(&self) -> usize {
-        self.orders_open
+        self.open().find(|(entity, _)| entity.is_order()).map_or(0, |(_, open)| open)
+    }
+
+    /// How many of each entity are known and not closed; orders first.
+    pub fn open(&self) -> impl Iterator<Item = (&Entity, usize)> {
+        self.index.open()
     }
 
     /// Visits what is at risk, open or escalated in the published set, in no order.

@@ -91,10 +91,9 @@ impl Shard {
 
     fn close(&mut self, slot: u32, closed_at: Option<Timestamp>) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let counts = usize::from(order.entity == EntityId::ORDER);
         match (order.closed_at, closed_at) {
-            (None, Some(_)) => self.orders_open -= counts,
-            (Some(_), None) => self.orders_open += counts,
+            (None, Some(_)) => self.index.closed(order.entity),
+            (Some(_), None) => self.index.opened(order.entity),
             _ => {}
         }
         order.closed_at = closed_at;
@@ -127,7 +126,7 @@ impl Shard {
         let order = Order { id: id.clone(), entity, birth: self.born, ..Order::default() };
         let slot = self.vacant(Slot::Open(Box::new(order)));
         self.index.insert(entity, id, slot);
-        self.orders_open += usize::from(entity == EntityId::ORDER);
+        self.index.opened(entity);
         slot
     }
 
@@ -186,7 +185,9 @@ impl Shard {
                 self.index.remove(order.entity, &order.id);
                 order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, stays, &[]));
                 self.timers.set(slot, order.timer, None);
-                self.orders_open -= usize::from(order.closed_at.is_none() && order.entity == EntityId::ORDER);
+                if order.closed_at.is_none() {
+                    self.index.closed(order.entity);
+                }
             }
             Slot::Closed(tombstone) => {
                 let Tombstone { id, closed_at, entity } = tombstone;

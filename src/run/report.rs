@@ -87,6 +87,8 @@ impl Reporter {
             status.held = held;
             status.inputs = inputs;
             status.orders_open = task.shard.orders_open() as u64;
+            let others = task.shard.open().filter(|(entity, _)| !entity.is_order());
+            status.others_open = others.map(|(entity, open)| (entity.name().clone(), open as u64)).collect();
             status.open = open.unwrap_or_else(|| std::mem::take(&mut status.open));
             status.restore = restore;
             status.restore_took = task.restored_in;

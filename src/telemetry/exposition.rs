@@ -23,6 +23,7 @@ pub fn render(health: &Health, now: Timestamp, out: &mut String) {
     write_gauge(out, names::LOOP_AGE_SECONDS, vec![(vec![], health.loop_age().as_secs_f64())]);
     write_gauge(out, names::SHARDS, shards_by_state(&state));
     write_gauge(out, names::ORDERS_OPEN, vec![(vec![], orders_open)]);
+    write_gauge(out, names::ENTITIES_OPEN, others_open(&state));
     write_gauge(out, names::EXCEPTIONS_OPEN, exceptions_open(&state));
     write_backlogs(out, &state);
     write_frontiers(out, &state, now);
@@ -32,6 +33,14 @@ pub fn render(health: &Health, now: Timestamp, out: &mut String) {
 fn shards_by_state(state: &State) -> Series {
     let count = |wanted| state.shards.values().filter(|s| s.state == wanted).count() as f64;
     ShardState::ALL.into_iter().map(|s| (vec![s.as_str().to_owned()], count(s))).collect()
+}
+
+fn others_open(state: &State) -> Series {
+    let mut sums: BTreeMap<Vec<String>, f64> = BTreeMap::new();
+    for (entity, open) in state.shards.values().flat_map(|s| &s.others_open) {
+        *sums.entry(vec![entity.to_string()]).or_default() += *open as f64;
+    }
+    sums.into_iter().collect()
 }
 
 fn exceptions_open(state: &State) -> Series {
@@ -146,6 +155,7 @@ mod tests {
             health.update_shard(shard, |s| {
                 s.open = vec![open(count)];
                 s.orders_open = 10;
+                s.others_open = vec![("checkout".into(), 4)];
                 s.frontier = Some(Timestamp::from_millis(1_000));
                 s.incomplete = Some(Incomplete { before: Timestamp::from_millis(2_500), note: String::new() });
                 s.held = Some(Held { cause: crate::engine::HeldCause::Behind, note: String::new() });
@@ -156,6 +166,7 @@ mod tests {
         let labels = r#"{kind="sla",policy="paid-in-1h",severity="critical",owner="pay \"A\"\\B",route="oncall",status="opened"}"#;
         assert!(both.contains(&format!("orderwatch_exceptions_open{labels} 5\n")), "{both}");
         assert!(both.contains("orderwatch_orders_open 20\n"), "{both}");
+        assert!(both.contains("orderwatch_entities_open{entity=\"checkout\"} 8\n"), "{both}");
         assert!(both.contains("orderwatch_frontier_lag_seconds{shard=\"1\"} 2.5\n"), "{both}");
         assert!(both.contains("orderwatch_complete_since_timestamp_seconds{shard=\"0\"} 2.5\n"), "{both}");
         assert!(both.contains("orderwatch_frontier_held{shard=\"1\",cause=\"behind\"} 1\n"), "{both}");

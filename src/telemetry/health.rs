@@ -55,6 +55,8 @@ pub struct ShardStatus {
     pub inputs: Vec<InputStatus>,
     /// Orders known and not closed.
     pub orders_open: u64,
+    /// The same of each other entity, by its name.
+    pub others_open: Vec<(Str, u64)>,
     /// The published set's standing exceptions, counted by label.
     pub open: Vec<OpenCount>,
     /// The queues that are summed here.

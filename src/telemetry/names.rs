@@ -80,6 +80,8 @@ metrics_table! {
         "Exceptions that stand now (at_risk, opened or escalated), counted from the published set.";
     ORDERS_OPEN = "orderwatch_orders_open", Gauge, Count, [],
         "Orders known and not closed, over the shards held here.";
+    ENTITIES_OPEN = "orderwatch_entities_open", Gauge, Count, ["entity"],
+        "Checkouts, returns and what else streams are about, known and not closed, over the shards held here.";
     CYCLE_SECONDS = "orderwatch_cycle_seconds", Histogram(CYCLE_BUCKETS), Seconds, ["policy", "outcome"],
         "Running time of ended SLA cycles, by the policy's calendar and without its pauses.";
     DETECTION_DELAY_SECONDS = "orderwatch_detection_delay_seconds", Histogram(DETECTION_BUCKETS), Seconds, [],

@@ -71,7 +71,11 @@ fn an_order_and_a_checkout_of_one_id_are_two() {
     assert_eq!(told(&s)[2..], ["checkout x: 71 resolved"]);
     s.read(of(0, "payment.captured", 72));
     assert_eq!(told(&s)[3..], ["order x: 72 resolved"]);
-    assert_eq!(s.shard.orders_open(), 1, "a checkout is no order");
+    let open: Vec<(&str, usize)> = s.shard.open().map(|(entity, open)| (entity.name().as_str(), open)).collect();
+    assert_eq!(open, [("order", 1), ("checkout", 1), ("task", 0)], "a checkout is no order");
+    s.read(of(3, "checkout.completed", 73));
+    assert_eq!(s.shard.open().map(|(_, open)| open).collect::<Vec<_>>(), [1, 0, 0]);
+    assert_eq!(s.shard.orders_open(), 1);
 }
 
 #[test]
