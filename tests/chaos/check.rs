@@ -29,6 +29,8 @@ pub struct Verdict {
     pub published: BTreeMap<String, usize>,
     /// `at_least_once`: states that were told again.
     pub repeated: usize,
+    /// The same, by another policy document.
+    pub reworded: usize,
     /// `at_least_once`: exceptions whose last record is older than one before it, which a subscriber must ignore.
     pub overtaken: usize,
 }
@@ -180,7 +182,8 @@ impl Verdict {
         }
     }
 
-    /// Each state once; with `at_least_once` it may be told again with the same id and the same content.
+    /// Each state once; with `at_least_once` it may be told again with the same id and the same content, but for the words of
+    /// a policy document that was edited meanwhile.
     fn find_doubled(&mut self, all: &[Said], place: &str, delivery: Delivery) {
         let mut by_id: BTreeMap<&str, &Said> = BTreeMap::new();
         let mut openings: BTreeMap<(&str, u32), &Said> = BTreeMap::new();
@@ -190,6 +193,10 @@ impl Verdict {
                 None => None,
                 Some(before) if delivery == Delivery::AtLeastOnce && before.content == state.content => {
                     self.repeated += 1;
+                    None
+                }
+                Some(before) if delivery == Delivery::AtLeastOnce && before.means_the_same(state) => {
+                    self.reworded += 1;
                     None
                 }
                 Some(_) if delivery == Delivery::AtLeastOnce => Some("again with other content"),

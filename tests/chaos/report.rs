@@ -58,12 +58,12 @@ pub fn ledger(
     line("settled", format!("{} times, after {} (bound {} s)", settled.len(), times.join(", "), args.bound));
     let published: Vec<String> = verdict.published.iter().map(|(status, count)| format!("{status} {count}")).collect();
     line("published", published.join(", "));
-    if verdict.repeated + verdict.overtaken > 0 {
+    if verdict.repeated + verdict.reworded + verdict.overtaken > 0 {
         line(
             "repeats",
             format!(
-                "{} states told again alike; {} exceptions whose last record is an older state",
-                verdict.repeated, verdict.overtaken
+                "{} states told again alike, {} by another policy document; {} exceptions whose last record is an older state",
+                verdict.repeated, verdict.reworded, verdict.overtaken
             ),
         );
     }

@@ -40,6 +40,10 @@ pub struct Policy {
 /// These follow from when a state was told, not from what is told.
 const WHEN: [&str; 6] = ["sequence", "frontier", "detected_at", "actual_elapsed_ms", "business_elapsed_ms", "evidence"];
 
+/// What the edited policy text says, beside `policy.version`: `at_least_once` a process that stood still tells a state again by the
+/// document that it has, under the same ce_id.
+const WORDS: &str = "expected_outcome";
+
 /// All that was published up to now.
 #[derive(Clone)]
 pub struct Output {
@@ -72,6 +76,17 @@ impl Said {
             body,
             content,
         }
+    }
+
+    /// Whether it is the same state, whatever document it is told by.
+    pub fn means_the_same(&self, other: &Said) -> bool {
+        let meant = |said: &Said| {
+            let mut content = said.content.clone();
+            content[WORDS] = serde_json::Value::Null;
+            content["policy"]["version"] = serde_json::Value::Null;
+            content
+        };
+        meant(self) == meant(other)
     }
 
     pub fn frontier_ms(&self) -> i64 {
