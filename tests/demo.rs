@@ -41,6 +41,7 @@ fn the_shop_lives_and_its_exceptions_are_shown() {
         ("✓ resolved", "paid-in-5m"),
         ("● opened", "amount-mismatch"),
         ("▲ at risk", "paid-in-5m"),
+        ("● opened    oversold               sku=globe ", "wanted, 7 there"),
         // Its owner is whom it was handed to.
         ("● opened    handoff-accepted       o-hand-0 ", " mila"),
         // The care desk was closed for most of the time, and a held order's deadline moves.

@@ -1,7 +1,5 @@
 //! The people in the shop, beside the [`super::shop`]'s machinery: the fraud desk that holds an order, the one who is
-//! handed a task, the care desk with its hours. Once an hour of the shop each of them has a case.
-
-use std::fmt::Write as _;
+//! handed a task, the care desk with its hours, and whoever counted the globes. Once an hour of the shop each has a case.
 
 use crate::config::units::format_duration;
 use crate::domain::{Millis, Timestamp};
@@ -13,6 +11,14 @@ use super::shop::ShopEvent;
 pub const HANDOFF: &str = "handoff-accepted";
 /// A customer's question, until it is answered; the care desk's hours alone count.
 pub const ANSWER: &str = "customer-answered";
+
+/// More of a thing is sold than there is.
+pub const OVERSOLD: &str = "oversold";
+/// Tells what there is of a thing; keyed by sku.
+pub const INVENTORY: &str = "inventory";
+/// The thing that every case is about, and where it lies.
+const SKU: &str = "globe";
+const WAREHOUSE: &str = "LYS-2";
 
 /// Minutes of the shop from one case of a kind to the next.
 const EVERY: i64 = 60;
@@ -68,12 +74,18 @@ impl Office {
             handoff_escalate = format_duration(self.minutes(20)),
             answer = format_duration(answer),
         );
-        Extra { calendars, slas }
+        let checks = format!(
+            "  - {{check: {OVERSOLD}, settle: {}, severity: critical, owner: buying, route: ops,\n     expected_outcome: \"Restocked, or the last orders told\"}}\n",
+            format_duration(self.minutes(1)),
+        );
+        Extra { calendars, slas, checks }
     }
 
     /// The cases of the shop's `hour`, from 0: each one order's events. What lies before the opening is told at the opening.
     pub fn cases(&self, hour: i64) -> Vec<Vec<ShopEvent>> {
         let mut cases = vec![self.held(hour), self.handed_on(hour), self.by_machine(hour)];
+        cases.extend((1..=3).map(|number| self.wants_three(hour, number)));
+        cases.push(self.counted(hour));
         if hour == 0 {
             cases.push(self.asked_yesterday());
         }
@@ -115,15 +127,31 @@ impl Office {
         case.events
     }
 
+    /// Three orders of three globes each, and there are seven.
+    fn wants_three(&self, hour: i64, number: i64) -> Vec<ShopEvent> {
+        let mut case = Case { pieces: 3, ..self.case(&format!("globes{number}"), hour) };
+        case.placed(number);
+        case.shipped(16 + number);
+        case.events
+    }
+
+    /// What there is of them: seven, until a pallet is found. Those that the other cases ship were never counted.
+    fn counted(&self, hour: i64) -> Vec<ShopEvent> {
+        let mut case = self.case("count", hour);
+        case.stock(-15, "stock.level", r#""available":7"#);
+        case.stock(13, "stock.moved", r#""quantity":20"#);
+        case.events
+    }
+
     /// Asked yesterday just before the care desk closed. By the clock that is most of a day ago.
     fn asked_yesterday(&self) -> Vec<ShopEvent> {
         let mut case = self.case("care", 0);
         let asked = Timestamp::from_millis(self.asked());
         let before = |minutes: i64| asked - self.minutes(minutes);
         let tomorrow = self.opened_at + Millis::new(24 * REAL_HOUR);
-        case.event(before(60), "orders", "order.placed", "webshop", &placed(tomorrow));
-        case.event(before(59), "payments", "payment.captured", "psp", &captured("care"));
-        case.event(before(50), "fulfillments", "fulfillment.shipped", "wms", LINES);
+        case.event(before(60), "orders", "order.placed", "webshop", &placed(tomorrow, 1));
+        case.event(before(59), "payments", "payment.captured", "psp", &captured("care", 1));
+        case.event(before(50), "fulfillments", "fulfillment.shipped", "wms", &parcel(1));
         case.event(asked, "orders", "customer.asked", "care-mail", r#","reason":"where is my parcel""#);
         case.order(ANSWER_DUE + 7, "customer.answered", "care-desk", "");
         case.events
@@ -141,23 +169,30 @@ impl Office {
         self.desk_opens() - (24 - DESK_HOURS) * REAL_HOUR - BEFORE_CLOSING
     }
 
-    fn case(&self, kind: &'static str, hour: i64) -> Case {
+    fn case(&self, kind: &str, hour: i64) -> Case {
         let began = self.opened_at + self.minutes(hour * EVERY);
-        Case { office: *self, began, order_id: format!("o-{kind}-{hour}"), kind, events: Vec::with_capacity(6) }
+        let (order_id, kind) = (format!("o-{kind}-{hour}"), kind.to_owned());
+        Case { office: *self, began, order_id, kind, pieces: 1, events: Vec::with_capacity(6) }
     }
 }
 
-/// The goods of every case.
-const LINES: &str = r#","fulfillment_id":"f-1","lines":[{"sku":"globe","quantity":1}]"#;
+/// What a globe costs, in cents.
+const PRICE: i64 = 4900;
 
-fn placed(promised: Timestamp) -> String {
+fn placed(promised: Timestamp, pieces: i64) -> String {
+    let total = PRICE * pieces;
     format!(
-        r#","total":{{"amount_minor":4900,"currency":"EUR"}},"lines":[{{"sku":"globe","quantity":1}}],"promised_deliver_by":"{promised}","attributes":{{"channel":"web","region":"FR","warehouse":"LYS-2"}}"#
+        r#","total":{{"amount_minor":{total},"currency":"EUR"}},"lines":[{{"sku":"{SKU}","quantity":{pieces}}}],"promised_deliver_by":"{promised}","attributes":{{"channel":"web","region":"FR","warehouse":"{WAREHOUSE}"}}"#
     )
 }
 
-fn captured(kind: &str) -> String {
-    format!(r#","payment_id":"p-{kind}","amount":{{"amount_minor":4900,"currency":"EUR"}}"#)
+fn captured(kind: &str, pieces: i64) -> String {
+    let total = PRICE * pieces;
+    format!(r#","payment_id":"p-{kind}","amount":{{"amount_minor":{total},"currency":"EUR"}}"#)
+}
+
+fn parcel(pieces: i64) -> String {
+    format!(r#","fulfillment_id":"f-1","lines":[{{"sku":"{SKU}","quantity":{pieces}}}]"#)
 }
 
 /// The events of one case. Minutes count from its hour's beginning.
@@ -165,20 +200,23 @@ struct Case {
     office: Office,
     began: Timestamp,
     order_id: String,
-    kind: &'static str,
+    kind: String,
+    pieces: i64,
     events: Vec<ShopEvent>,
 }
 
 impl Case {
     fn placed(&mut self, minute: i64) {
         let promised = self.at(minute + 90);
-        self.order(minute, "order.placed", "webshop", &placed(promised));
-        self.event(self.at(minute + 1), "payments", "payment.captured", "psp", &captured(self.kind));
+        self.order(minute, "order.placed", "webshop", &placed(promised, self.pieces));
+        let captured = captured(&self.kind, self.pieces);
+        self.event(self.at(minute + 1), "payments", "payment.captured", "psp", &captured);
     }
 
     fn shipped(&mut self, minute: i64) {
-        self.event(self.at(minute), "fulfillments", "fulfillment.shipped", "wms", LINES);
-        self.event(self.at(minute + 12), "fulfillments", "fulfillment.delivered", "carrier", LINES);
+        let parcel = parcel(self.pieces);
+        self.event(self.at(minute), "fulfillments", "fulfillment.shipped", "wms", &parcel);
+        self.event(self.at(minute + 12), "fulfillments", "fulfillment.delivered", "carrier", &parcel);
     }
 
     fn order(&mut self, minute: i64, kind: &str, source: &str, rest: &str) {
@@ -190,14 +228,21 @@ impl Case {
     }
 
     fn event(&mut self, at: Timestamp, topic: &'static str, kind: &str, source: &str, rest: &str) {
+        let id = self.order_id.clone();
+        let rest = format!(r#""order_id":"{id}","source":"{source}"{rest}"#);
+        self.tell(at, topic, id, kind, &rest);
+    }
+
+    fn stock(&mut self, minute: i64, kind: &str, pieces: &str) {
+        let rest = format!(r#""sku":"{SKU}","source":"wms","location":"{WAREHOUSE}",{pieces}"#);
+        self.tell(self.at(minute), INVENTORY, SKU.to_owned(), kind, &rest);
+    }
+
+    fn tell(&mut self, at: Timestamp, topic: &'static str, key: String, kind: &str, rest: &str) {
         let (id, number) = (&self.order_id, self.events.len() + 1);
-        let mut payload = String::with_capacity(256);
-        let _ = write!(
-            payload,
-            r#"{{"event_id":"{id}-{number}","order_id":"{id}","type":"{kind}","event_time":"{at}","source":"{source}"{rest}}}"#
-        );
+        let payload = format!(r#"{{"event_id":"{id}-{number}","type":"{kind}","event_time":"{at}",{rest}}}"#);
         let told = at.max(self.office.opened_at);
-        self.events.push(ShopEvent { at: told, topic, order_id: id.clone(), payload });
+        self.events.push(ShopEvent { at: told, topic, order_id: key, payload });
     }
 }
 

@@ -30,13 +30,15 @@ pub const SHIPPED_BEFORE_PAYMENT: &str = "shipped-before-payment";
 /// Minutes for which a finding must hold.
 pub const SETTLE: i64 = 1;
 
-/// What is promised beside this: `calendars:` with its key, and entries of `slas:`.
+/// What is promised beside this: `calendars:` with its key, and entries of `slas:` and `checks:`.
 #[derive(Clone, Default, Debug)]
 pub struct Extra {
     /// Nothing, or the whole section.
     pub calendars: String,
     /// SLAs, as lines.
     pub slas: String,
+    /// Checks, as lines.
+    pub checks: String,
 }
 
 /// policies.yaml for a shop whose minute takes `minute` (whole seconds).
@@ -74,9 +76,10 @@ checks:
      severity: warning, owner: finance, route: recon, expected_outcome: "Difference explained or refunded"}}
   - {{check: shipped_before_payment, settle: {settle},
      severity: critical, owner: finance, route: recon, expected_outcome: "Payment found, or the parcel called back"}}
-"#,
+{checks}"#,
         calendars = extra.calendars,
         slas = extra.slas,
+        checks = extra.checks,
         paid_id = paid.id,
         paid_target = m(paid.target),
         paid_warn = paid.warn_at,

@@ -160,6 +160,10 @@ fn of_check(e: &Exception) -> String {
         |minor: Option<i64>| minor.map_or_else(|| "?".to_owned(), |m| format!("{}.{:02}", m / 100, m.abs() % 100));
     match (e.status, check.currency) {
         (Status::Resolved, _) => "no longer so".to_owned(),
+        (_, None) if e.is_summed() => {
+            let pieces = |n: Option<i64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+            format!("{} wanted, {} there", pieces(check.actual), pieces(check.expected))
+        }
         (_, Some(currency)) => {
             format!("{} {currency} instead of {} ({})", money(check.actual), money(check.expected), check.reason)
         }

@@ -29,7 +29,7 @@ impl Past {
     /// An order that joined a queue before may have left it before: it counts in none.
     pub fn provable(&self, stays: Vec<Membership>) -> Vec<Membership> {
         match stays.first() {
-            Some(first) if first.from < self.complete_since => Vec::new(),
+            Some(first) if first.from.min(first.since) < self.complete_since => Vec::new(),
             _ => stays,
         }
     }

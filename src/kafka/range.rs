@@ -34,14 +34,16 @@ pub fn read<E: From<KafkaFailure>>(
 ) -> Result<(), E> {
     let (of_orders, of_stock) = topics.split_at(orders.min(topics.len()));
     let shards = topology::count_shards(kafka, of_orders)?;
-    let mut counts: Vec<(&Str, usize)> = of_orders.iter().map(|topic| (topic, shards)).collect();
+    let mut counts: Vec<(&Str, usize, Option<Timestamp>)> =
+        of_orders.iter().map(|topic| (topic, shards, from)).collect();
     for topic in of_stock {
-        counts.push((topic, topology::count_shards(kafka, std::slice::from_ref(topic))?));
+        // The stock is what was counted before and moved since: it is read from its beginning, as the live run does.
+        counts.push((topic, topology::count_shards(kafka, std::slice::from_ref(topic))?, None));
     }
     let reader = Reader::start(kafka)?;
     // All ends first: what comes while the first partitions are read is not in the range.
     let mut spans = Vec::new();
-    for (topic, partitions) in counts {
+    for (topic, partitions, from) in counts {
         for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
             let (first, end) = reader.watermarks(topic, partition)?;
             let begin = match from {

@@ -89,7 +89,7 @@ impl Pending {
                 let offsets = task.offsets();
                 pending.batch.offsets.push(offsets.clone());
                 let of_sum = if task.partition == backlogs::OWNER { of_backlogs.transitions.len() } else { 0 };
-                let to_current = transitions.len() + of_sum;
+                let to_current = transitions.len() + task.repairs() + of_sum;
                 let records = before..records.len();
                 pending.shards.insert(task.partition, Drained { offsets, transitions, records, to_current });
             }

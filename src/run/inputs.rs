@@ -2,7 +2,7 @@
 //! beginning that is left.
 
 use crate::config::StartFrom;
-use crate::domain::{Str, StreamId};
+use crate::domain::{Str, StreamId, entity};
 use crate::engine::{EffectiveTime, Frontier};
 use crate::kafka::offsets::Committed;
 use crate::snapshot::{SnapshotHeader, SnapshotInput};
@@ -35,6 +35,8 @@ pub struct Inputs {
 /// What is known of one input.
 struct Known<'a> {
     topic: &'a Str,
+    /// What its events are about.
+    entity: &'a Str,
     partition: i32,
     commit: Option<&'a Committed>,
     header: Option<&'a SnapshotHeader>,
@@ -88,7 +90,8 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         };
         for (index, (topic, commit)) in topics.iter().zip(committed).enumerate() {
             let (first, end) = self.log.bounds(topic, partition)?;
-            let known = Known { topic, partition, commit: commit.as_ref(), header, first, end };
+            let entity = self.config.streams.get(index).map_or(entity::ORDER.name(), |stream| stream.entity.name());
+            let known = Known { topic, entity, partition, commit: commit.as_ref(), header, first, end };
             let place = self.place(&known)?;
             if let Some(missing) = place.missing() {
                 let time = self.log.time_at(topic, partition, place.from)?;
@@ -150,8 +153,10 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
 }
 
 impl Known<'_> {
+    /// What the snapshot says of it. One that was about another entity then holds nothing that counts: it is read again.
     fn of_header(&self) -> Option<&SnapshotInput> {
-        self.header.and_then(|header| header.inputs.iter().find(|input| input.topic == *self.topic))
+        let is_it = |input: &&SnapshotInput| input.topic == *self.topic && input.entity == *self.entity;
+        self.header.and_then(|header| header.inputs.iter().find(is_it))
     }
 
     /// The next offset by the snapshot.

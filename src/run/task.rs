@@ -386,13 +386,19 @@ impl Task {
         deadlines.into_iter().flatten().min()
     }
 
+    /// How many states are written to `exceptions-current` once more.
+    pub fn repairs(&self) -> usize {
+        self.repair.len()
+    }
+
     /// What stands in its partition of `exceptions-current`.
     pub fn heard(&mut self, published: Published) {
         self.commits.written(Some(published.next.max(self.commits.current_next())));
-        // Where ours is not the older one it stands, and what lies behind it is wrong for those who read the topic alone.
-        let ours = |e: &Exception| self.shard.told(e).filter(|ours| ours.age() >= e.age()).cloned();
+        // What we have said since lies behind it anyway, and what is not in the log yet is still to be said.
+        let ours = |e: &Exception| self.shard.told(e).filter(|ours| ours.age() == e.age()).cloned();
         let others = published.last.iter().filter(|theirs| ours(theirs).is_some_and(|ours| !ours.says(theirs)));
-        self.repair = published.overtaken.iter().chain(others).filter_map(ours).collect();
+        let repair = published.overtaken.iter().chain(others).filter_map(ours).collect();
+        self.repair = if self.shard.is_published() { repair } else { Vec::new() };
         self.overheard.read(published.last);
     }
 

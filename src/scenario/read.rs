@@ -164,7 +164,7 @@ fn event(r: &mut Reader<'_>, node: &Node, dates: &Dates, config: &Config, number
         };
         let at = at?;
         body.insert("event_id".into(), json!(id?.as_str()));
-        body.insert(field.into(), json!(key.as_str()));
+        body.insert(field, json!(key.as_str()));
         body.insert("type".into(), json!(kind?.as_str()));
         body.insert("event_time".into(), json!(at.as_millis()));
         let payload = serde_json::to_vec(&body).ok()?;

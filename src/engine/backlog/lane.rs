@@ -51,6 +51,8 @@ pub(super) struct Lane {
 
 /// A shard that is silent lets the others' figures wait; beyond so many, what lies before the newest is left out.
 const PENDING_MAX: usize = 1_000_000;
+/// The same for `oversold`, whose figures name up to 20 orders each.
+const PENDING_OF_DEMAND_MAX: usize = 300_000;
 
 /// What a lane is judged with.
 #[derive(Debug)]
@@ -130,7 +132,8 @@ impl Lane {
         share.stands = stands;
         share.entered += entered;
         share.left += left;
-        if self.pending.len() > PENDING_MAX
+        let most = if self.stock.is_some() { PENDING_OF_DEMAND_MAX } else { PENDING_MAX };
+        if self.pending.len() > most
             && let Some(newest) = self.pending.last_key_value().map(|((at, _, _), _)| *at)
         {
             self.skipped += 1;

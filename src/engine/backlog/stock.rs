@@ -89,12 +89,12 @@ impl Stock {
         if is_new && self.places >= PLACES_MAX {
             return StockApplied::Full;
         }
-        self.places += usize::from(is_new);
         let sku = self.skus.entry(event.sku.clone()).or_default();
         let identity = (event.position.stream, event.source.clone(), event.event_id.clone());
         if sku.identities.contains(&identity) {
             return StockApplied::Repeat;
         }
+        self.places += usize::from(is_new);
         let place = sku.places.entry(event.location.clone()).or_default();
         let at = (event.event_time, event.position);
         if place.base.as_ref().is_some_and(|base| base.covers(at, event.change)) {
