@@ -56,22 +56,41 @@ impl Judge<'_> {
         let sla = self.policies.slas.get(place)?;
         let cycles = self.policies.cycles(place, view);
         let topics = &self.settings.streams;
-        let keys: Vec<CaseKey> = cycles.iter().map(|cycle| key_of_cycle(place, sla, cycle, topics)).collect();
-        let is_gone = |key: &&CaseKey| key.is_of_sla(place) && !keys.contains(key);
-        let gone: Vec<CaseKey> = known.published.iter().map(|p| &p.key).filter(is_gone).cloned().collect();
+        let told = known.published.iter().map(|told| &told.key).filter(|key| key.is_of_sla(place));
+        let is_gone = |key: &&CaseKey| !cycles.iter().any(|cycle| key_of_cycle(place, sla, cycle, topics) == **key);
+        let gone: Vec<CaseKey> = told.filter(is_gone).cloned().collect();
         let mut due = None;
-        let judged = keys.iter().zip(cycles.iter().map(Some)).chain(gone.iter().map(|key| (key, None)));
-        for (key, cycle) in judged.filter(|(key, _)| !known.settled.contains(key)) {
-            if let Some(cycle) = cycle {
-                self.count_end(key, sla, &cycle.case, known.ended);
-            }
-            let label = sla_label(sla, key, cycle.and_then(|cycle| cycle.fulfillment_id));
-            let subject = Subject { key, ladder: self.sla_ladder(sla), label };
-            let own = cycle.and_then(|cycle| cycle.fulfillment_id).map_or(*view, |id| view.of_fulfillment(id));
-            let cases = cycle.map(|cycle| &cycle.case).map_or(&[][..], std::slice::from_ref);
-            due = earliest(due, self.cases(&subject, &own, cases, known.published, closing));
+        for cycle in &cycles {
+            let key = key_of_cycle(place, sla, cycle, topics);
+            due = earliest(due, self.cycle(sla, &key, Some(cycle), view, known, closing));
+        }
+        for key in &gone {
+            due = earliest(due, self.cycle(sla, key, None, view, known, closing));
         }
         due
+    }
+
+    /// Judges one cycle; `None` where there is none any more.
+    fn cycle(
+        &mut self,
+        sla: &Sla,
+        key: &CaseKey,
+        cycle: Option<&Cycle<'_>>,
+        view: &OrderView<'_>,
+        known: &mut Known<'_>,
+        closing: &mut Closing,
+    ) -> Option<Timestamp> {
+        if known.settled.contains(key) {
+            return None;
+        }
+        if let Some(cycle) = cycle {
+            self.count_end(key, sla, &cycle.case, known.ended);
+        }
+        let fulfillment_id = cycle.and_then(|cycle| cycle.fulfillment_id);
+        let subject = Subject { key, ladder: self.sla_ladder(sla), label: sla_label(sla, key, fulfillment_id) };
+        let own = fulfillment_id.map_or(*view, |id| view.of_fulfillment(id));
+        let cases = cycle.map(|cycle| &cycle.case).map_or(&[][..], std::slice::from_ref);
+        self.cases(&subject, &own, cases, known.published, closing)
     }
 
     /// Counts a cycle once, when its end is known.

@@ -98,7 +98,13 @@ impl Sla {
         let ledger = self.ledger(view);
         let mut begin = |start: Reached<'a>| {
             let case = if free(view, start) { self.case(view, start, &ledger) } else { None };
-            cycles.extend(case.map(|case| Cycle { fulfillment_id, case }));
+            if let Some(case) = case {
+                // There is hardly ever a second one.
+                if cycles.is_empty() {
+                    cycles.reserve_exact(1);
+                }
+                cycles.push(Cycle { fulfillment_id, case });
+            }
         };
         if self.each {
             view.occurrences(&self.start.milestone).for_each(begin);
