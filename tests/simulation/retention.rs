@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::config::StreamConfig;
 use crate::domain::Timestamp;
 use crate::kafka::offsets::CommitNote;
 use crate::run::recovery::{Recovered, Recovery, Restored, ShardJob};
@@ -43,8 +44,11 @@ fn commit(broker: &mut Broker, offset: i64, began_at: i64, complete_since: Optio
 }
 
 fn snapshot(next_offset: i64, complete_since: Option<Timestamp>) -> Shelf {
-    let input = |topic: &&str| SnapshotInput::of_orders((*topic).into(), next_offset, None);
-    let inputs = TOPICS.iter().map(input).collect();
+    let input = |stream: &StreamConfig| SnapshotInput {
+        entity: stream.entity.name().clone(),
+        ..SnapshotInput::of_orders(stream.topic.clone(), next_offset, None)
+    };
+    let inputs = config().streams.iter().map(input).collect();
     let shelf = Shelf::default();
     let header = SnapshotHeader { inputs, complete_since, ..SnapshotHeader::default() };
     shelf.put(Snapshot { header, orders: Vec::new() });
