@@ -37,6 +37,7 @@ pub mod pace;
 pub mod publish;
 pub mod queue;
 pub mod recovery;
+pub mod replaying;
 pub mod report;
 pub mod restore;
 pub mod service;

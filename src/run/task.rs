@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::codec::{MalformedCode, OutputRecord, dead_letter, decode};
-use crate::domain::{Exception, ExceptionId, Str, StreamId, Timestamp};
+use crate::domain::{Exception, Str, StreamId, Timestamp};
 use crate::engine::{Applied, Frontier, Shard, ShardCounters, Teller, Transition};
 use crate::kafka::offsets::ShardOffsets;
 use crate::kafka::{Fetched, InputPartition};
@@ -17,6 +17,7 @@ use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
 use super::overheard::Overheard;
 use super::recovery::Restored;
+use super::replaying::Replaying;
 use super::told::Published;
 use super::wire::Wire;
 
@@ -39,19 +40,6 @@ pub enum Phase {
         /// Since when.
         since: Instant,
     },
-}
-
-/// A replay of the inputs.
-#[derive(Debug)]
-pub struct Replaying {
-    until: Vec<i64>,
-    published: Vec<Exception>,
-    doubted: Vec<ExceptionId>,
-    reached: Option<Timestamp>,
-    told: Option<Timestamp>,
-    orders: u64,
-    records: u64,
-    began: Instant,
 }
 
 /// One shard.
