@@ -24,11 +24,14 @@ pub fn running(process: &Process) -> Result<BTreeSet<i64>, String> {
 /// Waits until the processes judge all shards, each by one of them, and gives who has which.
 #[track_caller]
 pub fn wait_shared(shop: &Shop, processes: &[&Process]) -> Vec<BTreeSet<i64>> {
-    eventually(PATIENCE, "every shard in one process", || {
-        let held = processes.iter().map(|process| running(process)).collect::<Result<Vec<_>, _>>()?;
-        let all: Vec<i64> = held.iter().flatten().copied().collect();
-        let each: BTreeSet<i64> = (0..i64::from(shop.partitions)).collect();
-        let shared = all.len() == each.len() && all.iter().copied().collect::<BTreeSet<_>>() == each;
-        if shared { Ok(held) } else { Err(format!("{held:?}")) }
-    })
+    eventually(PATIENCE, "every shard in one process", || shared(shop, processes))
+}
+
+/// Who has which, where the processes judge all shards, each by one of them.
+pub fn shared(shop: &Shop, processes: &[&Process]) -> Result<Vec<BTreeSet<i64>>, String> {
+    let held = processes.iter().map(|process| running(process)).collect::<Result<Vec<_>, _>>()?;
+    let all: Vec<i64> = held.iter().flatten().copied().collect();
+    let each: BTreeSet<i64> = (0..i64::from(shop.partitions)).collect();
+    let shared = all.len() == each.len() && all.iter().copied().collect::<BTreeSet<_>>() == each;
+    if shared { Ok(held) } else { Err(format!("{held:?}")) }
 }
