@@ -42,6 +42,8 @@ fn the_shop_lives_and_its_exceptions_are_shown() {
         ("● opened", "amount-mismatch"),
         ("▲ at risk", "paid-in-5m"),
         ("● opened    oversold               sku=globe ", "wanted, 7 there"),
+        // A checkout is no order, and has promises all the same.
+        ("● opened    checkout-goes-on       checkout c-left-0 ", " growth"),
         // Its owner is whom it was handed to.
         ("● opened    handoff-accepted       o-hand-0 ", " mila"),
         // The care desk was closed for most of the time, and a held order's deadline moves.
@@ -54,6 +56,7 @@ fn the_shop_lives_and_its_exceptions_are_shown() {
     let cause = "(orders/";
     assert!(text.contains("└ order.placed at ") && text.contains(" from webshop ") && text.contains(cause), "{text}");
     assert!(!text.contains("o-auto-0"), "a handoff that is taken at once makes no noise\n{text}");
+    assert!(!text.contains("c-bought-0"), "nor does a checkout that goes through\n{text}");
     assert!(text.contains("→ payments-oncall: Payment captured in full, or the order cancelled"), "{text}");
 
     let headline = text.lines().rfind(|line| line.starts_with("── ")).expect("a headline");

@@ -13,7 +13,7 @@ use crate::config::units;
 use crate::demo::figures::Scraper;
 use crate::demo::live::{self, Done};
 use crate::demo::log::TOPICS;
-use crate::demo::office::{INVENTORY, Office};
+use crate::demo::office::{CHECKOUTS, INVENTORY, Office};
 use crate::demo::policies;
 use crate::demo::render::Palette;
 use crate::demo::scene::{HISTORIES, MINUTE, PARTITIONS, Scene};
@@ -118,7 +118,7 @@ fn opening(scene: &Scene, palette: Palette, length: Option<Millis>) -> String {
         "One minute of the shop takes one second, so `paid-in-5m` is due after 5 s. The events' times are real; it is the\n".to_owned(),
         "policies' durations that are scaled. Nothing leaves this machine.\n\n".to_owned(),
         line("broker", format!("{} (librdkafka's, inside this process)", scene.broker.address())),
-        line("reads", format!("{}, {INVENTORY} with {PARTITIONS} partitions each", TOPICS.join(", "))),
+        line("reads", format!("{}, {CHECKOUTS}, {INVENTORY} with {PARTITIONS} partitions each", TOPICS.join(", "))),
         line("writes", format!("{}, exceptions-current", HISTORIES.join(", "))),
         line("policies", scene.config_path().with_file_name("policies.yaml").display().to_string()),
         line("metrics", format!("http://{}/metrics", scene.http)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::domain::{Millis, Timestamp};
 use crate::kafka::in_process::Feeder;
 
+use super::log::ORDERS;
 use super::office::Office;
 use super::shop::{Shop, ShopEvent};
 
@@ -34,15 +35,16 @@ struct Coming {
 
 struct Entry {
     event: ShopEvent,
-    /// The first of its order.
-    is_first: bool,
+    /// The first of an order, not of a checkout or of stock.
+    places_order: bool,
 }
 
 impl Coming {
-    /// One order's events.
+    /// The events of one order, checkout or sku.
     fn add(&mut self, events: Vec<ShopEvent>) {
         for (number, event) in events.into_iter().enumerate() {
-            self.events.insert((event.at, self.thought_of), Entry { event, is_first: number == 0 });
+            let places_order = number == 0 && event.topic == ORDERS;
+            self.events.insert((event.at, self.thought_of), Entry { event, places_order });
             self.thought_of += 1;
         }
     }
@@ -78,11 +80,11 @@ pub fn run(
             number += 1;
             next_order = next_order + ORDER_EVERY;
         }
-        while let Some(Entry { event, is_first }) = coming.next(now) {
+        while let Some(Entry { event, places_order }) = coming.next(now) {
             // A full queue of the client: the shop loses an event, as shops do, and says so nowhere.
             if feeder.send(event.topic, &event.order_id, &event.payload, event.at).is_ok() {
                 done.events.fetch_add(1, Ordering::Relaxed);
-                done.orders.fetch_add(u64::from(is_first), Ordering::Relaxed);
+                done.orders.fetch_add(u64::from(places_order), Ordering::Relaxed);
             }
         }
         feeder.tend();

@@ -8,8 +8,10 @@ use crate::replay::line::Line;
 
 use super::shop::{Shop, ShopEvent, Story};
 
+/// Where an order begins.
+pub const ORDERS: &str = "orders";
 /// The topics of the shop, in the order of `streams:`.
-pub const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
+pub const TOPICS: [&str; 3] = [ORDERS, "payments", "fulfillments"];
 
 /// An event and where it lies.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,11 +7,12 @@
 //!   engine to it.
 //!
 //! The demo itself, on a broker inside this process:
-//! - [`office`]: the people in the shop, with a hold, a handoff and a desk that has hours.
+//! - [`office`]: the people in the shop, with a hold, a handoff, a desk that has hours and a checkout that is abandoned.
 //! - [`scene`]: broker, topics, configuration; [`live`]: the shop at work.
 //! - [`watch`]: a subscriber that reads what orderwatch publishes; [`render`]: how that looks; [`figures`]: the
 //!   headline's figures, scraped from /metrics.
 
+mod case;
 pub mod figures;
 pub mod live;
 pub mod log;

@@ -1,9 +1,11 @@
 //! The people in the shop, beside the [`super::shop`]'s machinery: the fraud desk that holds an order, the one who is
-//! handed a task, the care desk with its hours, and whoever counted the globes. Once an hour of the shop each has a case.
+//! handed a task, the care desk with its hours, whoever counted the globes, and who is still at the checkout. Once an
+//! hour of the shop each has a case.
 
 use crate::config::units::format_duration;
 use crate::domain::{Millis, Timestamp};
 
+use super::case::{Case, captured, parcel, placed};
 use super::policies::Extra;
 use super::shop::ShopEvent;
 
@@ -16,9 +18,11 @@ pub const ANSWER: &str = "customer-answered";
 pub const OVERSOLD: &str = "oversold";
 /// Tells what there is of a thing; keyed by sku.
 pub const INVENTORY: &str = "inventory";
-/// The thing that every case is about, and where it lies.
-const SKU: &str = "globe";
-const WAREHOUSE: &str = "LYS-2";
+
+/// Whoever comes to the payment step of a checkout goes on from there.
+pub const GOES_ON: &str = "checkout-goes-on";
+/// Tells of checkouts, which are no orders yet; keyed by checkout_id.
+pub const CHECKOUTS: &str = "checkouts";
 
 /// Minutes of the shop from one case of a kind to the next.
 const EVERY: i64 = 60;
@@ -69,10 +73,14 @@ impl Office {
   - {{id: {ANSWER}, start: customer.asked, stop: customer.answered, calendar: care-desk,
      target: {answer}, severity: warning, owner: customer-care, route: care-desk,
      expected_outcome: "The customer has an answer"}}
+  - {{id: {GOES_ON}, entity: checkout, start: payment_step.entered, stop: checkout.completed,
+     cancel_on: [checkout.cancelled], target: {goes_on}, severity: info, owner: growth, route: care-desk,
+     expected_outcome: "The customer asked what is wrong with the payment"}}
 "#,
             handoff = format_duration(self.minutes(8)),
             handoff_escalate = format_duration(self.minutes(20)),
             answer = format_duration(answer),
+            goes_on = format_duration(self.minutes(15)),
         );
         let checks = format!(
             "  - {{check: {OVERSOLD}, settle: {}, severity: critical, owner: buying, route: ops,\n     expected_outcome: \"Restocked, or the last orders told\"}}\n",
@@ -81,11 +89,11 @@ impl Office {
         Extra { calendars, slas, checks }
     }
 
-    /// The cases of the shop's `hour`, from 0: each one order's events. What lies before the opening is told at the opening.
+    /// The cases of the shop's `hour`, from 0: the events of one order, one sku or one checkout each. What lies before the opening is told at the opening.
     pub fn cases(&self, hour: i64) -> Vec<Vec<ShopEvent>> {
         let mut cases = vec![self.held(hour), self.handed_on(hour), self.by_machine(hour)];
         cases.extend((1..=3).map(|number| self.wants_three(hour, number)));
-        cases.push(self.counted(hour));
+        cases.extend([self.counted(hour), self.bought(hour), self.abandoned(hour)]);
         if hour == 0 {
             cases.push(self.asked_yesterday());
         }
@@ -143,6 +151,22 @@ impl Office {
         case.events
     }
 
+    /// A checkout that goes through: nothing comes of it.
+    fn bought(&self, hour: i64) -> Vec<ShopEvent> {
+        let mut case = self.case("bought", hour);
+        case.checkout(-3, "payment_step.entered", "");
+        case.checkout(1, "checkout.completed", "");
+        case.events
+    }
+
+    /// Left at its payment step, until the shop clears the basket.
+    fn abandoned(&self, hour: i64) -> Vec<ShopEvent> {
+        let mut case = self.case("left", hour);
+        case.checkout(-8, "payment_step.entered", "");
+        case.checkout(34, "checkout.cancelled", r#","reason":"basket expired""#);
+        case.events
+    }
+
     /// Asked yesterday just before the care desk closed. By the clock that is most of a day ago.
     fn asked_yesterday(&self) -> Vec<ShopEvent> {
         let mut case = self.case("care", 0);
@@ -157,7 +181,7 @@ impl Office {
         case.events
     }
 
-    fn minutes(&self, minutes: i64) -> Millis {
+    pub(super) fn minutes(&self, minutes: i64) -> Millis {
         Millis::new(minutes * self.minute.get())
     }
 
@@ -173,76 +197,6 @@ impl Office {
         let began = self.opened_at + self.minutes(hour * EVERY);
         let (order_id, kind) = (format!("o-{kind}-{hour}"), kind.to_owned());
         Case { office: *self, began, order_id, kind, pieces: 1, events: Vec::with_capacity(6) }
-    }
-}
-
-/// What a globe costs, in cents.
-const PRICE: i64 = 4900;
-
-fn placed(promised: Timestamp, pieces: i64) -> String {
-    let total = PRICE * pieces;
-    format!(
-        r#","total":{{"amount_minor":{total},"currency":"EUR"}},"lines":[{{"sku":"{SKU}","quantity":{pieces}}}],"promised_deliver_by":"{promised}","attributes":{{"channel":"web","region":"FR","warehouse":"{WAREHOUSE}"}}"#
-    )
-}
-
-fn captured(kind: &str, pieces: i64) -> String {
-    let total = PRICE * pieces;
-    format!(r#","payment_id":"p-{kind}","amount":{{"amount_minor":{total},"currency":"EUR"}}"#)
-}
-
-fn parcel(pieces: i64) -> String {
-    format!(r#","fulfillment_id":"f-1","lines":[{{"sku":"{SKU}","quantity":{pieces}}}]"#)
-}
-
-/// The events of one case. Minutes count from its hour's beginning.
-struct Case {
-    office: Office,
-    began: Timestamp,
-    order_id: String,
-    kind: String,
-    pieces: i64,
-    events: Vec<ShopEvent>,
-}
-
-impl Case {
-    fn placed(&mut self, minute: i64) {
-        let promised = self.at(minute + 90);
-        self.order(minute, "order.placed", "webshop", &placed(promised, self.pieces));
-        let captured = captured(&self.kind, self.pieces);
-        self.event(self.at(minute + 1), "payments", "payment.captured", "psp", &captured);
-    }
-
-    fn shipped(&mut self, minute: i64) {
-        let parcel = parcel(self.pieces);
-        self.event(self.at(minute), "fulfillments", "fulfillment.shipped", "wms", &parcel);
-        self.event(self.at(minute + 12), "fulfillments", "fulfillment.delivered", "carrier", &parcel);
-    }
-
-    fn order(&mut self, minute: i64, kind: &str, source: &str, rest: &str) {
-        self.event(self.at(minute), "orders", kind, source, rest);
-    }
-
-    fn at(&self, minute: i64) -> Timestamp {
-        self.began + self.office.minutes(minute)
-    }
-
-    fn event(&mut self, at: Timestamp, topic: &'static str, kind: &str, source: &str, rest: &str) {
-        let id = self.order_id.clone();
-        let rest = format!(r#""order_id":"{id}","source":"{source}"{rest}"#);
-        self.tell(at, topic, id, kind, &rest);
-    }
-
-    fn stock(&mut self, minute: i64, kind: &str, pieces: &str) {
-        let rest = format!(r#""sku":"{SKU}","source":"wms","location":"{WAREHOUSE}",{pieces}"#);
-        self.tell(self.at(minute), INVENTORY, SKU.to_owned(), kind, &rest);
-    }
-
-    fn tell(&mut self, at: Timestamp, topic: &'static str, key: String, kind: &str, rest: &str) {
-        let (id, number) = (&self.order_id, self.events.len() + 1);
-        let payload = format!(r#"{{"event_id":"{id}-{number}","type":"{kind}","event_time":"{at}",{rest}}}"#);
-        let told = at.max(self.office.opened_at);
-        self.events.push(ShopEvent { at: told, topic, order_id: key, payload });
     }
 }
 

@@ -43,7 +43,7 @@ impl Palette {
         let time = self.paint(clock(e.frontier), Style::new().dimmed());
         let subject = subject(&e.subject);
         let owner = self.paint(&e.owner, Style::new().dimmed());
-        let mut text = format!("{time} {head} {:<22} {subject:<15} {:<34} {owner}\n", e.policy.id, what(e));
+        let mut text = format!("{time} {head} {:<22} {subject:<17} {:<34} {owner}\n", e.policy.id, what(e));
         if e.status == Status::Opened {
             let cause = e.trigger.as_ref().map(|t| {
                 let source = e.source.as_deref().unwrap_or("?");

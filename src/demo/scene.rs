@@ -10,7 +10,7 @@ use crate::domain::Millis;
 use crate::kafka::in_process::{InProcessBroker, InProcessError};
 
 use super::log::TOPICS;
-use super::office::INVENTORY;
+use super::office::{CHECKOUTS, INVENTORY};
 
 /// One minute of the shop, in milliseconds: the shop lives at 60x.
 pub const MINUTE: Millis = Millis::new(1000);
@@ -50,7 +50,9 @@ impl Scene {
     pub fn set(listen: SocketAddr, policies: &str) -> Result<Self, SceneError> {
         let broker = InProcessBroker::start()?;
         // The broker has no CreateTopics for orderwatch to ask, so all topics are there before it comes.
-        for topic in TOPICS.iter().chain(&HISTORIES).chain(&["exceptions-current", "dead-letters", INVENTORY]) {
+        for topic in
+            TOPICS.iter().chain(&HISTORIES).chain(&["exceptions-current", "dead-letters", CHECKOUTS, INVENTORY])
+        {
             broker.create_topic(topic, PARTITIONS)?;
         }
         for topic in ["orderwatch-control", "orderwatch-control-partials"] {
@@ -89,7 +91,7 @@ impl Scene {
     fn yaml(&self) -> String {
         let streams: String = TOPICS.iter().map(|topic| format!("  - {{topic: {topic}, format: json}}\n")).collect();
         format!(
-            "kafka: {{brokers: \"{}\", group_id: demo}}\nstreams:\n{streams}  - {{topic: {INVENTORY}, format: json, key: sku}}\ngrace: 500ms\nbacklog_grid: 1s\n\
+            "kafka: {{brokers: \"{}\", group_id: demo}}\nstreams:\n{streams}  - {{topic: {CHECKOUTS}, format: json, entity: checkout}}\n  - {{topic: {INVENTORY}, format: json, key: sku}}\ngrace: 500ms\nbacklog_grid: 1s\n\
              start: {{publish_after: 2000-01-01T00:00:00Z}}\n\
              snapshots: {{url: \"file://{}/snapshots\"}}\nhttp: {{listen: \"{}\"}}\npolicies: policies.yaml\n",
             self.broker.address(),

@@ -112,7 +112,7 @@ pub struct ShopEvent {
     pub at: Timestamp,
     /// The topic it belongs on.
     pub topic: &'static str,
-    /// The record's key; the sku, where it tells of stock.
+    /// The record's key; the sku or the checkout_id, where it tells of one.
     pub order_id: String,
     /// The record's value: JSON.
     pub payload: String,
