@@ -155,6 +155,13 @@ impl Frontier {
         input.effective.enter(record_time, clock)
     }
 
+    /// The stream's next record is here and has this time or a later one: everything before that was read.
+    pub fn comes(&mut self, stream: StreamId, record_time: Option<Timestamp>, clock: Timestamp) {
+        if let Some(input) = self.input(stream) {
+            input.effective.enter(record_time, clock);
+        }
+    }
+
     /// The consumer stands at `position` and nothing that it gave waits to be applied: transaction markers and records
     /// that do not count are behind us.
     pub fn moved(&mut self, stream: StreamId, position: i64) {

@@ -33,6 +33,16 @@ pub enum Applied {
     Conflict,
     /// Its order was closed for longer than `retain_closed`: counted, not applied.
     AfterClose,
+    /// It begins an order anew of which something may still be to be told: nothing was changed. It is to be applied again
+    /// once the frontier has come to its effective time.
+    NotYet,
+}
+
+/// Where an event goes.
+enum Place {
+    Slot(u32),
+    AfterClose,
+    NotYet,
 }
 
 /// Why an event cannot become a fact. It goes to the dead-letter topic with this code.
@@ -230,10 +240,10 @@ impl Shard {
     /// # Errors
     /// The event cannot become a fact; nothing was changed.
     pub fn apply(&mut self, event: Event, effective_time: Timestamp) -> Result<Applied, Rejected> {
-        let slot = self.slot_for(&event, effective_time);
-        let applied = match slot {
-            None => Applied::AfterClose,
-            Some(slot) => self.merge(slot, event)?,
+        let applied = match self.place_for(&event, effective_time) {
+            Place::AfterClose => Applied::AfterClose,
+            Place::NotYet => return Ok(Applied::NotYet),
+            Place::Slot(slot) => self.merge(slot, event)?,
         };
         if effective_time < self.frontier {
             self.counters.late += 1;
@@ -242,7 +252,7 @@ impl Shard {
             Applied::Repeat => self.counters.duplicates += 1,
             Applied::Conflict => self.counters.conflicts += 1,
             Applied::AfterClose => self.counters.after_close += 1,
-            Applied::New | Applied::Reread => {}
+            Applied::New | Applied::Reread | Applied::NotYet => {}
         }
         Ok(applied)
     }
@@ -268,13 +278,13 @@ impl Shard {
         }
     }
 
-    /// The slot of the event's order, made where there is none; `None` where the order is closed for good. Whether it is,
-    /// follows from the facts and the record's effective time, whatever memory still holds.
-    fn slot_for(&mut self, event: &Event, effective_time: Timestamp) -> Option<u32> {
+    /// Where the event goes: the slot of its order, made where there is none. Whether that is closed for good follows from
+    /// the facts and the record's effective time, whatever memory still holds.
+    fn place_for(&mut self, event: &Event, effective_time: Timestamp) -> Place {
         let apart = !is_off(Guard::EntitiesApart);
         let entity = if apart { self.settings.entities.of_stream(event.position.stream) } else { EntityId::ORDER };
         let Some(slot) = self.index.get(entity, &event.order_id) else {
-            return Some(self.occupy(entity, event.order_id.clone()));
+            return Place::Slot(self.occupy(entity, event.order_id.clone()));
         };
         // Facts of this batch may have closed the order; a record from long after must find that out first.
         self.settle_if_stale(slot, effective_time);
@@ -284,14 +294,22 @@ impl Shard {
             _ => (lifecycle::Lateness::InTime, false),
         };
         match lateness {
-            lifecycle::Lateness::InTime if !remembered => Some(slot),
+            lifecycle::Lateness::InTime if !remembered => Place::Slot(slot),
+            lifecycle::Lateness::Forgotten if self.may_have_to_tell(slot, effective_time) => Place::NotYet,
             lifecycle::Lateness::Forgotten => {
                 self.retire(slot);
                 self.release(slot);
-                Some(self.occupy(entity, event.order_id.clone()))
+                Place::Slot(self.occupy(entity, event.order_id.clone()))
             }
-            _ => None,
+            _ => Place::AfterClose,
         }
+    }
+
+    /// Whether an order in memory may still have something to tell of the time before `until`: while a transaction upstream
+    /// holds the frontier, records of another input may lie months ahead of it.
+    fn may_have_to_tell(&self, slot: u32, until: Timestamp) -> bool {
+        let Some(Slot::Open(order)) = self.slots.get(slot as usize) else { return false };
+        !self.muted && (until > self.frontier || order.dirty || self.outbox.holds(slot))
     }
 
     /// Moves the frontier and fires what is due. It never goes back: an earlier frontier does nothing.

@@ -54,6 +54,23 @@ impl Lanes {
         }
     }
 
+    /// Takes the next record of a stream, where it is such a one.
+    pub fn take_if(&mut self, stream: StreamId, is_one: impl FnOnce(&Fetched) -> bool) -> Option<Fetched> {
+        let lane = self.lanes.get_mut(usize::from(stream.0))?;
+        lane.records.front().filter(|head| is_one(head))?;
+        let record = lane.records.pop_front()?;
+        lane.bytes = lane.bytes.saturating_sub(record.size());
+        Some(record)
+    }
+
+    /// Takes back what [`Lanes::next`] gave last: it comes first again.
+    pub fn put_back(&mut self, record: Fetched) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(record.input.stream.0)) {
+            lane.bytes += record.size();
+            lane.records.push_front(record);
+        }
+    }
+
     /// Throws away what is buffered: it is fetched again from the position.
     pub fn clear(&mut self) {
         self.lanes.iter_mut().for_each(|lane| *lane = Lane::default());

@@ -1,17 +1,19 @@
 //! One shard held here: from a polled record to what is to be published.
 
+mod apply;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::codec::{MalformedCode, OutputRecord, dead_letter, decode};
+use crate::codec::OutputRecord;
 use crate::domain::{Exception, Str, StreamId, Timestamp};
-use crate::engine::{Applied, Frontier, Shard, ShardCounters, Teller, Transition};
+use crate::engine::{Frontier, Shard, ShardCounters, Teller, Transition};
+use crate::kafka::InputPartition;
 use crate::kafka::offsets::ShardOffsets;
-use crate::kafka::{Fetched, InputPartition};
 use crate::telemetry::emit;
-use crate::telemetry::events::{BatchApplied, DeadLettered, ShardRestored, StreamCounts};
+use crate::telemetry::events::{BatchApplied, ShardRestored, StreamCounts};
 
 use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
@@ -27,6 +29,14 @@ const BATCH_RECORDS: usize = 2_000;
 const BATCH_DEAD_LETTERS: usize = 100;
 /// What is to be told to the backlogs' sum waits so long for other reasons to commit.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// What became of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Done,
+    /// It is to be taken again when the frontier has come to it.
+    NotYet,
+}
 
 /// What a task is doing.
 #[derive(Debug)]
@@ -195,7 +205,10 @@ impl Task {
             match self.lanes.next(&self.frontier, clock, until) {
                 Next::Take(record) => {
                     let stream = record.input.stream;
-                    self.apply(wire, &record, clock, counts.entry(stream).or_default());
+                    if self.apply(wire, &record, clock, counts.entry(stream).or_default()) == Fate::NotYet {
+                        self.wait_with(wire, *record, clock, &mut counts);
+                        break;
+                    }
                 }
                 Next::Wait | Next::Empty => break,
             }
@@ -209,60 +222,6 @@ impl Task {
             }
         }
         more
-    }
-
-    fn apply(&mut self, wire: &Wire, record: &Fetched, clock: Timestamp, counts: &mut StreamCounts) {
-        let stream = record.input.stream;
-        self.commits.record_read();
-        counts.ahead += u64::from(record.timestamp.is_some_and(|time| time > clock));
-        if record.is_null() {
-            counts.nulls += 1;
-            self.frontier.read(stream, record.offset, record.timestamp, clock);
-            return;
-        }
-        let Some(stream_codec) = wire.codecs.get(usize::from(stream.0)) else { return };
-        match record.with_raw(|raw| decode(stream_codec, raw)) {
-            Ok(event) => {
-                let effective = self.frontier.read(stream, record.offset, record.timestamp, clock);
-                counts.events += 1;
-                counts.late += u64::from(self.frontier.reached().is_some_and(|reached| effective < reached));
-                match self.shard.apply(event, effective) {
-                    Ok(Applied::New | Applied::Reread) => {}
-                    Ok(Applied::Repeat) => counts.duplicates += 1,
-                    Ok(Applied::Conflict) => counts.conflicts += 1,
-                    Ok(Applied::AfterClose) => counts.after_close += 1,
-                    Err(rejected) => {
-                        counts.events -= 1;
-                        self.dead_letter(wire, record, rejected.code(), &rejected.to_string());
-                    }
-                }
-            }
-            Err(malformed) => {
-                match malformed.code {
-                    // Such a record's time is worth as little as its event's.
-                    MalformedCode::TooFarInFuture | MalformedCode::TooFarInPast => {
-                        self.frontier.moved(stream, record.offset.saturating_add(1));
-                    }
-                    _ => {
-                        self.frontier.read(stream, record.offset, record.timestamp, clock);
-                    }
-                }
-                self.dead_letter(wire, record, malformed.code.as_str(), &malformed.detail);
-            }
-        }
-    }
-
-    fn dead_letter(&mut self, wire: &Wire, record: &Fetched, reason: &'static str, detail: &str) {
-        // Below the commit it was written to the dead-letter topic already.
-        if self.commits.cover(record.input.stream, record.offset) {
-            return;
-        }
-        let topic = wire.codecs.get(usize::from(record.input.stream.0)).map_or("", |codec| codec.topic.as_str());
-        let (partition, offset) = (record.input.partition, record.offset);
-        emit(DeadLettered { topic, partition, offset, reason, detail });
-        let letter =
-            record.with_raw(|raw| dead_letter(&wire.dead_letters, raw, reason, detail, topic, wire.dead_letter_bytes));
-        self.dead_letters.push(letter);
     }
 
     /// Moves the shard's frontier to where its inputs have come, and ends the replay where it is at its end.

@@ -311,6 +311,26 @@ fn an_order_leaves_memory_after_it_closed_and_its_id_is_remembered() {
     assert_eq!(s.shard.orders_open(), 1);
 }
 
+/// A transaction upstream holds the frontier, and another input is read on: what the order has still to tell comes first.
+#[test]
+fn a_record_that_begins_an_order_anew_waits_until_all_of_the_old_one_was_told() {
+    let mut s = story();
+    s.read(event("order.placed", 0));
+    let forgotten = 180 * DAY / MINUTE;
+    let mut anew = event("order.placed", forgotten);
+    anew.position.offset = s.offset;
+    assert_eq!(s.shard.apply(anew.clone(), at(forgotten)), Ok(Applied::NotYet));
+    assert_eq!((s.shard.orders_open(), s.shard.counters().evicted), (1, 0), "nothing was changed");
+
+    // What it says when it leaves must be committed before it does.
+    s.shard.advance(at(forgotten));
+    assert_eq!(s.shard.apply(anew.clone(), at(forgotten)), Ok(Applied::NotYet));
+    s.listen();
+    assert!(s.said().iter().any(|said| said.ends_with("opened")), "{:?}", s.said());
+    s.listen();
+    assert_eq!((s.shard.apply(anew, at(forgotten)), s.shard.counters().evicted), (Ok(Applied::New), 1));
+}
+
 #[test]
 fn closing_is_judged_by_record_time_also_within_one_batch() {
     let mut s = story();
