@@ -11,7 +11,7 @@ pub fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, entity: &Entity, start: &Mi
         let message = format!("only orders have fulfillments, and this is about `{entity}`");
         return f.reader.error(f.span("scope"), message);
     }
-    let is_whole = |milestone: &Milestone| milestone.as_str().starts_with("order.");
+    let is_whole = |milestone: &Milestone| milestone.is_order();
     match (is_whole(start), is_whole(stop)) {
         (true, true) => {
             let message =
@@ -26,7 +26,7 @@ pub fn scope_makes_sense(f: &mut Fields<'_, '_, '_>, entity: &Entity, start: &Mi
         _ => {}
     }
     for (name, milestone) in [("start", start), ("stop", stop)] {
-        if milestone.as_str().starts_with("payment.") {
+        if milestone.is_payment() {
             let message = format!("a `{milestone}` without a fulfillment_id counts for every fulfillment");
             f.reader.warn(f.span(name), message, None);
         }

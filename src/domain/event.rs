@@ -117,17 +117,17 @@ impl Event {
 
     /// True for `order.*`: only these set totals, lines and promises.
     pub fn is_order(&self) -> bool {
-        self.milestone.as_str().starts_with("order.")
+        self.milestone.is_order()
     }
 
     /// True for `payment.*`.
     pub fn is_payment(&self) -> bool {
-        self.milestone.as_str().starts_with("payment.")
+        self.milestone.is_payment()
     }
 
     /// True for `fulfillment.*`.
     pub fn is_fulfillment(&self) -> bool {
-        self.milestone.as_str().starts_with("fulfillment.")
+        self.milestone.is_fulfillment()
     }
 
     /// Which parcel it is about; `None` where it is about the whole order, as every `order.*` is, whatever it carries.

@@ -59,6 +59,42 @@ standard! {
 }
 
 impl Standard {
+    /// True for `payment.*`.
+    pub const fn is_payment(self) -> bool {
+        use Standard::*;
+        matches!(
+            self,
+            PaymentAuthorized
+                | PaymentCaptured
+                | PaymentFailed
+                | PaymentVoided
+                | PaymentRefunded
+                | PaymentDisputed
+                | PaymentSettled
+        )
+    }
+
+    /// True for `fulfillment.*`.
+    pub const fn is_fulfillment(self) -> bool {
+        use Standard::*;
+        matches!(
+            self,
+            FulfillmentAllocated
+                | FulfillmentPicked
+                | FulfillmentPacked
+                | FulfillmentShipped
+                | FulfillmentDelivered
+                | FulfillmentDeliveryFailed
+                | FulfillmentReturned
+                | FulfillmentBackordered
+        )
+    }
+
+    /// True for `order.*`.
+    pub const fn is_order(self) -> bool {
+        !self.is_payment() && !self.is_fulfillment()
+    }
+
     /// True for what is computed from other events and can be on no event itself.
     pub const fn is_derived(self) -> bool {
         matches!(self, Standard::OrderPaidInFull | Standard::OrderFullyShipped | Standard::OrderFullyDelivered)
@@ -85,6 +121,30 @@ impl Milestone {
         match self {
             Milestone::Standard(s) => s.as_str(),
             Milestone::Custom(s) => s,
+        }
+    }
+
+    /// True for `order.*`.
+    pub fn is_order(&self) -> bool {
+        match self {
+            Milestone::Standard(s) => s.is_order(),
+            Milestone::Custom(s) => s.starts_with("order."),
+        }
+    }
+
+    /// True for `payment.*`.
+    pub fn is_payment(&self) -> bool {
+        match self {
+            Milestone::Standard(s) => s.is_payment(),
+            Milestone::Custom(s) => s.starts_with("payment."),
+        }
+    }
+
+    /// True for `fulfillment.*`.
+    pub fn is_fulfillment(&self) -> bool {
+        match self {
+            Milestone::Standard(s) => s.is_fulfillment(),
+            Milestone::Custom(s) => s.starts_with("fulfillment."),
         }
     }
 
@@ -133,5 +193,20 @@ mod tests {
             assert_eq!(Milestone::parse(s.as_str()), *s);
         }
         assert_eq!(Milestone::parse("handoff.requested").as_str(), "handoff.requested");
+    }
+
+    #[test]
+    fn a_family_is_what_its_name_begins_with() {
+        let custom = ["order.gift_wrapped", "payment.held", "fulfillment.weighed", "orders", "handoff.requested"];
+        let names = Standard::ALL.iter().map(|s| s.as_str()).chain(custom);
+        for name in names {
+            let milestone = Milestone::parse(name);
+            let families = [milestone.is_order(), milestone.is_payment(), milestone.is_fulfillment()];
+            assert_eq!(
+                families,
+                ["order.", "payment.", "fulfillment."].map(|family| name.starts_with(family)),
+                "{name}"
+            );
+        }
     }
 }

@@ -100,6 +100,9 @@ impl Judge<'_> {
         closing: &mut Closing,
     ) -> Option<Timestamp> {
         cases.iter().for_each(|case| closing.consider(case));
+        if cases.is_empty() && published.iter().all(|p| p.key != *subject.key) {
+            return None;
+        }
         // A subscriber takes no state whose frontier lies before the one that it has.
         let told_at = published.iter().find(|p| p.key == *subject.key).map(|p| p.last.frontier);
         let from = self.moved.from.max(told_at.unwrap_or(self.moved.from)).min(self.moved.to);

@@ -106,7 +106,7 @@ impl Renderer<'_> {
             detected_at: Timestamp::MIN,
             attributes: seen.attributes,
             backlog: None,
-            check: case.figures.clone(),
+            check: case.figures.as_deref().cloned(),
             earlier_routes: Vec::new(),
             replay: self.settings.replay.clone(),
         }

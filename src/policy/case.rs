@@ -65,7 +65,7 @@ pub struct Case<'a> {
     /// Its end, where one is known.
     pub end: Option<End<'a>>,
     /// What a check compared.
-    pub figures: Option<CheckFigures>,
+    pub figures: Option<Box<CheckFigures>>,
     /// The deadline of the finding before this one, which stands as ended beside it: opening anew retracts nothing.
     pub follows: Option<Timestamp>,
 }

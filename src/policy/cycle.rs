@@ -1,6 +1,8 @@
 //! Which cycles an order has of an SLA: one, one for each fulfillment (`scope: fulfillment`), one for each time that it
 //! starts (`each: true`), or both.
 
+use smallvec::SmallVec;
+
 use crate::domain::exception::percent_encode;
 use crate::domain::{Event, Position, Str, Timestamp};
 
@@ -26,6 +28,9 @@ pub struct Cycle<'a> {
     /// What the facts say of it.
     pub case: Case<'a>,
 }
+
+/// An SLA's cycles on one order: hardly ever more than one.
+pub type Cycles<'a> = SmallVec<[Cycle<'a>; 1]>;
 
 /// What tells a cycle from the others that its SLA has on the same order; `None` where it is the only one. Part of the
 /// exception's id, so it hangs on nothing that arrives later.
@@ -71,8 +76,11 @@ impl Sla {
         &self,
         view: &OrderView<'a>,
         free: &dyn Fn(&OrderView<'a>, Reached<'a>) -> bool,
-    ) -> Vec<Cycle<'a>> {
-        let mut cycles = Vec::new();
+    ) -> Cycles<'a> {
+        let mut cycles = Cycles::new();
+        if !view.may_have(&self.start.milestone) {
+            return cycles;
+        }
         if self.scope == Scope::Order {
             self.cycles_in(view, None, free, &mut cycles);
             return cycles;
@@ -93,16 +101,12 @@ impl Sla {
         view: &OrderView<'a>,
         fulfillment_id: Option<&'a Str>,
         free: &dyn Fn(&OrderView<'a>, Reached<'a>) -> bool,
-        cycles: &mut Vec<Cycle<'a>>,
+        cycles: &mut Cycles<'a>,
     ) {
         let ledger = self.ledger(view);
         let mut begin = |start: Reached<'a>| {
             let case = if free(view, start) { self.case(view, start, &ledger) } else { None };
             if let Some(case) = case {
-                // There is hardly ever a second one.
-                if cycles.is_empty() {
-                    cycles.reserve_exact(1);
-                }
                 cycles.push(Cycle { fulfillment_id, case });
             }
         };

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Currency, Event, Line, Money, Standard, Str, Timestamp};
+use crate::domain::{Event, Line, Money, Standard, Str, Timestamp};
 
+use super::by_currency::ByCurrency;
+use super::reaches::Reaches;
 use super::view::Reached;
 
 /// The derived milestones of one order.
@@ -19,11 +21,12 @@ pub(super) struct Derived<'a> {
 
 impl<'a> Derived<'a> {
     /// `events` in (event_time, position) order.
-    pub fn of(events: &'a [Event]) -> Self {
+    pub fn of(events: &'a [Event], reaches: Reaches) -> Self {
+        let pieces = |milestone| if reaches.has(milestone) { all_pieces(events, milestone) } else { None };
         Derived {
             paid_in_full: paid_in_full(events),
-            fully_shipped: all_pieces(events, Standard::FulfillmentShipped),
-            fully_delivered: all_pieces(events, Standard::FulfillmentDelivered),
+            fully_shipped: pieces(Standard::FulfillmentShipped),
+            fully_delivered: pieces(Standard::FulfillmentDelivered),
         }
     }
 }
@@ -52,7 +55,7 @@ fn paid_in_full(events: &[Event]) -> Option<Reached<'_>> {
         return first(events, Standard::PaymentCaptured);
     }
     let mut total: Option<(Money, Timestamp)> = None;
-    let mut captured: BTreeMap<Currency, (i128, Timestamp)> = BTreeMap::new();
+    let mut captured: ByCurrency<(i128, Option<Timestamp>)> = ByCurrency::default();
     for instant in instants(events) {
         let mut relevant = None;
         for event in instant {
@@ -60,16 +63,16 @@ fn paid_in_full(events: &[Event]) -> Option<Reached<'_>> {
                 total = Some((new_total, event.record_time));
                 relevant = Some(event);
             } else if let Some(amount) = amount_of(event, Standard::PaymentCaptured) {
-                let (sum, known_at) = captured.entry(amount.currency).or_insert((0, Timestamp::MIN));
+                let (sum, known_at) = captured.of(amount.currency);
                 *sum += i128::from(amount.amount_minor);
-                *known_at = event.record_time.max(*known_at);
+                *known_at = Some(event.record_time).max(*known_at);
                 relevant = Some(event);
             }
         }
         let (Some((total, told_at)), Some(event)) = (total, relevant) else { continue };
-        let (paid, known_at) = captured.get(&total.currency).copied().unwrap_or((0, told_at));
+        let (paid, known_at) = captured.get(total.currency).copied().unwrap_or_default();
         if paid >= i128::from(total.amount_minor) {
-            return Some(Reached { known_at: known_at.max(told_at), ..Reached::by(event) });
+            return Some(Reached { known_at: known_at.map_or(told_at, |at| at.max(told_at)), ..Reached::by(event) });
         }
     }
     None

@@ -23,7 +23,7 @@ impl Ledger {
     /// stands, and a release without a hold means nothing. A hold never released runs on for ever.
     pub fn of(pause: Option<&Pause>, calendar: Option<&Arc<Calendar>>, view: &OrderView<'_>) -> Self {
         let mut ledger = Ledger { pauses: Vec::new(), calendar: calendar.cloned() };
-        let Some(pause) = pause else { return ledger };
+        let Some(pause) = pause.filter(|pause| view.may_have(&pause.from)) else { return ledger };
         let mut held_since = None;
         let mut edges: Vec<_> = view.occurrences(&pause.from).map(|r| (r.at, r.event.position, true)).collect();
         edges.extend(view.occurrences(&pause.until).map(|r| (r.at, r.event.position, false)));

@@ -11,6 +11,8 @@
 //! - Between the milestones of `exclude_between` it stands in no queue, and its age stands still: a queue is not late with
 //!   work that it was not allowed to do. (An order held for three days would otherwise open the backlog on its release.)
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::domain::{AttributeValue, Event, Str, Timestamp};
 
 use super::backlog::{Backlog, GroupKey, Membership};
@@ -64,12 +66,12 @@ impl Backlog {
     }
 
     /// The group in force at `start` and every other one before `end`, each with the instant at which it begins.
-    fn groups(&self, events: &[Event], start: Timestamp, end: Timestamp) -> Vec<(Timestamp, GroupKey)> {
+    fn groups(&self, events: &[Event], start: Timestamp, end: Timestamp) -> SmallVec<[(Timestamp, GroupKey); 1]> {
         if self.group_by.is_empty() {
-            return vec![(start, GroupKey::new([]))];
+            return smallvec![(start, GroupKey::new([]))];
         }
-        let mut values: Vec<Option<Str>> = vec![None; self.group_by.len()];
-        let mut groups: Vec<(Timestamp, GroupKey)> = Vec::new();
+        let mut values: SmallVec<[Option<Str>; 2]> = smallvec![None; self.group_by.len()];
+        let mut groups: SmallVec<[(Timestamp, GroupKey); 1]> = SmallVec::new();
         for event in events.iter().take_while(|event| event.event_time < end) {
             if event.event_time > start && groups.is_empty() {
                 groups.push((start, GroupKey::new(values.iter().cloned())));
@@ -107,8 +109,8 @@ impl Backlog {
 }
 
 /// `[start, end)` without the ledger's pauses. The age goes on where it stood still.
-fn presences(ledger: &Ledger, start: Timestamp, end: Timestamp) -> Vec<Presence> {
-    let mut presences = Vec::with_capacity(1);
+fn presences(ledger: &Ledger, start: Timestamp, end: Timestamp) -> SmallVec<[Presence; 1]> {
+    let mut presences = SmallVec::new();
     let mut from = start;
     let holds = ledger.pauses().iter().copied().filter(|(held, released)| held < released);
     for (held, released) in holds.chain([(end, Timestamp::MAX)]) {

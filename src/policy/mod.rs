@@ -3,6 +3,7 @@
 //! `config::policies` builds these from YAML; `engine` asks them. Each is pure: facts and a frontier in, a verdict out.
 
 pub mod backlog;
+mod by_currency;
 pub mod calendar;
 pub mod case;
 pub mod checks;
@@ -15,6 +16,7 @@ pub mod entities;
 pub mod ledger;
 pub mod membership;
 pub mod promise;
+mod reaches;
 pub mod sla;
 pub mod view;
 
@@ -22,7 +24,7 @@ use std::sync::Arc;
 
 use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 
-use cycle::Cycle;
+use cycle::Cycles;
 use view::OrderView;
 
 pub use backlog::Backlog;
@@ -66,8 +68,8 @@ impl Policies {
 
     /// What an order's facts say of the SLA at this place, cycle by cycle, without those that another of its `first_match`
     /// group has taken. An SLA of another entity has none.
-    pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Vec<Cycle<'a>> {
-        let Some(sla) = self.slas.get(place).filter(|sla| sla.entity == *view.entity()) else { return Vec::new() };
+    pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Cycles<'a> {
+        let Some(sla) = self.slas.get(place).filter(|sla| sla.entity == *view.entity()) else { return Cycles::new() };
         let Some(group) = &sla.first_match else { return sla.cycles(view, &|_, _| true) };
         let before = || self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
         sla.cycles(view, &|view, start| !before().any(|other| other.applies(view, start)))

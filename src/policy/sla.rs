@@ -177,13 +177,26 @@ impl Sla {
         view.occurrences(milestone).filter(move |reached| all || beginning.is_passed(reached))
     }
 
+    /// The first time that it counts for the cycle.
+    fn first_counting<'a>(
+        &self,
+        view: &OrderView<'a>,
+        milestone: &Milestone,
+        beginning: Beginning,
+    ) -> Option<Reached<'a>> {
+        match self.each {
+            true => self.counting(view, milestone, beginning).next(),
+            false => view.first(milestone),
+        }
+    }
+
     fn cancel_of<'a>(
         &self,
         view: &OrderView<'a>,
         beginning: Beginning,
         withdrawn: Option<Reached<'a>>,
     ) -> Option<Reached<'a>> {
-        let told = self.cancel_on.iter().filter_map(|milestone| self.counting(view, milestone, beginning).next());
+        let told = self.cancel_on.iter().filter_map(|milestone| self.first_counting(view, milestone, beginning));
         told.chain(withdrawn).min_by_key(|r| (r.at, r.event.position))
     }
 
@@ -215,7 +228,7 @@ impl Sla {
         beginning: Beginning,
         deadline: Option<Timestamp>,
     ) -> Option<Reached<'a>> {
-        let first = self.counting(view, &self.stop.milestone, beginning).next();
+        let first = self.first_counting(view, &self.stop.milestone, beginning);
         match self.stop.occurrence {
             Occurrence::First => first,
             Occurrence::Last => {

@@ -5,6 +5,7 @@ use crate::domain::{AttributeValue, Event, Line, Milestone, Money, Standard, Str
 
 use super::condition::ConditionInput;
 use super::derived::Derived;
+use super::reaches::Reaches;
 
 /// A milestone that was reached: when, and by which event.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,7 @@ pub struct OrderView<'a> {
     entity: &'a Entity,
     order_id: &'a str,
     events: &'a [Event],
+    reaches: Reaches,
     derived: Derived<'a>,
     /// Whose eyes it is seen with: what is about another fulfillment is not there.
     fulfillment: Option<&'a Str>,
@@ -58,8 +60,9 @@ impl<'a> OrderView<'a> {
     /// The same for any entity.
     pub fn of(entity: &'a Entity, order_id: &'a str, events: &'a [Event]) -> Self {
         debug_assert!(events.is_sorted_by_key(Event::order_key));
-        let derived = if entity.is_order() { Derived::of(events) } else { Derived::default() };
-        OrderView { entity, order_id, events, derived, fulfillment: None }
+        let reaches = Reaches::of(events);
+        let derived = if entity.is_order() { Derived::of(events, reaches) } else { Derived::default() };
+        OrderView { entity, order_id, events, reaches, derived, fulfillment: None }
     }
 
     /// The order as one of its fulfillments sees it: with its own events, and with those that name none. What is derived
@@ -103,6 +106,14 @@ impl<'a> OrderView<'a> {
         self.fulfillment.is_some() && event.fulfillment_id() == self.fulfillment
     }
 
+    /// False where no event can have reached it: most questions are about such a milestone, and end here.
+    pub fn may_have(&self, milestone: &Milestone) -> bool {
+        match milestone.is_derived() {
+            true => self.derived(milestone).is_some(),
+            false => self.reaches.may_have(milestone),
+        }
+    }
+
     /// Every time the milestone was reached, in order; a derived one at most once.
     pub fn occurrences(&self, milestone: &Milestone) -> impl DoubleEndedIterator<Item = Reached<'a>> {
         let derived = self.derived(milestone);
@@ -116,6 +127,9 @@ impl<'a> OrderView<'a> {
     pub fn first(&self, milestone: &Milestone) -> Option<Reached<'a>> {
         if milestone.is_derived() {
             return self.derived(milestone);
+        }
+        if !self.reaches.may_have(milestone) {
+            return None;
         }
         self.seen().find(|e| e.milestone == *milestone).map(Reached::by)
     }

@@ -310,7 +310,7 @@ impl Teller<'_> {
             }),
             actual_elapsed_ms: actual.get(),
             business_elapsed_ms: business.get(),
-            check: case.figures.clone(),
+            check: case.figures.as_deref().cloned(),
             published: self.order.published.iter().find(|p| p.key == *key && !p.silent).map(published),
         };
         ExplainedCycle { why: words::why(&told, self.frontier), ..told }

@@ -7,9 +7,8 @@
 //!
 //! Without a total it is silent.
 
-use std::collections::BTreeMap;
-
 use crate::domain::{CheckFigures, Currency, Event, Milestone, Money, Standard, Timestamp};
+use crate::policy::by_currency::ByCurrency;
 use crate::policy::derived::{amount_of, sets_total};
 use crate::policy::view::OrderView;
 
@@ -22,8 +21,8 @@ pub const REASONS: &[&str] = &["over", "under", "currency"];
 #[derive(Default)]
 struct Ledger {
     total: Option<Money>,
-    captured: BTreeMap<Currency, i128>,
-    refunded: BTreeMap<Currency, i128>,
+    captured: ByCurrency<i128>,
+    refunded: ByCurrency<i128>,
 }
 
 /// What the check thinks after each instant that can change its mind about `reason`.
@@ -36,6 +35,19 @@ pub fn points<'a>(
     if !view.events().iter().any(|e| sets_total(e).is_some()) {
         return Vec::new();
     }
+    let keeps_within = |money: Bounds| !money.may_break(reason, tolerance_minor);
+    if after.is_none() && Bounds::of(view.events()).is_some_and(keeps_within) {
+        return Vec::new();
+    }
+    by_instant(view, tolerance_minor, after, reason)
+}
+
+fn by_instant<'a>(
+    view: &OrderView<'a>,
+    tolerance_minor: i64,
+    after: Option<&Milestone>,
+    reason: &str,
+) -> Vec<Point<'a>> {
     let after = match after {
         Some(milestone) => view.first(milestone),
         None => view.first(&Standard::PaymentCaptured.into()),
@@ -61,6 +73,55 @@ pub fn points<'a>(
     points
 }
 
+/// What the money of an order keeps within at any instant: enough to know of most orders that nothing disagrees.
+struct Bounds {
+    currency: Currency,
+    least_total: i64,
+    greatest_total: i64,
+    /// What the first capture says; `None` where it says nothing.
+    first_capture: Option<i64>,
+    captured: i128,
+}
+
+impl Bounds {
+    /// `None` where there is no total, or money in several currencies.
+    fn of(events: &[Event]) -> Option<Self> {
+        let first = events.iter().find_map(sets_total)?;
+        let first_capture = events.iter().find(|event| event.milestone == Standard::PaymentCaptured);
+        let mut money = Bounds {
+            currency: first.currency,
+            least_total: first.amount_minor,
+            greatest_total: first.amount_minor,
+            first_capture: first_capture.and_then(|event| Some(event.details.as_ref()?.amount?.amount_minor)),
+            captured: 0,
+        };
+        for event in events {
+            let (total, captured) = (sets_total(event), amount_of(event, Standard::PaymentCaptured));
+            if total.or(captured).is_some_and(|amount| amount.currency != money.currency) {
+                return None;
+            }
+            if let Some(Money { amount_minor, .. }) = total {
+                money.least_total = money.least_total.min(amount_minor);
+                money.greatest_total = money.greatest_total.max(amount_minor);
+            } else if let Some(Money { amount_minor, .. }) = captured {
+                money.captured += i128::from(amount_minor);
+            }
+        }
+        Some(money)
+    }
+
+    /// False where no instant can have a finding. Amounts are never negative, so what is captured only grows.
+    fn may_break(&self, reason: &str, tolerance_minor: i64) -> bool {
+        let tolerance = i128::from(tolerance_minor);
+        match (reason, self.first_capture) {
+            ("over", _) => self.captured > i128::from(self.least_total) + tolerance,
+            ("under", Some(first)) => i128::from(first) < i128::from(self.greatest_total) - tolerance,
+            ("currency", _) => false,
+            _ => true,
+        }
+    }
+}
+
 impl Ledger {
     /// Books an event; true where it can change the verdict on `reason`.
     fn book(&mut self, event: &Event, reason: &str) -> bool {
@@ -71,12 +132,12 @@ impl Ledger {
         let own = |amount: Money| self.total.is_none_or(|total| total.currency == amount.currency);
         if let Some(amount) = amount_of(event, Standard::PaymentCaptured) {
             let relevant = own(amount) == (reason != "currency") || self.total.is_none();
-            *self.captured.entry(amount.currency).or_default() += i128::from(amount.amount_minor);
+            *self.captured.of(amount.currency) += i128::from(amount.amount_minor);
             return relevant;
         }
         if let Some(amount) = amount_of(event, Standard::PaymentRefunded) {
             let relevant = (own(amount) == (reason != "currency") || self.total.is_none()) && reason != "under";
-            *self.refunded.entry(amount.currency).or_default() += i128::from(amount.amount_minor);
+            *self.refunded.of(amount.currency) += i128::from(amount.amount_minor);
             return relevant;
         }
         false
@@ -86,16 +147,17 @@ impl Ledger {
         let total = self.total?;
         let owed = i128::from(total.amount_minor);
         let tolerance = i128::from(tolerance_minor);
-        let captured = |c: &Currency| self.captured.get(c).copied().unwrap_or(0);
-        let net = |c: &Currency| captured(c) - self.refunded.get(c).copied().unwrap_or(0);
+        let captured = |c: Currency| self.captured.get(c).copied().unwrap_or(0);
+        let net = |c: Currency| captured(c) - self.refunded.get(c).copied().unwrap_or(0);
         let (actual, currency) = match reason {
-            "over" if net(&total.currency) > owed + tolerance => (net(&total.currency), total.currency),
-            "under" if after_reached && captured(&total.currency) < owed - tolerance => {
-                (captured(&total.currency), total.currency)
+            "over" if net(total.currency) > owed + tolerance => (net(total.currency), total.currency),
+            "under" if after_reached && captured(total.currency) < owed - tolerance => {
+                (captured(total.currency), total.currency)
             }
             "currency" => {
-                let foreign = self.captured.keys().find(|c| **c != total.currency && net(c) > 0)?;
-                (net(foreign), *foreign)
+                let mut paid_in = self.captured.iter().map(|(currency, _)| currency);
+                let foreign = paid_in.find(|c| *c != total.currency && net(*c) > 0)?;
+                (net(foreign), foreign)
             }
             _ => return None,
         };
@@ -106,5 +168,58 @@ impl Ledger {
             currency: Some(currency),
             ..CheckFigures::new("amount_mismatch", reason)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::event::Details;
+    use crate::domain::{Position, StreamId};
+
+    fn event() -> impl Strategy<Value = Event> {
+        let kinds = prop_oneof![
+            2 => Just(Standard::OrderPlaced),
+            3 => Just(Standard::PaymentCaptured),
+            1 => Just(Standard::PaymentRefunded),
+        ];
+        let currency = prop_oneof![9 => Just("EUR"), 1 => Just("USD")];
+        (kinds, proptest::option::weighted(0.9, 0..4i64), currency, 0..6i64).prop_map(|(kind, amount, currency, at)| {
+            let currency = Currency::parse(currency).expect("a currency");
+            let money = amount.map(|amount_minor| Money { amount_minor, currency });
+            let (total, amount) = if kind == Standard::OrderPlaced { (money, None) } else { (None, money) };
+            Event {
+                order_id: "o".into(),
+                event_id: "e".into(),
+                source: "shop".into(),
+                milestone: kind.into(),
+                event_time: Timestamp::from_millis(at),
+                event_time_inferred: false,
+                record_time: Timestamp::from_millis(at),
+                position: Position { stream: StreamId(0), partition: 0, offset: 0 },
+                details: Some(Box::new(Details { total, amount, ..Details::default() })),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_keeps_within_its_bounds_has_no_finding(
+            mut events in proptest::collection::vec(event(), 0..7),
+            tolerance in 0..3i64,
+        ) {
+            for (offset, event) in events.iter_mut().enumerate() {
+                event.position.offset = offset as i64;
+            }
+            events.sort_by_key(Event::order_key);
+            let view = OrderView::new("o", &events);
+            let Some(money) = Bounds::of(&events) else { return Ok(()) };
+            for reason in REASONS {
+                let finds = by_instant(&view, tolerance, None, reason).iter().any(|point| point.finding.is_some());
+                prop_assert!(!finds || money.may_break(reason, tolerance), "{reason}");
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Reconciliation checks: records of one order that disagree. A file each; this one lists them.
 //!
 //! To add a check: a file with its rule in words at the top, a variant of [`CheckKind`], and a line in each of its
-//! five matches below.
+//! six matches below.
 
 mod after_cancel;
 mod amount_mismatch;
@@ -124,6 +124,22 @@ impl CheckKind {
         }
     }
 
+    /// The milestone without which there is nothing to find, where there is one.
+    fn needs(&self, reason: &str) -> Option<Standard> {
+        Some(match self {
+            CheckKind::AmountMismatch { after: Some(_), .. } if reason == "under" => return None,
+            CheckKind::AmountMismatch { .. } | CheckKind::DuplicateCapture => Standard::PaymentCaptured,
+            CheckKind::RefundExceedsCapture { .. } => Standard::PaymentRefunded,
+            CheckKind::AfterCancel => Standard::OrderCancelled,
+            CheckKind::OverShipped | CheckKind::ShippedBeforePayment => Standard::FulfillmentShipped,
+            CheckKind::Backordered => Standard::FulfillmentBackordered,
+            CheckKind::PaymentWithoutOrder
+            | CheckKind::OutOfSequence { .. }
+            | CheckKind::Stuck { .. }
+            | CheckKind::SettlementMismatch { .. } => return None,
+        })
+    }
+
     /// Whether a finding since `began` may rest on earlier events that nobody can read any more, where the records are
     /// whole from `whole_since` on. From `retain_closed` after that on no order reaches back so far.
     pub fn may_lack_its_past(
@@ -161,7 +177,8 @@ impl CheckPolicy {
     /// Every finding of one reason that the order's facts hold, in time order; more than one where it opened anew. None of
     /// another entity.
     pub fn cases<'a>(&self, view: &OrderView<'a>, reason: &str) -> Vec<Case<'a>> {
-        if self.entity != *view.entity() {
+        let lacks = |needed: Standard| !view.may_have(&needed.into());
+        if self.entity != *view.entity() || self.kind.needs(reason).is_some_and(lacks) {
             return Vec::new();
         }
         let mut cases = self.findings(view, reason);

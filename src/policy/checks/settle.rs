@@ -58,7 +58,7 @@ pub fn findings<'a>(points: &[Point<'a>], settle: Millis) -> Vec<Case<'a>> {
             deadline: Some(point.at + settle),
             clock: CaseClock::Plain,
             end: None,
-            figures: Some(figures.clone()),
+            figures: Some(Box::new(figures.clone())),
             follows: None,
         });
     }

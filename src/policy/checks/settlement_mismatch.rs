@@ -6,9 +6,8 @@
 //! Both by more than the tolerance, each currency by itself. Between captured and captured minus refunded anything goes:
 //! providers settle refunds sooner or later.
 
-use std::collections::BTreeMap;
-
 use crate::domain::{CheckFigures, Currency, Event, Millis, Money, Standard, Timestamp};
+use crate::policy::by_currency::ByCurrency;
 use crate::policy::derived::{amount_of, instants};
 use crate::policy::view::OrderView;
 
@@ -27,7 +26,7 @@ struct Sums {
 /// What the check thinks after each instant that can change its mind about `reason`. A settlement that leaves it short does
 /// not: the wait goes on from the last capture, and at its end what came by then is told.
 pub fn points<'a>(view: &OrderView<'a>, tolerance_minor: i64, after: Millis, reason: &str) -> Vec<Point<'a>> {
-    let mut sums: BTreeMap<Currency, Sums> = BTreeMap::new();
+    let mut sums: ByCurrency<Sums> = ByCurrency::default();
     let (mut points, mut known_at): (Vec<Point<'a>>, _) = (Vec::new(), Timestamp::MIN);
     for instant in instants(view.events()) {
         let (mut last, mut captured) = (None, false);
@@ -37,7 +36,7 @@ pub fn points<'a>(view: &OrderView<'a>, tolerance_minor: i64, after: Millis, rea
             last = Some(event);
         }
         let Some(event) = last else { continue };
-        let finding = sums.iter().find_map(|(currency, sums)| sums.finding(*currency, tolerance_minor, reason));
+        let finding = sums.iter().find_map(|(currency, sums)| sums.finding(currency, tolerance_minor, reason));
         match points.last_mut() {
             Some(last) if reason == "under" && !captured && last.finding.is_some() && finding.is_some() => {
                 if event.event_time <= last.at + after {
@@ -55,10 +54,10 @@ pub fn settle(after: Millis, settle: Millis, reason: &str) -> Millis {
     if reason == "under" { after.max(settle) } else { settle }
 }
 
-fn book(sums: &mut BTreeMap<Currency, Sums>, event: &Event) -> bool {
+fn book(sums: &mut ByCurrency<Sums>, event: &Event) -> bool {
     let mut add = |amount: Option<Money>, field: fn(&mut Sums) -> &mut i128| {
         let Some(amount) = amount else { return false };
-        *field(sums.entry(amount.currency).or_default()) += i128::from(amount.amount_minor);
+        *field(sums.of(amount.currency)) += i128::from(amount.amount_minor);
         true
     };
     let fee = event.details.as_ref().filter(|_| event.milestone == Standard::PaymentSettled).and_then(|d| d.fee);

@@ -30,7 +30,7 @@ pub fn case<'a>(view: &OrderView<'a>, settle: Millis) -> Option<Case<'a>> {
             known_at: paid.known_at,
             in_time: false,
         }),
-        figures: Some(CheckFigures::new("shipped_before_payment", REASONS[0])),
+        figures: Some(Box::new(CheckFigures::new("shipped_before_payment", REASONS[0]))),
         follows: None,
     })
 }

@@ -35,7 +35,7 @@ pub fn cases<'a>(view: &OrderView<'a>, after: Millis) -> Vec<Case<'a>> {
             deadline: Some(deadline),
             clock: CaseClock::Plain,
             end,
-            figures: Some(CheckFigures::new("stuck", REASONS[0])),
+            figures: Some(Box::new(CheckFigures::new("stuck", REASONS[0]))),
             follows: None,
         })
     });
