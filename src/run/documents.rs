@@ -159,7 +159,7 @@ impl Documents {
             (Some(theirs), None) => format!("revision {theirs} is in force, and this one has no revision"),
             (None, _) => "a process that started later has put another one in force".to_owned(),
         };
-        Ok(Choice::Theirs(self.document(&theirs.version)?, why))
+        Ok(Choice::Theirs(self.document(&theirs.version, &[])?, why))
     }
 
     /// What a shard is judged by from `frontier` and `positions` (by topic) on; `own` is this process's document. It never
@@ -180,7 +180,10 @@ impl Documents {
             Choice::Own => Arc::clone(own),
         };
         let mut applied = self.applied.get(&shard).cloned().unwrap_or_default();
-        let last = applied.last().and_then(|last| self.document(&last.version).ok());
+        // To read a document takes longer than all else here, and mostly they are one and the same.
+        let mut known = vec![Arc::clone(own), Arc::clone(&policies)];
+        let last = applied.last().and_then(|last| self.document(&last.version, &known).ok());
+        known.extend(last.clone());
         if let Some(last) = last.filter(|last| last.revision > policies.revision) {
             policies = last;
         }
@@ -192,11 +195,7 @@ impl Documents {
         }
         // One that cannot be read any more is as if it had never been.
         let eras = applied.iter().filter_map(|applied| {
-            let document = if applied.version == policies.version {
-                Ok(Arc::clone(&policies))
-            } else {
-                self.document(&applied.version)
-            };
+            let document = self.document(&applied.version, &known);
             let of = |(topic, _): &(Str, i64)| applied.positions.get(topic).copied().unwrap_or(0);
             Some(Era {
                 policies: document.ok()?,
@@ -216,7 +215,11 @@ impl Documents {
         Ok(Judged { policies, history, decree })
     }
 
-    fn document(&self, version: &Str) -> Result<Arc<Policies>, String> {
+    /// The document of a version: one of those `known`, or read from its text.
+    fn document(&self, version: &Str, known: &[Arc<Policies>]) -> Result<Arc<Policies>, String> {
+        if let Some(document) = known.iter().find(|document| document.version == *version) {
+            return Ok(Arc::clone(document));
+        }
         let text = self.texts.get(version).ok_or_else(|| format!("the control topic lacks the text of {version}"))?;
         let (policies, _) = parse_policies(&format!("policies {version}"), text).map_err(|e| e.to_string())?;
         Ok(Arc::new(policies))
