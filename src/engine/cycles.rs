@@ -71,7 +71,7 @@ impl Judge<'_> {
     }
 
     /// Judges one cycle; `None` where there is none any more.
-    fn cycle(
+    pub(super) fn cycle(
         &mut self,
         sla: &Sla,
         key: &CaseKey,

@@ -52,7 +52,7 @@ impl History {
     }
 
     /// What of the document in force is not judged on an order: it had ended when another document came, and nothing new
-    /// has been heard of the order since.
+    /// has been heard of the order since. With it the place of the document that judged it last.
     pub(super) fn settled(
         &self,
         entity: &Entity,
@@ -60,7 +60,7 @@ impl History {
         events: &[Event],
         published: &[Published],
         settings: &Settings,
-    ) -> Vec<CaseKey> {
+    ) -> Vec<(CaseKey, usize)> {
         let Some(in_force) = self.eras.last().filter(|_| !self.is_plain()) else { return Vec::new() };
         let policies = &in_force.policies;
         let view = OrderView::of(entity, order_id, events);
@@ -82,11 +82,20 @@ impl History {
                 .enumerate()
                 .flat_map(|(i, check)| (0..check.kind.reasons().len()).map(move |r| CaseKey::Check(i as u16, r as u8))),
         );
-        keys.retain(|key| self.is_settled(key, policies, &view, settings));
-        keys
+        let settled = keys.into_iter().map(|key| {
+            let judged_by = self.judged_by(&key, policies, &view, settings);
+            (key, judged_by)
+        });
+        settled.filter(|(_, judged_by)| judged_by + 1 < self.eras.len()).collect()
     }
 
-    fn is_settled(&self, key: &CaseKey, in_force: &Policies, view: &OrderView<'_>, settings: &Settings) -> bool {
+    /// The document at this place.
+    pub(super) fn document(&self, place: usize) -> Option<&Arc<Policies>> {
+        self.eras.get(place).map(|era| &era.policies)
+    }
+
+    /// The place of the document that judges a case of the one in force.
+    fn judged_by(&self, key: &CaseKey, in_force: &Policies, view: &OrderView<'_>, settings: &Settings) -> usize {
         let mut judged_by = 0;
         for (k, era) in self.eras.iter().enumerate().skip(1) {
             let next = self.eras.get(k + 1);
@@ -99,7 +108,7 @@ impl History {
                 judged_by = k;
             }
         }
-        judged_by + 1 < self.eras.len()
+        judged_by
     }
 
     /// For each SLA and each check of the document in force: what was overdue before this instant is not published, because

@@ -71,11 +71,7 @@ impl Judge<'_> {
                 if settled.contains(&key) {
                     continue;
                 }
-                let cases = check.cases(&view, reason);
-                let subject =
-                    Subject { key: &key, ladder: self.check_ladder(check), label: check_label(check, reason) };
-                let due = self.cases(&subject, &view, &cases, published, &mut closing);
-                next_due = earliest(next_due, due);
+                next_due = earliest(next_due, self.check(&key, check, reason, &view, published, &mut closing));
             }
         }
         self.end_removed(published);
@@ -88,6 +84,21 @@ impl Judge<'_> {
             }
         }
         Verdict { closed_at: closing.closed_at(), next_due }
+    }
+
+    /// Judges one reason of a check.
+    pub(super) fn check(
+        &mut self,
+        key: &CaseKey,
+        check: &CheckPolicy,
+        reason: &str,
+        view: &OrderView<'_>,
+        published: &mut Vec<Published>,
+        closing: &mut Closing,
+    ) -> Option<Timestamp> {
+        let cases = check.cases(view, reason);
+        let subject = Subject { key, ladder: self.check_ladder(check), label: check_label(check, reason) };
+        self.cases(&subject, view, &cases, published, closing)
     }
 
     /// Brings the published state of one exception in line with its cases, oldest first.

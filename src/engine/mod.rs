@@ -14,12 +14,14 @@
 //! | what an aborted transaction takes back         | `outbox`    |
 //! | what a restart takes back                      | `restore`   |
 //! | what an edit of the policies changes           | `history`   |
+//! | what was over before it and not told to its end | `former`   |
 //! | what tells an order from a checkout of one id  | `index`     |
 
 pub mod backlog;
 pub mod clock;
 mod cycles;
 pub mod explain;
+mod former;
 pub mod frontier;
 mod history;
 mod index;

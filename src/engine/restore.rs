@@ -1,5 +1,7 @@
 //! What a shard gives to a snapshot and takes back from one, and from `exceptions-current` (DESIGN section 9).
 
+use std::sync::Arc;
+
 use crate::domain::{EntityId, Event, Exception, ExceptionId, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::Settings;
@@ -7,6 +9,7 @@ use crate::policy::Settings;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
+use super::former::Unsure;
 use super::history::History;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
@@ -203,7 +206,7 @@ impl Shard {
     }
 
     /// Exceptions whose last published state may come from somebody who had lost the shard (`at_least_once`): they are judged,
-    /// whatever an edit has settled. Only while muted.
+    /// where an edit has settled them by the document before it. Only while muted.
     pub fn doubt(&mut self, exceptions: impl IntoIterator<Item = ExceptionId>) {
         self.doubted = exceptions.into_iter().collect();
     }
@@ -221,7 +224,6 @@ impl Shard {
             self.freeze(slot);
             self.touch(slot);
         }
-        self.history = History::default();
         self.doubted = HashSet::default();
         self.queues.restore_at(told.min(self.frontier));
         self.restoring = true;
@@ -230,29 +232,46 @@ impl Shard {
         self.queues.restored();
     }
 
-    /// As [`Shard::freeze`], for one state that nobody vouches for: it is judged, whatever an edit has settled.
+    /// As [`Shard::freeze`], for one state that nobody vouches for.
     pub(super) fn freeze_told(&mut self, slot: u32, id: &str) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let Order { events, published, settled, .. } = &mut **order;
-        for told in published.iter_mut().filter(|told| told.last.exception_id == *id) {
-            told.frozen = frozen(told, events, &self.settings);
-            settled.retain(|key| *key != told.key);
+        for told in order.published.iter_mut().filter(|told| told.last.exception_id == *id) {
+            told.frozen = frozen(told, &order.events, &self.settings);
+        }
+        if !order.settled.is_empty() {
+            self.settle(slot, &|told| told.last.exception_id != *id);
         }
     }
 
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
     fn freeze(&mut self, slot: u32) {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let Order { id, entity, events, published, settled, .. } = &mut **order;
-        *settled = self.history.settled(self.index.entity(*entity), id, events, published, &self.settings);
-        // What stands was ended once, and what is doubted may have been said otherwise by who had the shard.
-        let is_sure =
-            |told: &Published| told.last.status.has_ended() && !self.doubted.contains(&told.last.exception_id);
-        let unsure = |key: &CaseKey| published.iter().any(|told| told.key == *key && !told.silent && !is_sure(told));
-        settled.retain(|key| !unsure(key));
-        for told in published {
-            told.frozen = frozen(told, events, &self.settings);
+        for told in &mut order.published {
+            told.frozen = frozen(told, &order.events, &self.settings);
         }
+        let doubted = std::mem::take(&mut self.doubted);
+        // What stands was ended once, and what is doubted may have been said otherwise by who had the shard.
+        self.settle(slot, &|told| told.last.status.has_ended() && !doubted.contains(&told.last.exception_id));
+        self.doubted = doubted;
+    }
+
+    /// Finds what an edit has settled on an order, and of that, what was told and is not sure.
+    fn settle(&mut self, slot: u32, is_sure: &dyn Fn(&Published) -> bool) {
+        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Order { id, entity, birth, events, published, settled, .. } = &mut **order;
+        let mut found = self.history.settled(self.index.entity(*entity), id, events, published, &self.settings);
+        for told in published.iter().filter(|told| !told.silent && !is_sure(told)) {
+            let Some(place) = found.iter().position(|(key, _)| *key == told.key) else { continue };
+            let judged_by = found.get(place).and_then(|(_, by)| self.history.document(*by));
+            // One whose cycles were others cannot say anything of this one: it is judged as what is not over.
+            let Some(judged_by) = judged_by.filter(|document| key_of(document, &told.last).is_some()) else {
+                found.remove(place);
+                continue;
+            };
+            let (exception_id, judged_by) = (told.last.exception_id.clone(), Arc::clone(judged_by));
+            self.unsure.push(Unsure { slot, birth: *birth, exception_id, judged_by });
+        }
+        *settled = found.into_iter().map(|(key, _)| key).collect();
     }
 }
 

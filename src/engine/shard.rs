@@ -10,6 +10,7 @@ use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
 use super::backlog::{Partials, Teller, Told};
+use super::former::Unsure;
 use super::history::{History, Since};
 use super::index::Index;
 use super::judge::earliest;
@@ -154,6 +155,8 @@ pub struct Shard {
     pub(super) settings: Arc<Settings>,
     /// The documents before, until the restore is over.
     pub(super) history: History,
+    /// What is settled and may not have been told to its end.
+    pub(super) unsure: Vec<Unsure>,
     pub(super) since: Since,
     pub(super) slots: Vec<Slot>,
     pub(super) free: Vec<u32>,
@@ -191,6 +194,7 @@ impl Shard {
             policies,
             settings,
             history: History::default(),
+            unsure: Vec::new(),
             since: Since::default(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -373,6 +377,9 @@ impl Shard {
     /// The transitions drained since the last call are in the log for good.
     pub fn committed(&mut self) {
         self.outbox.committed();
+        if self.outbox.is_empty() {
+            self.unsure.clear();
+        }
         self.fire_deferred();
     }
 

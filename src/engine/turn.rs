@@ -19,6 +19,9 @@ impl Shard {
                 self.leave_if_overdue(slot, self.frontier);
             }
         }
+        if !self.unsure.is_empty() && !self.muted {
+            self.judge_unsure();
+        }
     }
 
     /// A timer is due: judge the order, and retire it where its time has come.
