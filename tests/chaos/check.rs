@@ -31,6 +31,8 @@ pub struct Verdict {
     pub repeated: usize,
     /// The same, by another policy document.
     pub reworded: usize,
+    /// The same, by who had not read a late event yet, or had: each true of what it had read.
+    pub of_other_facts: usize,
     /// `at_least_once`: exceptions whose last record is older than one before it, which a subscriber must ignore.
     pub overtaken: usize,
 }
@@ -183,7 +185,8 @@ impl Verdict {
     }
 
     /// Each state once; with `at_least_once` it may be told again with the same id and the same content, but for the words of
-    /// a policy document that was edited meanwhile.
+    /// a policy document that was edited meanwhile, and for a deadline that a late event has moved meanwhile: that each is true
+    /// of what its teller had read is asked elsewhere.
     fn find_doubled(&mut self, all: &[Said], place: &str, delivery: Delivery) {
         let mut by_id: BTreeMap<&str, &Said> = BTreeMap::new();
         let mut openings: BTreeMap<(&str, u32), &Said> = BTreeMap::new();
@@ -197,6 +200,10 @@ impl Verdict {
                 }
                 Some(before) if delivery == Delivery::AtLeastOnce && before.means_the_same(state) => {
                     self.reworded += 1;
+                    None
+                }
+                Some(before) if delivery == Delivery::AtLeastOnce && before.rests_on_other_facts(state) => {
+                    self.of_other_facts += 1;
                     None
                 }
                 Some(_) if delivery == Delivery::AtLeastOnce => Some("again with other content"),

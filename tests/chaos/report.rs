@@ -58,12 +58,13 @@ pub fn ledger(
     line("settled", format!("{} times, after {} (bound {} s)", settled.len(), times.join(", "), args.bound));
     let published: Vec<String> = verdict.published.iter().map(|(status, count)| format!("{status} {count}")).collect();
     line("published", published.join(", "));
-    if verdict.repeated + verdict.reworded + verdict.overtaken > 0 {
+    let again = verdict.repeated + verdict.reworded + verdict.of_other_facts;
+    if again + verdict.overtaken > 0 {
         line(
             "repeats",
             format!(
-                "{} states told again alike, {} by another policy document; {} exceptions whose last record is an older state",
-                verdict.repeated, verdict.reworded, verdict.overtaken
+                "{} states told again alike, {} by another policy document, {} with a late event read or not; {} exceptions whose last record is an older state",
+                verdict.repeated, verdict.reworded, verdict.of_other_facts, verdict.overtaken
             ),
         );
     }

@@ -89,6 +89,11 @@ impl Said {
         meant(self) == meant(other)
     }
 
+    /// Whether it rests on other facts than the same state told elsewhere: a late event has moved the deadline.
+    pub fn rests_on_other_facts(&self, other: &Said) -> bool {
+        self.body.deadline != other.body.deadline
+    }
+
     pub fn frontier_ms(&self) -> i64 {
         self.body.frontier.as_millis()
     }
