@@ -23,6 +23,14 @@ struct Lane {
     paused: bool,
 }
 
+impl Lane {
+    fn pop(&mut self) -> Option<Fetched> {
+        let record = self.records.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(record.size());
+        Some(record)
+    }
+}
+
 /// The buffers of one shard, indexed by stream.
 #[derive(Debug)]
 pub struct Lanes {
@@ -58,9 +66,7 @@ impl Lanes {
     pub fn take_if(&mut self, stream: StreamId, is_one: impl FnOnce(&Fetched) -> bool) -> Option<Fetched> {
         let lane = self.lanes.get_mut(usize::from(stream.0))?;
         lane.records.front().filter(|head| is_one(head))?;
-        let record = lane.records.pop_front()?;
-        lane.bytes = lane.bytes.saturating_sub(record.size());
-        Some(record)
+        lane.pop()
     }
 
     /// Takes back what [`Lanes::next`] gave last: it comes first again.
@@ -103,10 +109,8 @@ impl Lanes {
         if self.waits_for_a_sibling(frontier, effective, clock) {
             return Next::Wait;
         }
-        let Some(lane) = self.lanes.get_mut(usize::from(index)) else { return Next::Empty };
-        let Some(record) = lane.records.pop_front() else { return Next::Empty };
-        lane.bytes = lane.bytes.saturating_sub(record.size());
-        Next::Take(Box::new(record))
+        let record = self.lanes.get_mut(usize::from(index)).and_then(Lane::pop);
+        record.map_or(Next::Empty, |record| Next::Take(Box::new(record)))
     }
 
     fn waits_for_a_sibling(&self, frontier: &Frontier, effective: Timestamp, clock: Timestamp) -> bool {

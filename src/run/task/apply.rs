@@ -10,7 +10,7 @@ use crate::run::wire::Wire;
 use crate::telemetry::emit;
 use crate::telemetry::events::{DeadLettered, StreamCounts};
 
-use super::{Fate, Task};
+use super::{BATCH_DEAD_LETTERS, Fate, Task};
 
 fn is_event(wire: &Wire, record: &Fetched) -> bool {
     let codec = wire.codecs.get(usize::from(record.input.stream.0));
@@ -81,6 +81,10 @@ impl Task {
             // The time of what is no event may be worth nothing.
             while let Some(dead) = self.lanes.take_if(sibling, |head| !is_event(wire, head)) {
                 self.apply(wire, &dead, clock, counts.entry(sibling).or_default());
+                if self.dead_letters.len() >= BATCH_DEAD_LETTERS {
+                    // The next turn goes on from here.
+                    return;
+                }
             }
             if !self.lanes.is_empty(sibling) {
                 self.frontier.comes(sibling, Some(until), clock);
