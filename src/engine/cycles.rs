@@ -54,6 +54,13 @@ impl Judge<'_> {
         closing: &mut Closing,
     ) -> Option<Timestamp> {
         let sla = self.policies.slas.get(place)?;
+        if sla.has_one_cycle() && !known.published.iter().any(|told| told.key.is_of_sla(place)) {
+            let case = self.policies.only_case(place, view)?;
+            let ladder = self.sla_ladder(sla);
+            if ladder.is_quiet(&case, self.moved.to) {
+                return self.quiet(sla, &CaseKey::Sla(place as u16, None), &case, ladder, known, closing);
+            }
+        }
         let cycles = self.policies.cycles(place, view);
         let topics = &self.settings.streams;
         let told = known.published.iter().map(|told| &told.key).filter(|key| key.is_of_sla(place));
@@ -68,6 +75,24 @@ impl Judge<'_> {
             due = earliest(due, self.cycle(sla, key, None, view, known, closing));
         }
         due
+    }
+
+    /// Judges a cycle that has nothing to publish.
+    fn quiet(
+        &mut self,
+        sla: &Sla,
+        key: &CaseKey,
+        case: &Case<'_>,
+        ladder: Ladder<'_>,
+        known: &mut Known<'_>,
+        closing: &mut Closing,
+    ) -> Option<Timestamp> {
+        if known.settled.contains(key) {
+            return None;
+        }
+        self.count_end(key, sla, case, known.ended);
+        closing.consider(case);
+        ladder.next_due(case, self.moved.to)
     }
 
     /// Judges one cycle; `None` where there is none any more.

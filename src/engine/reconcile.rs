@@ -84,6 +84,12 @@ impl Ladder<'_> {
         due.map(|due| due + self.grace).filter(|key| *key >= frontier).min()
     }
 
+    /// Whether a case of which nothing was published has nothing to publish either, without a look at the steps: most have.
+    pub fn is_quiet(&self, case: &Case<'_>, frontier: Timestamp) -> bool {
+        let warns = || case.ended_in_time().is_none() && self.warning(case, frontier).is_some();
+        !case.is_breached(frontier, self.grace) && !warns()
+    }
+
     /// What to publish so that the published state follows what holds.
     pub fn steps(&self, case: Option<&Case<'_>>, published: Option<&Exception>, moved: Move) -> Vec<Step> {
         match case {

@@ -1,14 +1,16 @@
 //! Something for each currency that an order's money is in: hardly ever more than one.
 
+use smallvec::SmallVec;
+
 use crate::domain::Currency;
 
 /// Sorted by currency.
 #[derive(Clone, Debug)]
-pub(super) struct ByCurrency<T>(Vec<(Currency, T)>);
+pub(super) struct ByCurrency<T>(SmallVec<[(Currency, T); 1]>);
 
 impl<T> Default for ByCurrency<T> {
     fn default() -> Self {
-        ByCurrency(Vec::new())
+        ByCurrency(SmallVec::new())
     }
 }
 

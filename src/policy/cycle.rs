@@ -96,6 +96,25 @@ impl Sla {
         cycles
     }
 
+    /// Whether an order has one cycle of it at the most.
+    pub const fn has_one_cycle(&self) -> bool {
+        matches!(self.scope, Scope::Order) && !self.each
+    }
+
+    /// The only cycle of an SLA that has no more ([`Sla::has_one_cycle`]): what [`Sla::cycles`] would hold.
+    pub(super) fn only_case<'a>(
+        &self,
+        view: &OrderView<'a>,
+        free: impl Fn(&OrderView<'a>, Reached<'a>) -> bool,
+    ) -> Option<Case<'a>> {
+        if !view.may_have(&self.start.milestone) {
+            return None;
+        }
+        let ledger = self.ledger(view);
+        let start = self.start_of(view, &ledger)?;
+        if free(view, start) { self.case(view, start, ledger) } else { None }
+    }
+
     fn cycles_in<'a>(
         &self,
         view: &OrderView<'a>,
@@ -105,7 +124,7 @@ impl Sla {
     ) {
         let ledger = self.ledger(view);
         let mut begin = |start: Reached<'a>| {
-            let case = if free(view, start) { self.case(view, start, &ledger) } else { None };
+            let case = if free(view, start) { self.case(view, start, ledger.clone()) } else { None };
             if let Some(case) = case {
                 cycles.push(Cycle { fulfillment_id, case });
             }

@@ -88,6 +88,11 @@ fn all_pieces(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
     if !events.iter().any(|e| sets_lines(e).is_some_and(|lines| !lines.is_empty())) {
         return Some(first_parcel);
     }
+    in_one_parcel(events, milestone).or_else(|| in_sum(events, milestone))
+}
+
+/// The same by sums, sku by sku.
+fn in_sum(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
     let mut moved = Moved::default();
     let (mut ordered_at, mut moved_at) = (Timestamp::MIN, Timestamp::MIN);
     for instant in instants(events) {
@@ -108,6 +113,21 @@ fn all_pieces(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
         }
     }
     None
+}
+
+/// The usual order, which needs no sums: its lines are told once, and one parcel holds just these, or none, which means all of
+/// them. `None` where it is another.
+fn in_one_parcel(events: &[Event], milestone: Standard) -> Option<Reached<'_>> {
+    let only = |is_meant: &dyn Fn(&Event) -> bool| {
+        let mut found = events.iter().enumerate().filter(|(_, event)| is_meant(event));
+        found.next().filter(|_| found.next().is_none())
+    };
+    let ordered = only(&|event| sets_lines(event).is_some())?;
+    let parcel = only(&|event| event.milestone == milestone)?;
+    let (lines, moved) = (sets_lines(ordered.1)?, lines_of(parcel.1));
+    let (_, last) = if ordered.0 > parcel.0 { ordered } else { parcel };
+    let known_at = ordered.1.record_time.max(parcel.1.record_time);
+    (moved.is_empty() || moved == lines).then_some(Reached { known_at, ..Reached::by(last) })
 }
 
 /// What was ordered, and what of it has left (or arrived) so far. Kept up line by line, so that an order of a thousand
@@ -158,4 +178,51 @@ impl<'a> Moved<'a> {
 
 pub(super) fn lines_of(event: &Event) -> &[Line] {
     event.details.as_ref().and_then(|d| d.lines.as_deref()).unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::event::Details;
+    use crate::domain::{Position, StreamId};
+
+    fn lines() -> impl Strategy<Value = Option<Vec<Line>>> {
+        let line = (0..2_usize, 0..3_i64).prop_map(|(sku, quantity)| Line { sku: ["A", "B"][sku].into(), quantity });
+        proptest::option::weighted(0.9, proptest::collection::vec(line, 0..3))
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let kinds = prop_oneof![Just(Standard::OrderPlaced), Just(Standard::FulfillmentShipped)];
+        let event = (kinds, lines(), 0..3_i64, 0..5_i64).prop_map(|(kind, lines, at, told_at)| Event {
+            order_id: "o".into(),
+            event_id: "e".into(),
+            source: "shop".into(),
+            milestone: kind.into(),
+            event_time: Timestamp::from_millis(at),
+            event_time_inferred: false,
+            record_time: Timestamp::from_millis(told_at),
+            position: Position { stream: StreamId(0), partition: 0, offset: 0 },
+            details: Some(Box::new(Details { lines, ..Details::default() })),
+        });
+        proptest::collection::vec(event, 1..4).prop_map(|mut events| {
+            for (offset, event) in (0..).zip(&mut events) {
+                event.position.offset = offset;
+            }
+            events.sort_by_key(Event::order_key);
+            events
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn one_parcel_with_all_lines_is_what_the_sums_say(events in events()) {
+            let has_lines = events.iter().any(|e| sets_lines(e).is_some_and(|lines| !lines.is_empty()));
+            let in_one = in_one_parcel(&events, Standard::FulfillmentShipped);
+            if has_lines && in_one.is_some() {
+                prop_assert_eq!(in_one, in_sum(&events, Standard::FulfillmentShipped));
+            }
+        }
+    }
 }

@@ -24,8 +24,9 @@ use std::sync::Arc;
 
 use crate::domain::{Exception, Millis, Severity, Str, Timestamp};
 
+use case::Case;
 use cycle::Cycles;
-use view::OrderView;
+use view::{OrderView, Reached};
 
 pub use backlog::Backlog;
 pub use calendar::Calendar;
@@ -70,9 +71,20 @@ impl Policies {
     /// group has taken. An SLA of another entity has none.
     pub fn cycles<'a>(&self, place: usize, view: &OrderView<'a>) -> Cycles<'a> {
         let Some(sla) = self.slas.get(place).filter(|sla| sla.entity == *view.entity()) else { return Cycles::new() };
-        let Some(group) = &sla.first_match else { return sla.cycles(view, &|_, _| true) };
-        let before = || self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
-        sla.cycles(view, &|view, start| !before().any(|other| other.applies(view, start)))
+        sla.cycles(view, &|view, start| self.is_free(place, sla, view, start))
+    }
+
+    /// The same of an SLA that has one cycle at the most ([`Sla::has_one_cycle`]).
+    pub fn only_case<'a>(&self, place: usize, view: &OrderView<'a>) -> Option<Case<'a>> {
+        let sla = self.slas.get(place).filter(|sla| sla.entity == *view.entity())?;
+        sla.only_case(view, |view, start| self.is_free(place, sla, view, start))
+    }
+
+    /// Whether no SLA before this one in its group takes the start.
+    fn is_free<'a>(&self, place: usize, sla: &Sla, view: &OrderView<'a>, start: Reached<'a>) -> bool {
+        let Some(group) = &sla.first_match else { return true };
+        let mut before = self.slas.iter().take(place).filter(|other| other.first_match.as_ref() == Some(group));
+        !before.any(|other| other.applies(view, start))
     }
 }
 

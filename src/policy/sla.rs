@@ -135,19 +135,19 @@ impl Sla {
 
     /// What the facts say of the cycle with this start; `None` where there is none: `when` does not hold, no promised
     /// date, or cancelled at or before the start.
-    pub(super) fn case<'a>(&self, view: &OrderView<'a>, start: Reached<'a>, ledger: &Ledger) -> Option<Case<'a>> {
+    pub(super) fn case<'a>(&self, view: &OrderView<'a>, start: Reached<'a>, ledger: Ledger) -> Option<Case<'a>> {
         if !self.holds_at(view, start.at) {
             return None;
         }
-        let Due { deadline, allowed, withdrawn } = self.due(view, start, ledger)?;
+        let Due { deadline, allowed, withdrawn } = self.due(view, start, &ledger)?;
         let beginning = Beginning { at: start.at, position: Some(start.event.position) };
         let cancel = self.cancel_of(view, beginning, withdrawn);
         if cancel.is_some_and(|cancel| cancel.at <= start.at) {
             return None;
         }
         let clock = match allowed {
-            Some(target) => CaseClock::Running { ledger: ledger.clone(), target },
-            None => CaseClock::Promised { ledger: ledger.clone() },
+            Some(target) => CaseClock::Running { ledger, target },
+            None => CaseClock::Promised { ledger },
         };
         Some(Case {
             trigger: start.event,
