@@ -7,7 +7,7 @@ use crate::policy::cycle::{Cycle, Start};
 use crate::policy::sla::Sla;
 use crate::policy::view::OrderView;
 
-use super::judge::{Judge, Subject, earliest};
+use super::judge::{Judge, Said, Subject, earliest};
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Published};
 use super::reconcile::Ladder;
@@ -52,10 +52,10 @@ impl Judge<'_> {
         view: &OrderView<'_>,
         known: &mut Known<'_>,
         closing: &mut Closing,
-    ) -> Option<Timestamp> {
-        let sla = self.policies.slas.get(place)?;
+    ) -> Said {
+        let Some(sla) = self.policies.slas.get(place) else { return Said::NOTHING };
         if sla.has_one_cycle() && !known.published.iter().any(|told| told.key.is_of_sla(place)) {
-            let case = self.policies.only_case(place, view)?;
+            let Some(case) = self.policies.only_case(place, view) else { return Said::NOTHING };
             let ladder = self.sla_ladder(sla);
             if ladder.is_quiet(&case, self.moved.to) {
                 return self.quiet(sla, &CaseKey::Sla(place as u16, None), &case, ladder, known, closing);
@@ -74,7 +74,7 @@ impl Judge<'_> {
         for key in &gone {
             due = earliest(due, self.cycle(sla, key, None, view, known, closing));
         }
-        due
+        Said::due(due)
     }
 
     /// Judges a cycle that has nothing to publish.
@@ -86,13 +86,13 @@ impl Judge<'_> {
         ladder: Ladder<'_>,
         known: &mut Known<'_>,
         closing: &mut Closing,
-    ) -> Option<Timestamp> {
+    ) -> Said {
         if known.settled.contains(key) {
-            return None;
+            return Said::due(None);
         }
         self.count_end(key, sla, case, known.ended);
         closing.consider(case);
-        ladder.next_due(case, self.moved.to)
+        Said { due: ladder.next_due(case, self.moved.to), is_inert: case.ended_in_time().is_some() }
     }
 
     /// Judges one cycle; `None` where there is none any more.

@@ -47,6 +47,7 @@ impl Shard {
         let judge = Judge {
             policies: &of.judged_by,
             settings: &self.settings,
+            interests: &self.interests,
             entity: self.index.entity(order.entity),
             past: self.past,
             slot: of.slot,
@@ -97,7 +98,7 @@ impl Judge<'_> {
             CaseKey::Check(place, reason) => {
                 let Some(check) = self.policies.checks.get(usize::from(*place)) else { return };
                 let Some(reason) = check.kind.reasons().get(usize::from(*reason)) else { return };
-                self.check(key, check, reason, view, published, &mut closing);
+                self.reason(key, check, reason, view, published, &mut closing);
             }
             CaseKey::Unknown(_) => {}
         }

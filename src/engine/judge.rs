@@ -3,12 +3,14 @@
 use crate::domain::{Entity, Exception, Kind, Status, Str, Timestamp, exception_id};
 use crate::policy::case::{Case, CaseClock, EndKind};
 use crate::policy::checks::CheckPolicy;
+use crate::policy::interest::Interest;
 use crate::policy::view::OrderView;
 use crate::policy::{Policies, Settings};
 
 use super::backlog::Partials;
 use super::cycles::{Known, key_of_told};
 use super::history::Since;
+use super::inert::{Inert, Interests};
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::outbox::Outbox;
@@ -35,11 +37,27 @@ pub(super) struct Verdict {
     pub next_due: Option<Timestamp>,
 }
 
+/// What judging one policy found out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    /// The next instant that the frontier must pass.
+    pub due: Option<Timestamp>,
+    /// Whether it stays so until an event touches it ([`super::inert`]).
+    pub is_inert: bool,
+}
+
+/// What judging all of them found out.
+struct Found {
+    inert: Inert,
+    next_due: Option<Timestamp>,
+}
+
 /// Judges one order by one policy document.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     pub policies: &'a Policies,
     pub settings: &'a Settings,
+    pub interests: &'a Interests,
     /// What the order is.
     pub entity: &'a Entity,
     pub past: Past,
@@ -54,40 +72,69 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Judges every policy on the order, in file order.
+    /// Judges every policy on the order that may have something to say of it, in file order.
     pub fn order(mut self, order: &mut Order) -> Verdict {
-        let Order { id, events, published, ended, stays, settled, .. } = order;
+        let Order { id, events, published, ended, stays, settled, touched, inert, .. } = order;
         let view = OrderView::of(self.entity, id, events);
         let mut closing = Closing::of(&view);
-        let mut next_due = None;
+        let may_skip = closing.closed_at().is_none() && published.is_empty() && settled.is_empty();
+        let idle = if may_skip { self.interests.untouched(*inert, *touched) } else { Inert::default() };
+        let mut found = Found { inert: idle, next_due: None };
         let policies = self.policies;
-        for place in 0..policies.slas.len() {
+        for place in (0..policies.slas.len()).filter(|place| !idle.has(*place)) {
             let mut known = Known { published, ended, settled };
-            next_due = earliest(next_due, self.sla(place, &view, &mut known, &mut closing));
+            let said = self.sla(place, &view, &mut known, &mut closing);
+            found.note(place, said);
         }
         for (i, check) in policies.checks.iter().enumerate() {
-            for (r, reason) in check.kind.reasons().iter().enumerate() {
-                let key = CaseKey::Check(i as u16, r as u8);
-                if settled.contains(&key) {
-                    continue;
-                }
-                next_due = earliest(next_due, self.check(&key, check, reason, &view, published, &mut closing));
+            let place = self.interests.place_of_check(i);
+            if !idle.has(place) {
+                let said = self.check(i, check, &view, published, settled, &mut closing);
+                found.note(place, said);
             }
         }
         self.end_removed(published);
         if let Some(queues) = &mut self.queues {
+            let is_first = stays.len() < policies.queues().count();
             stays.resize_with(policies.queues().count(), Vec::new);
             for (i, (backlog, stay)) in policies.queues().zip(stays).enumerate() {
+                if !is_first && !self.interests.touches_queue(i, *touched) {
+                    continue;
+                }
                 let now = self.past.provable(backlog.memberships(&view));
                 queues.replace(i, id, stay, &now);
                 *stay = now;
             }
         }
-        Verdict { closed_at: closing.closed_at(), next_due }
+        // Who may not count or tell has not heard the last of it.
+        if self.sink.is_some() {
+            (*touched, *inert) = (Interest::NONE, found.inert);
+        }
+        Verdict { closed_at: closing.closed_at(), next_due: found.next_due }
+    }
+
+    /// Judges a check, each of its reasons.
+    fn check(
+        &mut self,
+        place: usize,
+        check: &CheckPolicy,
+        view: &OrderView<'_>,
+        published: &mut Vec<Published>,
+        settled: &[CaseKey],
+        closing: &mut Closing,
+    ) -> Said {
+        let mut said = Said { due: None, is_inert: settled.is_empty() };
+        for (r, reason) in check.kind.reasons().iter().enumerate() {
+            let key = CaseKey::Check(place as u16, r as u8);
+            if !settled.contains(&key) {
+                said.and(self.reason(&key, check, reason, view, published, closing));
+            }
+        }
+        said
     }
 
     /// Judges one reason of a check.
-    pub(super) fn check(
+    pub(super) fn reason(
         &mut self,
         key: &CaseKey,
         check: &CheckPolicy,
@@ -95,10 +142,13 @@ impl Judge<'_> {
         view: &OrderView<'_>,
         published: &mut Vec<Published>,
         closing: &mut Closing,
-    ) -> Option<Timestamp> {
+    ) -> Said {
         let cases = check.cases(view, reason);
+        if cases.is_empty() && published.iter().all(|told| told.key != *key) {
+            return Said::NOTHING;
+        }
         let subject = Subject { key, ladder: self.check_ladder(check), label: check_label(check, reason) };
-        self.cases(&subject, view, &cases, published, closing)
+        Said::due(self.cases(&subject, view, &cases, published, closing))
     }
 
     /// Brings the published state of one exception in line with its cases, oldest first.
@@ -111,9 +161,6 @@ impl Judge<'_> {
         closing: &mut Closing,
     ) -> Option<Timestamp> {
         cases.iter().for_each(|case| closing.consider(case));
-        if cases.is_empty() && published.iter().all(|p| p.key != *subject.key) {
-            return None;
-        }
         // A subscriber takes no state whose frontier lies before the one that it has.
         let told_at = published.iter().find(|p| p.key == *subject.key).map(|p| p.last.frontier);
         let from = self.moved.from.max(told_at.unwrap_or(self.moved.from)).min(self.moved.to);
@@ -324,4 +371,27 @@ pub(super) fn key_of(policies: &Policies, exception: &Exception) -> Option<CaseK
 /// The earlier of two instants that may not be.
 pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     [a, b].into_iter().flatten().min()
+}
+
+impl Said {
+    /// No case, and nothing told.
+    pub const NOTHING: Said = Said { due: None, is_inert: true };
+
+    /// A case that is not over, or of which something was told.
+    pub const fn due(due: Option<Timestamp>) -> Self {
+        Said { due, is_inert: false }
+    }
+
+    fn and(&mut self, other: Said) {
+        *self = Said { due: earliest(self.due, other.due), is_inert: self.is_inert && other.is_inert };
+    }
+}
+
+impl Found {
+    fn note(&mut self, place: usize, said: Said) {
+        self.next_due = earliest(self.next_due, said.due);
+        if said.is_inert {
+            self.inert.insert(place);
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod former;
 pub mod frontier;
 mod history;
 mod index;
+mod inert;
 mod judge;
 mod lifecycle;
 mod order;

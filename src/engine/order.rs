@@ -5,7 +5,9 @@ use crate::domain::event::Details;
 use crate::domain::{AttributeValue, EntityId, Event, Exception, Line, Str, Timestamp};
 use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
+use crate::policy::interest::Interest;
 
+use super::inert::Inert;
 use super::shard::{Applied, Rejected};
 
 /// The most events kept of one order: far above anything real, so that one broken producer cannot slow a shard.
@@ -91,6 +93,10 @@ pub struct Order {
     pub closed_at: Option<Timestamp>,
     /// Facts changed since it was last judged.
     pub dirty: bool,
+    /// What they touch.
+    pub touched: Interest,
+    /// Policies that were found to have nothing to say of it.
+    pub inert: Inert,
 }
 
 impl Order {
@@ -102,6 +108,8 @@ impl Order {
         let known = self.events.iter().enumerate().find(|(_, known)| known.same_identity(&event));
         let Some((i, known)) = known else {
             self.check_bounds(&event, None)?;
+            let is_newest = self.events.last().is_none_or(|last| last.event_time < event.event_time);
+            self.touched = self.touched.and(Interest::touched_by(&event, is_newest));
             self.insert(event);
             return Ok((Applied::New, Changed(true)));
         };
@@ -113,6 +121,7 @@ impl Order {
         let earlier = event.position < known.position;
         if earlier {
             self.check_bounds(&event, Some(i))?;
+            self.touched = Interest::ALL;
             self.events.remove(i);
             self.insert(event);
         }

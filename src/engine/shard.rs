@@ -13,6 +13,7 @@ use super::backlog::{Partials, Teller, Told};
 use super::former::Unsure;
 use super::history::{History, Since};
 use super::index::Index;
+use super::inert::Interests;
 use super::judge::earliest;
 use super::lifecycle;
 use super::order::{Changed, Order, Published};
@@ -153,6 +154,7 @@ pub struct Shard {
     pub(super) partition: i32,
     pub(super) policies: Arc<Policies>,
     pub(super) settings: Arc<Settings>,
+    pub(super) interests: Interests,
     /// The documents before, until the restore is over.
     pub(super) history: History,
     /// What is settled and may not have been told to its end.
@@ -191,6 +193,7 @@ impl Shard {
         let past = Past { complete_since: Timestamp::MIN, retain_closed: settings.retain_closed };
         Shard {
             partition,
+            interests: Interests::of(&policies),
             policies,
             settings,
             history: History::default(),

@@ -86,8 +86,9 @@ impl Shard {
         let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
         let moved = Move { from: self.frontier, to: self.frontier };
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
-        let (entity, past) = (self.index.entity(order.entity), self.past);
-        let judge = Judge { policies, settings, entity, slot, birth, past, since, moved, sink: None, queues: None };
+        let (entity, past, interests) = (self.index.entity(order.entity), self.past, &self.interests);
+        let judge =
+            Judge { policies, settings, interests, entity, slot, birth, past, since, moved, sink: None, queues: None };
         let closed_at = judge.order(order).closed_at;
         self.close(slot, closed_at);
     }
@@ -111,8 +112,8 @@ impl Shard {
         });
         let queues = (order.dirty && !self.muted).then_some(&mut self.queues);
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
-        let (entity, past) = (self.index.entity(order.entity), self.past);
-        let judge = Judge { policies, settings, entity, slot, birth, past, since, moved, sink, queues };
+        let (entity, past, interests) = (self.index.entity(order.entity), self.past, &self.interests);
+        let judge = Judge { policies, settings, interests, entity, slot, birth, past, since, moved, sink, queues };
         order.dirty = false;
         let verdict = judge.order(order);
         self.close(slot, verdict.closed_at);

@@ -13,6 +13,7 @@ pub mod cycle;
 mod demand;
 mod derived;
 pub mod entities;
+pub mod interest;
 pub mod ledger;
 pub mod membership;
 pub mod promise;

@@ -7,7 +7,7 @@ use crate::domain::{Event, Milestone, Standard};
 pub(super) struct Reaches(u32);
 
 const CUSTOM: u32 = 1 << 31;
-const _: () = assert!(Standard::ALL.len() <= 31, "a bit for each standard milestone");
+const _: () = assert!(Standard::ALL.len() <= 29, "a bit for each standard milestone, and two for what else is touched");
 
 fn bit(milestone: &Milestone) -> u32 {
     match milestone {
@@ -19,6 +19,16 @@ fn bit(milestone: &Milestone) -> u32 {
 impl Reaches {
     pub fn of(events: &[Event]) -> Self {
         Reaches(events.iter().fold(0, |all, event| all | bit(&event.milestone)))
+    }
+
+    /// The bit of one milestone.
+    pub fn only(milestone: &Milestone) -> u32 {
+        bit(milestone)
+    }
+
+    /// The bit of every milestone that is no standard one.
+    pub const fn any_custom() -> u32 {
+        CUSTOM
     }
 
     /// False where no event reaches it. Derived ones are on no event.
