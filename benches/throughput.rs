@@ -3,6 +3,9 @@
 //!
 //! `cargo bench -- 50000` takes another number of orders.
 
+#[path = "shop/promises.rs"]
+mod promises;
+
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +17,7 @@ use orderwatch::demo::policies;
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::{Counts, Truth};
 use orderwatch::domain::{Event, Exception, Millis, Str, StreamId, Timestamp};
-use orderwatch::engine::Transition;
+use orderwatch::engine::{Shard, Transition};
 use orderwatch::policy::{Policies, Settings};
 use orderwatch::replay::decode::Codecs;
 use orderwatch::replay::drive::Drive;
@@ -22,6 +25,8 @@ use orderwatch::replay::{Dump, Plan, ReplayError, replay};
 
 const PARTITIONS: i32 = 6;
 const ROUNDS: usize = 3;
+/// As many as the live loop applies in a turn.
+const BATCH: usize = 2_000;
 const DAY: i64 = 86_400_000;
 
 fn main() {
@@ -34,6 +39,7 @@ fn main() {
     );
     bench.report("decode", |bench| bench.decode());
     bench.report("engine", |bench| bench.engine());
+    bench.report("engine, two promises", |bench| bench.engine_alone());
     bench.report("replay from a file", |bench| bench.replay());
 }
 
@@ -42,6 +48,7 @@ struct Bench {
     log: ShopLog,
     truth: Truth,
     plan: Plan,
+    promises: Arc<Policies>,
     dump: tempfile::NamedTempFile,
 }
 
@@ -57,12 +64,14 @@ impl Bench {
         let (policies, _) =
             config::parse_policies("policies.yaml", &policies::yaml(minute)).expect("the shop's policies");
         let plan = plan(policies, end);
+        let (promises, _) =
+            config::parse_policies("policies.yaml", &promises::policies(minute)).expect("the two promises");
         let dump = tempfile::NamedTempFile::new().expect("a temporary file");
         let mut out = BufWriter::new(dump.as_file());
         log.dump_lines().for_each(|line| out.write_all(&line).expect("the dump is written"));
         out.flush().expect("the dump is written");
         drop(out);
-        Bench { log, truth, plan, dump }
+        Bench { log, truth, plan, promises: Arc::new(promises), dump }
     }
 
     /// Runs a measurement some times and prints the median.
@@ -120,6 +129,34 @@ impl Bench {
         took
     }
 
+    /// As the live loop drives its shards: a batch at a time, and judged once a batch.
+    fn engine_alone(&self) -> Duration {
+        let mut batches: Vec<Vec<Event>> = (0..PARTITIONS).map(|_| Vec::new()).collect();
+        for event in self.events() {
+            batches[usize::try_from(event.position.partition).expect("a partition")].push(event);
+        }
+        let (policies, settings) = (Arc::clone(&self.promises), &self.plan.settings);
+        let end = self.plan.to.expect("the bench has an end");
+        let mut counts = Counts::new();
+        let mut took = Duration::ZERO;
+        for (partition, events) in (0..).zip(batches) {
+            let mut events = events.into_iter().peekable();
+            let began = Instant::now();
+            let mut shard = Shard::new(partition, Arc::clone(&policies), Arc::clone(settings));
+            while events.peek().is_some() {
+                for event in events.by_ref().take(BATCH) {
+                    let at = event.record_time;
+                    shard.apply(event, at).expect("the shop's events are facts");
+                }
+                shard.advance(events.peek().map_or(end, |next| next.record_time));
+                take(&mut shard, &mut counts);
+            }
+            took += began.elapsed();
+        }
+        assert_eq!(counts, promises::published(self.truth.counts.clone()), "the engine is wrong");
+        took
+    }
+
     fn replay(&self) -> Duration {
         let topics: Vec<Str> = TOPICS.map(Str::new).into();
         let mut out = BufWriter::new(tempfile::tempfile().expect("a temporary file"));
@@ -137,6 +174,20 @@ impl Bench {
         assert_eq!(counts, self.truth.counts, "the replay is wrong");
         took
     }
+}
+
+/// What a shard has to tell, told.
+fn take(shard: &mut Shard, counts: &mut Counts) {
+    for transition in shard.drain_transitions(None) {
+        if let Transition::Publish(exception) = transition {
+            let known = [policies::PAID.id, policies::SHIPPED.id].into_iter().find(|id| *id == exception.policy.id);
+            if let Some(id) = known.filter(|id| promises::is_counted(id, exception.status)) {
+                *counts.entry((id, exception.status)).or_default() += 1;
+            }
+        }
+    }
+    shard.committed();
+    drop(shard.drain_cycles_ended());
 }
 
 fn plan(policies: Policies, end: Timestamp) -> Plan {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use orderwatch::demo::log::{ShopLog, TOPICS};
-use orderwatch::demo::policies::{PAID, Promise, SHIPPED};
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::{Counts, Truth};
 use orderwatch::domain::{Millis, Status, Timestamp};
 
 use crate::live::{load, now_ms};
+use crate::promises;
 use crate::support::{Broker, Message};
 
 pub const PARTITIONS: i32 = 4;
@@ -52,33 +52,13 @@ impl Backlog {
             message.key(&event.order_id).value(&event.payload)
         });
         let events = load(broker, messages);
-        Backlog { events, ends, truth: published(truth.counts), orders, bytes }
+        Backlog { events, ends, truth: promises::published(truth.counts), orders, bytes }
     }
 }
 
-/// The two promises. They give no warnings and do not escalate: which of those a catch-up tells depends on how far its
-/// frontier moves at a time, and every build is to publish the same.
+/// The two promises, in the shop's time.
 pub fn policies() -> String {
-    let sla = |promise: Promise, cycle: &str| {
-        format!(
-            "  - {{id: {}, {cycle}, cancel_on: [order.cancelled], target: {}s,\n     \
-             severity: critical, owner: desk, route: desk, expected_outcome: \"kept\"}}\n",
-            promise.id,
-            promise.target * MINUTE.get() / 1000
-        )
-    };
-    let paid = sla(PAID, "start: order.placed, stop: order.paid_in_full");
-    let held = "pause: {from: order.held, until: order.released}";
-    let shipped = sla(SHIPPED, &format!("start: order.paid_in_full, stop: order.fully_shipped, {held}"));
-    format!("slas:\n{paid}{shipped}")
-}
-
-/// Of all that is true of the shop, what these policies publish. A breach that is cancelled is counted where it opens.
-fn published(mut counts: Counts) -> Counts {
-    counts.retain(|(policy, status), _| {
-        [PAID.id, SHIPPED.id].contains(policy) && matches!(status, Status::Opened | Status::Resolved)
-    });
-    counts
+    promises::policies(MINUTE)
 }
 
 impl fmt::Display for Backlog {

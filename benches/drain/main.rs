@@ -12,6 +12,8 @@ mod bare;
 #[path = "../live/mod.rs"]
 mod live;
 mod ours;
+#[path = "../shop/promises.rs"]
+mod promises;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
