@@ -17,10 +17,21 @@ use crate::domain::{Promise, StreamId, Timestamp};
 const RECORD_TIME: i64 = 1_795_255_201_000;
 
 pub(in crate::codec) fn read(format: Format, key: &[u8], value: &[u8]) -> Result<Event, Malformed> {
+    with_stream(format, None, key, value, decode)
+}
+
+/// Gives a record and its stream, whose id is `order_id` where it is no other.
+pub(super) fn with_stream<T>(
+    format: Format,
+    id: Option<&str>,
+    key: &[u8],
+    value: &[u8],
+    read: impl FnOnce(&StreamCodec, &RawRecord<'_>) -> T,
+) -> T {
     let stream = StreamCodec {
         topic: "orders".into(),
         format,
-        id: None,
+        id: id.map(Str::new),
         require: Vec::new(),
         max_record_bytes: 64 * 1024 * 1024,
         max_future_skew: Millis::from_secs(300),
@@ -35,7 +46,7 @@ pub(in crate::codec) fn read(format: Format, key: &[u8], value: &[u8]) -> Result
         value: Some(value),
         headers: &[],
     };
-    decode(&stream, &record)
+    read(&stream, &record)
 }
 
 /// What holds of every answer.
@@ -153,15 +164,15 @@ pub(in crate::codec) fn as_json(event: &v1::OrderEvent) -> Value {
 
 /// One edit of some bytes: overwrite, insert, remove or repeat.
 #[derive(Clone, Debug)]
-struct Edit(u8, Index, u8);
+pub(super) struct Edit(u8, Index, u8);
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(super) fn edit() -> impl Strategy<Value = Edit> {
     // Bytes that mean something in JSON, and any.
     let byte = prop_oneof![select(&br#"{}[]",:0-.eE+\unft"#[..]), any::<u8>()];
     (0..4_u8, any::<Index>(), byte).prop_map(|(how, at, byte)| Edit(how, at, byte))
 }
 
-fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+pub(super) fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
     for Edit(how, at, byte) in edits {
         let at = at.index(bytes.len() + 1);
         match how {

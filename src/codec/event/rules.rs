@@ -98,7 +98,7 @@ fn key_is(key: Option<&[u8]>, id_field: &str, id: &str) -> Result<(), Malformed>
     Err(Malformed::new(MalformedCode::KeyMismatch, detail))
 }
 
-fn milestone(kind: &str) -> Result<Milestone, Malformed> {
+pub(super) fn milestone(kind: &str) -> Result<Milestone, Malformed> {
     let milestone = Milestone::parse(kind);
     if milestone.is_derived() {
         let detail = format!("type is {kind}, which is computed from other events and can be on none itself");
@@ -113,7 +113,16 @@ pub(super) fn event_time(
     record: &RawRecord<'_>,
     told: Option<Scalar<'_>>,
 ) -> Result<(Timestamp, bool), Malformed> {
-    let Some(event_time) = time("event_time", told)? else {
+    dated(stream, record, time("event_time", told)?)
+}
+
+/// The same of a time that can be written.
+pub(super) fn dated(
+    stream: &StreamCodec,
+    record: &RawRecord<'_>,
+    told: Option<Timestamp>,
+) -> Result<(Timestamp, bool), Malformed> {
+    let Some(event_time) = told else {
         let Some(record_time) = record.timestamp else {
             let detail = "event_time is missing, and the record has no timestamp that could stand in";
             return Err(Malformed::new(MalformedCode::BadTime, detail));
@@ -202,8 +211,6 @@ fn too_many(field: &str, count: usize, max: usize) -> Malformed {
     Malformed::new(MalformedCode::TooMany, format!("{field} has {count} entries; expected at most {max}"))
 }
 
-/// Sorted by sku, lines of one sku summed: so two tellings of one parcel are equal whatever their order. An empty list
-/// is the same as none.
 fn lines(told: Option<Shaped<AtMost<ToldLine<'_>>>>) -> Result<Option<Vec<Line>>, Malformed> {
     let told = match told {
         None | Some(Shaped::Null) => return Ok(None),
@@ -213,7 +220,16 @@ fn lines(told: Option<Shaped<AtMost<ToldLine<'_>>>>) -> Result<Option<Vec<Line>>
     if told.count > MAX_LINES {
         return Err(too_many("lines", told.count, MAX_LINES));
     }
-    let mut lines = told.items.into_iter().enumerate().map(|(i, l)| line(i, l)).collect::<Result<Vec<_>, _>>()?;
+    summed(told.items.into_iter().enumerate().map(|(i, l)| line(i, l)).collect::<Result<_, _>>()?)
+}
+
+/// Sorted by sku, lines of one sku summed: so two tellings of one parcel are equal whatever their order. An empty list
+/// is the same as none.
+pub(super) fn summed(mut lines: Vec<Line>) -> Result<Option<Vec<Line>>, Malformed> {
+    if lines.is_sorted_by(|a, b| a.sku < b.sku) {
+        lines.shrink_to_fit();
+        return Ok((!lines.is_empty()).then_some(lines));
+    }
     lines.sort_by(|a, b| a.sku.cmp(&b.sku));
     let mut summed: Vec<Line> = Vec::with_capacity(lines.len());
     for line in lines {
@@ -222,7 +238,7 @@ fn lines(told: Option<Shaped<AtMost<ToldLine<'_>>>>) -> Result<Option<Vec<Line>>
             None => summed.push(line),
         }
     }
-    Ok((!summed.is_empty()).then_some(summed))
+    Ok(Some(summed))
 }
 
 fn overflow(line: &Line) -> Malformed {
@@ -244,7 +260,6 @@ fn line(index: usize, told: ToldLine<'_>) -> Result<Line, Malformed> {
     Ok(Line { sku, quantity })
 }
 
-/// Sorted by name, each name once.
 fn attributes(told: Option<Shaped<ToldAttributes<'_>>>) -> Result<Vec<(Str, AttributeValue)>, Malformed> {
     let told = match told {
         None | Some(Shaped::Null) => return Ok(Vec::new()),
@@ -262,6 +277,11 @@ fn attributes(told: Option<Shaped<ToldAttributes<'_>>>) -> Result<Vec<(Str, Attr
         let value = attribute(&name, value)?;
         attributes.push((Str::new(name), value));
     }
+    sorted(attributes)
+}
+
+/// Sorted by name, each name once.
+pub(super) fn sorted(mut attributes: Vec<(Str, AttributeValue)>) -> Result<Vec<(Str, AttributeValue)>, Malformed> {
     attributes.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut neighbours = attributes.iter().zip(attributes.iter().skip(1));
     if let Some(((name, _), _)) = neighbours.find(|((a, _), (b, _))| a == b) {
