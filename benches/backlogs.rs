@@ -101,7 +101,10 @@ impl Run {
         let settings = Arc::new(orders::settings());
         let mut shards: Vec<(Shard, Teller)> = (0..SHOP.partitions)
             .map(|partition| {
-                let shard = Shard::new(partition, Arc::clone(policies), Arc::clone(&settings));
+                let mut shard = Shard::new(partition, Arc::clone(policies), Arc::clone(&settings));
+                // As after a restore: it begins with the whole, which is nothing.
+                shard.mute();
+                shard.unmute();
                 let teller = shard.teller(format!("bench/{partition}").into(), None);
                 (shard, teller)
             })

@@ -36,8 +36,8 @@ const GRACE_MS: i64 = 100;
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const DRAINS_WITHIN: Duration = Duration::from_secs(600);
 const LEAVES_WITHIN: Duration = Duration::from_secs(15);
-/// Under full load the process is never further behind than what it drains in this part of a second.
-const AHEAD: u64 = 5;
+/// Under full load the process is never further behind than what it drains in so many seconds.
+const AHEAD_S: f64 = 0.5;
 
 /// Measures from a deadline to its exception.
 #[derive(Parser)]
@@ -92,7 +92,7 @@ fn main() {
     all.add(promises);
 
     bench.settle(written);
-    let ahead = (rate / AHEAD as f64) as i64;
+    let ahead = (rate * AHEAD_S) as i64;
     let group = Group::of(broker, &bench.group, PARTITIONS);
     let (promises, events) = load.run(bench.spread(), Pace::Ahead { of: &group, written, records: ahead });
     bench.measure(&format!("full load, at most {ahead} records ahead of its commits, {}", events.line()), &promises);
