@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate histories chaos bench check fmt lint rules deny cargo
+.PHONY: help demo test simulate histories chaos bench flamegraph check fmt lint rules deny cargo
 
 # Words for the command that a target runs: make demo ARGS="--for 30s"
 ARGS ?=
@@ -32,9 +32,13 @@ chaos: cargo ## break three processes and a broker for minutes: ARGS="--minutes 
 	tests/support/prepare.sh
 	cargo test --release --locked --test chaos -- $(ARGS)
 
-bench: cargo ## events/s and the other figures; two of them are measured on a real broker
+bench: cargo ## every figure beside its goal, small: ARGS="--bench drain -- 1000000" as BENCHMARKS.md has them
 	tests/support/prepare.sh
 	cargo bench --locked $(ARGS)
+
+flamegraph: cargo ## where the time goes, as SVG in benches/flamegraphs (needs perf and inferno): ORDERS=100000
+	tests/support/prepare.sh
+	benches/flamegraph.sh
 
 check: cargo ## does it compile
 	cargo check --locked --all-targets

@@ -1,82 +1,205 @@
-//! Snapshots: what the loop's share costs, and how fast a shard of 100,000 orders is written to a directory and read back.
-//! Figures are orders; each has four events.
+//! `make bench`: what a shard's snapshots cost while events come in, how long the loop stands still for one, how large it is,
+//! and how fast it is read back. What was read back is compared with what was written, order by order.
+//!
+//! `cargo bench --bench snapshot -- 10000000` takes another number of orders; each has four events.
 
+mod goals;
+mod orders;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use divan::Bencher;
-use divan::counter::ItemsCount;
-use orderwatch::domain::event::Details;
-use orderwatch::domain::{
-    AttributeValue, Currency, Entity, Event, Line, Milestone, Millis, Money, Position, StreamId, Timestamp,
-};
+use clap::Parser;
+use orderwatch::domain::{Entity, Millis};
 use orderwatch::engine::{RestoredOrder, Shard, StoredOrder};
-use orderwatch::policy::Settings;
 use orderwatch::snapshot::{Expected, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter};
 
-const ORDERS: usize = 100_000;
-const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
+use orders::{Shop, TOPICS};
+
+/// Writes and reads a shard's snapshot.
+#[derive(Parser)]
+struct Args {
+    #[arg(default_value_t = 200_000)]
+    orders: u64,
+    /// How many snapshots are taken while events come in
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Cargo says so
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const POLICIES: &str = "slas:\n  - {id: paid-in-1h, start: order.placed, stop: order.paid_in_full, target: 1h, severity: critical, \
+     owner: desk, route: desk, expected_outcome: paid}\n";
+const SHOP: Shop = Shop {
+    partitions: 1,
+    warehouses: 4,
+    tick: Millis::new(10),
+    after: [0, 500, 1_000, 1_500],
+    late_every: 0,
+    late_by: 0,
+};
+/// As in a turn of a busy shop's loop.
+const EVENTS_A_TURN: usize = 200;
+/// As `snapshots.every` has it.
+const EVERY_S: f64 = 30.0;
+/// What the goals are set for.
+const MANY: f64 = 10_000_000.0;
 
 fn main() {
-    divan::main();
+    let args = Args::parse();
+    let mut live = Live::new(args.orders);
+    let place = Place::new();
+    println!("{} orders of four events in one shard", args.orders);
+    live.report_costs(&place, args.rounds.max(1));
+    let began = Instant::now();
+    let bytes = place.write(&live.shard);
+    let took = began.elapsed();
+    let (held, written) = digest(&live.shard);
+    // Ten million orders are to be held once.
+    drop(live);
+    goals::figure("written, with nothing else to do", held as f64 / took.as_secs_f64() / 1e6, "M orders/s");
+    goals::figure("size of a snapshot", bytes as f64 / held as f64, "bytes an order");
+    goals::at_most("size at 10 million orders", bytes as f64 / held as f64 * MANY / 1e9, 1.0, "GB");
+    place.restore(held, written);
 }
 
-/// One order as a shop sends it: placed with lines and attributes, authorized, captured, shipped.
-fn order(number: usize) -> RestoredOrder {
-    let order_id = format!("{:08x}-{:04x}-order", number.wrapping_mul(0x9E37_79B1), number % 65_536);
-    let euros = Money { amount_minor: 1_000 + number as i64, currency: Currency::parse("EUR").expect("a currency") };
-    let kinds = ["order.placed", "payment.authorized", "payment.captured", "fulfillment.shipped"];
-    let events = kinds.iter().enumerate().map(|(i, kind)| {
-        let mut details = Details { amount: (i == 1 || i == 2).then_some(euros), ..Details::default() };
-        if i == 0 {
-            details.total = Some(euros);
-            details.lines = Some(vec![Line { sku: format!("SKU-{}", number % 997).into(), quantity: 2 }]);
-            details.attributes = vec![
-                ("channel".into(), AttributeValue::Text("web".into())),
-                ("region".into(), AttributeValue::Text("EU".into())),
-            ];
-        }
-        let at = Timestamp::from_millis(1_763_719_200_000 + number as i64 * 37 + i as i64 * 60_000);
-        Event {
-            order_id: order_id.as_str().into(),
-            event_id: format!("{:012x}{i}", number.wrapping_mul(0x85EB_CA6B)).into(),
-            source: "webshop".into(),
-            milestone: Milestone::parse(kind),
-            event_time: at,
-            event_time_inferred: false,
-            record_time: at + Millis::new(250),
-            position: Position { stream: StreamId((i as u16).div_ceil(2)), partition: 0, offset: number as i64 },
-            details: Some(Box::new(details)),
-        }
-    });
-    RestoredOrder::Open(events.collect())
-}
-
-fn shard() -> Shard {
-    let settings = Settings {
-        streams: TOPICS.map(Into::into).to_vec(),
-        group_id: "shop".into(),
-        entities: Default::default(),
-        grace: Millis::ZERO,
-        stock_grace: Millis::ZERO,
-        retain_closed: Millis::from_secs(86_400),
-        remember_closed: Millis::from_secs(86_400),
-        max_open: Millis::from_secs(86_400),
-        backlog_grid: Millis::from_secs(10),
-        publish_after: Timestamp::MIN,
-        replay: None,
-    };
-    let mut shard = Shard::new(0, Arc::default(), Arc::new(settings));
+fn empty() -> Shard {
+    let mut shard = Shard::new(0, orders::policies(POLICIES), Arc::new(orders::settings()));
     shard.mute();
-    for number in 0..ORDERS {
-        shard.restore_order(order(number));
-    }
     shard
+}
+
+/// A shard that events come to.
+struct Live {
+    shard: Shard,
+    /// The first of the orders that come.
+    first: u64,
+    tick: u64,
+}
+
+/// Of one snapshot that is taken while events come in.
+struct Taken {
+    took: Duration,
+    events: usize,
+    stalls: Vec<Stall>,
+}
+
+/// The loop hands over a slice.
+#[derive(Clone, Copy)]
+struct Stall {
+    wall: Duration,
+    /// Without what the machine did meanwhile.
+    cpu: Duration,
+}
+
+impl Live {
+    fn new(orders: u64) -> Live {
+        let mut shard = empty();
+        for order in 0..orders {
+            assert_eq!(shard.restore_order(RestoredOrder::Open(SHOP.order(order))), 0, "no event is refused");
+        }
+        let first = orders + SHOP.after[3];
+        let mut live = Live { shard, first, tick: first };
+        live.shard.unmute();
+        live.turn();
+        live
+    }
+
+    /// Applies some events of new orders, as the loop does in a turn. How many, and how long it took.
+    fn turn(&mut self) -> (usize, Duration) {
+        let mut events = Vec::with_capacity(EVENTS_A_TURN + 4);
+        while events.len() < EVENTS_A_TURN {
+            events.extend(SHOP.events_at(self.tick, self.first..u64::MAX));
+            self.tick += 1;
+        }
+        let (count, began) = (events.len(), Instant::now());
+        for event in events {
+            let at = event.record_time;
+            self.shard.apply(event, at).expect("a fact");
+        }
+        self.shard.advance(SHOP.time(self.tick));
+        assert!(self.shard.drain_transitions(None).is_empty(), "every order is paid in time");
+        drop(self.shard.drain_cycles_ended());
+        (count, began.elapsed())
+    }
+
+    fn report_costs(&mut self, place: &Place, rounds: usize) {
+        let mut costs = Vec::new();
+        let mut stalls: Vec<Stall> = Vec::new();
+        let mut seconds = Vec::new();
+        for _ in 0..rounds {
+            let taken = self.turns_with(place);
+            let (mut events, mut took) = (0, Duration::ZERO);
+            while events < taken.events {
+                let (more, time) = self.turn();
+                events += more;
+                took += time;
+            }
+            let without = took.as_secs_f64() * taken.events as f64 / events as f64;
+            costs.push((taken.took.as_secs_f64() - without).max(0.0));
+            seconds.push(taken.took.as_secs_f64());
+            stalls.extend(taken.stalls);
+        }
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let longest =
+            |part: fn(&Stall) -> Duration| stalls.iter().map(part).max().unwrap_or_default().as_secs_f64() * 1e3;
+        goals::figure("a snapshot while events come in takes", median(seconds), "s");
+        goals::at_most("throughput that a snapshot every 30 s takes", median(costs) / EVERY_S * 100.0, 10.0, "%");
+        goals::at_most("longest stall of a shard", longest(|stall| stall.wall), 10.0, "ms");
+        goals::figure("the same in CPU time", longest(|stall| stall.cpu), "ms");
+    }
+
+    /// Turns, as fast as they go, with a slice of a snapshot between them, until it is written.
+    fn turns_with(&mut self, place: &Place) -> Taken {
+        let mut writer = place.writer();
+        let mut taken = Taken { took: Duration::ZERO, events: 0, stalls: Vec::new() };
+        assert!(writer.begin(header()));
+        self.shard.begin_copy();
+        while writer.is_under_way(0) {
+            let (events, took) = self.turn();
+            let (began, cpu) = (Instant::now(), thread_cpu());
+            writer.feed(&self.shard, true);
+            let stall = Stall { wall: began.elapsed(), cpu: thread_cpu() - cpu };
+            for ended in writer.poll() {
+                ended.result.expect("it is written");
+            }
+            taken.took += took + stall.wall;
+            taken.events += events;
+            taken.stalls.push(stall);
+        }
+        self.shard.end_copy();
+        taken
+    }
+}
+
+/// Of this thread, in user and system mode.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn header() -> SnapshotHeader {
     let inputs = TOPICS.map(|topic| SnapshotInput::of_orders(topic.into(), 0, None));
     SnapshotHeader { group_id: "shop".into(), inputs: inputs.to_vec(), ..SnapshotHeader::default() }
+}
+
+/// How many orders a shard holds, and a number that stands for all of their events, whatever their order.
+fn digest(shard: &Shard) -> (u64, u64) {
+    let (mut held, mut all) = (0, 0_u64);
+    shard.visit_orders(0, usize::MAX, &mut |order| {
+        let StoredOrder::Open { order_id, events } = order else { panic!("no order was forgotten") };
+        let mut hasher = DefaultHasher::new();
+        order_id.hash(&mut hasher);
+        events.iter().for_each(|event| (&event.event_id, event.event_time, event.milestone.as_str()).hash(&mut hasher));
+        held += 1;
+        all = all.wrapping_add(hasher.finish());
+    });
+    (held, all)
 }
 
 struct Place {
@@ -87,59 +210,42 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let store = SnapshotStore::open(dir.path().to_str().expect("UTF-8")).expect("a store");
         Place { _dir: dir, store, runtime: tokio::runtime::Runtime::new().expect("a runtime") }
     }
 
+    fn writer(&self) -> SnapshotWriter {
+        SnapshotWriter::new(self.store.clone(), 1, self.runtime.handle().clone())
+    }
+
     fn write(&self, shard: &Shard) -> u64 {
-        let mut writer = SnapshotWriter::new(self.store.clone(), 1, self.runtime.handle().clone());
+        let mut writer = self.writer();
         assert!(writer.begin(header()));
-        let ended = writer.finish([(shard, true)].into_iter(), Instant::now() + Duration::from_secs(60), || {});
+        let ended = writer.finish([(shard, true)].into_iter(), Instant::now() + Duration::from_secs(600), || {});
         ended.first().and_then(|e| e.result.as_ref().ok()).expect("a snapshot").bytes
     }
-}
 
-/// The loop's share: copying the orders out of the shard.
-#[divan::bench(sample_count = 10)]
-fn copy_in_the_loop(bencher: Bencher<'_, '_>) {
-    let shard = shard();
-    bencher.counter(ItemsCount::new(ORDERS)).bench_local(|| {
-        let mut orders = Vec::with_capacity(ORDERS);
-        shard.visit_orders(0, usize::MAX, &mut |order| {
-            if let StoredOrder::Open { events, .. } = order {
-                orders.push(events.to_vec());
-            }
-        });
-        orders
-    });
-}
-
-/// Copied, packed, written, synced and switched.
-#[divan::bench(sample_count = 10)]
-fn write(bencher: Bencher<'_, '_>) {
-    let (shard, place) = (shard(), Place::new());
-    let bytes = place.write(&shard);
-    eprintln!("{:.1} bytes an order", bytes as f64 / ORDERS as f64);
-    bencher.counter(ItemsCount::new(ORDERS)).bench_local(|| place.write(&shard));
-}
-
-/// Every checksum verified, then unpacked and handed over.
-#[divan::bench(sample_count = 10)]
-fn read(bencher: Bencher<'_, '_>) {
-    let place = Place::new();
-    place.write(&shard());
-    let expected = Expected {
-        group_id: "shop".into(),
-        cluster_id: String::new(),
-        shard: 0,
-        streams: TOPICS.map(|topic| (topic.into(), Entity::order())).to_vec(),
-    };
-    bencher.counter(ItemsCount::new(ORDERS)).bench_local(|| {
-        let found = place.runtime.block_on(place.store.newest(&expected)).expect("a store").expect("a snapshot");
-        let mut orders = Vec::with_capacity(ORDERS);
-        place.runtime.block_on(found.read(&mut |order| orders.push(order))).expect("a whole snapshot");
-        assert_eq!(orders.len(), ORDERS);
-        orders
-    });
+    /// Every checksum verified, then unpacked and taken back by a shard, which must be the one that was written.
+    fn restore(&self, held: u64, written: u64) {
+        let expected = Expected {
+            group_id: "shop".into(),
+            cluster_id: String::new(),
+            shard: 0,
+            streams: TOPICS.map(|topic| (topic.into(), Entity::order())).to_vec(),
+        };
+        let mut shard = empty();
+        let began = Instant::now();
+        let found = self.runtime.block_on(self.store.newest(&expected)).expect("a store").expect("a snapshot");
+        let checked = began.elapsed();
+        let mut refused = 0;
+        let mut take = |order| refused += shard.restore_order(order);
+        self.runtime.block_on(found.read(&mut take)).expect("a whole snapshot");
+        let took = began.elapsed();
+        assert_eq!(refused, 0, "events of a snapshot of ours are refused");
+        assert_eq!(digest(&shard), (held, written), "what was read back is not what was written");
+        let rate = |took: Duration| held as f64 / took.as_secs_f64() / 1e6;
+        goals::at_least("restored by one thread", rate(took), 2.0, "M orders/s");
+        goals::figure("of that the check of every checksum", checked.as_secs_f64() / took.as_secs_f64() * 100.0, "%");
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use orderwatch::demo::log::{ShopLog, TOPICS};
+use orderwatch::demo::log::TOPICS;
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::{Counts, Truth};
 use orderwatch::domain::{Millis, Status, Timestamp};
 
+use super::told::Telling;
 use crate::live::{load, now_ms};
 use crate::promises;
 use crate::support::{Broker, Message};
@@ -36,19 +37,15 @@ impl Backlog {
         let span = Millis::new(EVERY.get() * i64::try_from(orders).expect("a number of orders"));
         let opened_at = Timestamp::from_millis(now_ms()) - AGO - span;
         let shop = Shop { seed: SEED, opened_at, minute: MINUTE, stoppage: None };
-        let log = ShopLog::new(&shop, orders, EVERY, PARTITIONS);
         let mut truth = Truth::new(&shop, Millis::ZERO, Timestamp::MAX);
-        log.stories.iter().for_each(|story| truth.tell(story));
         let mut ends = BTreeMap::new();
         let mut bytes = 0;
-        for record in &log.records {
-            ends.insert((TOPICS[usize::from(record.stream)], record.partition), record.offset + 1);
-            bytes += record.event.payload.len();
-        }
         broker.create_topics(&TOPICS, PARTITIONS, &[]);
-        let messages = log.records.iter().map(|record| {
-            let event = &record.event;
-            let message = Message::to(event.topic).partition(record.partition).at(event.at.as_millis());
+        let messages = Telling::new(shop, EVERY, orders, PARTITIONS, &mut truth).map(|told| {
+            let event = told.event;
+            *ends.entry((TOPICS[told.stream], told.partition)).or_default() += 1;
+            bytes += event.payload.len();
+            let message = Message::to(event.topic).partition(told.partition).at(event.at.as_millis());
             message.key(&event.order_id).value(&event.payload)
         });
         let events = load(broker, messages);

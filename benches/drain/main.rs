@@ -9,6 +9,8 @@
 
 mod backlog;
 mod bare;
+#[path = "../goals/mod.rs"]
+mod goals;
 #[path = "../live/mod.rs"]
 mod live;
 mod ours;
@@ -16,6 +18,7 @@ mod ours;
 mod promises;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,6 +117,11 @@ fn report(contenders: &[Contender<'_>], events: usize) {
         };
         println!("{:40} {}  {of_bare:.2} of bare{of_first}", contender.name, line(medians[at], events));
     }
+    // This build is measured last.
+    let ours = medians.len() - 1;
+    goals::at_least("speed, of the bare consumer's", seconds(0) / seconds(ours), 0.60, "x");
+    goals::at_least("speed, of the one that decodes", seconds(1) / seconds(ours), 0.75, "x");
+    goals::at_most("CPU an event", medians[ours].cpu.as_secs_f64() * 1e6 / events as f64, 3.0, "µs");
 }
 
 impl Contender<'_> {

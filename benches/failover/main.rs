@@ -55,12 +55,12 @@ fn main() {
         group: unique("failover"),
         properties: &format!("session.timeout.ms: \"{SESSION_MS}\""),
         snapshots: snapshots.path(),
-        policies: orders::POLICIES,
+        policies: live::orders::POLICIES,
     };
     let folders = [Workdir::new(), Workdir::new()];
     folders.iter().for_each(|folder| service.write(folder));
     let mut pair = Pair::start(&folders);
-    let events = live::load(broker, orders::open(args.orders));
+    let events = live::load(broker, live::orders::open(args.orders, SHARDS));
     pair.wait_read(args.orders);
     println!(
         "{} open orders of {events} events in {SHARDS} shards, session.timeout.ms {SESSION_MS}, snapshots every 30 s",

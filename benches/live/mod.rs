@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod cpu;
+pub mod group;
+pub mod orders;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,13 +43,18 @@ pub struct Service<'a> {
 impl Service<'_> {
     /// Writes both files into the folder. Only keys that the first versions knew: older builds are measured by them too.
     pub fn write(&self, workdir: &Workdir) {
+        self.write_as(workdir, "exactly_once");
+    }
+
+    /// The same, with another `delivery`.
+    pub fn write_as(&self, workdir: &Workdir, delivery: &str) {
         let outputs = ["sla", "backlog", "reconciliation", "current", "dead_letters", "control"];
         let outputs: Vec<String> = outputs.map(|name| format!("{name}: {}", self.output(name))).into();
         let streams = TOPICS.map(|topic| format!("{{topic: {topic}}}")).join(", ");
         let text = format!(
             "kafka: {{brokers: \"{brokers}\", group_id: {group}, properties: {{{properties}}}}}\n\
              streams: [{streams}]\noutputs: {{{outputs}, create_topics: true}}\n\
-             delivery: exactly_once\ngrace: 100ms\nstart: {{publish_after: 2000-01-01T00:00:00Z}}\n\
+             delivery: {delivery}\ngrace: 100ms\nstart: {{publish_after: 2000-01-01T00:00:00Z}}\n\
              snapshots: {{url: \"file://{snapshots}\", every: 30s, keep: 3}}\n\
              http: {{listen: \"{listen}\"}}\npolicies: policies.yaml\n",
             brokers = self.broker.addresses(),

@@ -11,7 +11,8 @@ use crate::domain::Timestamp;
 const SLOW_BEAT: Duration = Duration::from_secs(1);
 /// How often while records are behind and nothing of them is here.
 const WHILE_BEHIND: Duration = Duration::from_millis(50);
-/// After the first question for a deadline that is due, the next comes after this, and then twice as late each time …
+/// After the first question for a deadline that is due, the next comes after this, and then twice as late each time that the
+/// deadline is still the same …
 const FIRST_AGAIN: Duration = Duration::from_millis(2);
 /// … up to this.
 const LAST_AGAIN: Duration = Duration::from_millis(250);
@@ -37,12 +38,14 @@ pub struct Pressure {
 #[derive(Debug)]
 pub struct Pace {
     asked: Option<Instant>,
+    /// The deadline that was due when they were asked last.
+    due: Option<Timestamp>,
     again: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { asked: None, again: Duration::ZERO }
+        Pace { asked: None, due: None, again: Duration::ZERO }
     }
 }
 
@@ -55,19 +58,30 @@ impl Pace {
 
     fn interval(&self, pressure: Pressure, clock: Timestamp) -> Duration {
         match pressure {
+            // One that came after it: the frontier moves, and orders of the same second are not to wait for one another.
+            _ if is_due(pressure, clock) && self.is_next(pressure) => self.again.min(FIRST_AGAIN),
             _ if is_due(pressure, clock) => self.again,
             Pressure { behind: true, .. } => WHILE_BEHIND,
             _ => SLOW_BEAT,
         }
     }
 
+    /// Whether the deadline is another than it was. While there are records to be read, each of them passes deadlines of their
+    /// own time, and no question is what they wait for.
+    fn is_next(&self, pressure: Pressure) -> bool {
+        pressure.deadline != self.due && !pressure.work && !pressure.behind
+    }
+
     /// They are asked now.
     pub fn asked(&mut self, pressure: Pressure, clock: Timestamp) {
         self.asked = Some(Instant::now());
-        self.again = match is_due(pressure, clock) {
-            true => (self.again * 2).clamp(FIRST_AGAIN, LAST_AGAIN),
-            false => Duration::ZERO,
+        let due = pressure.deadline.filter(|_| is_due(pressure, clock));
+        self.again = match due {
+            Some(_) if self.is_next(pressure) => FIRST_AGAIN,
+            Some(_) => (self.again * 2).clamp(FIRST_AGAIN, LAST_AGAIN),
+            None => Duration::ZERO,
         };
+        self.due = due;
     }
 
     /// How long the loop may wait for a record. `waiting`: a question waits for its answer.
@@ -135,5 +149,22 @@ mod tests {
         assert_eq!(intervals, [2, 4, 8, 16, 32, 64, 128, 250, 250, 250]);
         pace.asked(Pressure::default(), at(200));
         assert_eq!(pace.interval(pressure, at(200)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_deadline_does_not_wait_for_those_before_it() {
+        let mut pace = Pace::default();
+        let due = |deadline| Pressure { deadline: Some(at(deadline)), ..Pressure::default() };
+        for deadline in 100..120 {
+            pace.asked(due(deadline), at(200));
+            assert_eq!(pace.interval(due(deadline), at(200)), FIRST_AGAIN);
+        }
+        for _ in 0..10 {
+            pace.asked(due(120), at(200));
+        }
+        assert_eq!(pace.interval(due(120), at(200)), LAST_AGAIN);
+        assert_eq!(pace.interval(due(121), at(200)), FIRST_AGAIN);
+        let catching_up = Pressure { behind: true, ..due(121) };
+        assert_eq!(pace.interval(catching_up, at(200)), LAST_AGAIN);
     }
 }

@@ -1,0 +1,54 @@
+//! A subscriber: when it reads each order's exception, read_committed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::promises::Promises;
+use crate::support::{Broker, unique};
+
+/// Reads until the bench ends.
+pub struct Watch {
+    /// In milliseconds since 1970, by order.
+    seen: Arc<Mutex<BTreeMap<String, f64>>>,
+}
+
+impl Watch {
+    pub fn start(broker: &Broker, topic: &str, partitions: i32) -> Watch {
+        let mut config = broker.client();
+        config.set("group.id", unique("watch")).set("enable.auto.commit", "false");
+        config.set("isolation.level", "read_committed");
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let mut all = TopicPartitionList::new();
+        all.add_partition_range(topic, 0, partitions - 1);
+        all.set_all_offsets(Offset::Beginning).expect("an offset");
+        consumer.assign(&all).expect("an assignment");
+        let seen = Arc::new(Mutex::new(BTreeMap::new()));
+        let noted = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            loop {
+                // After an error librdkafka goes on by itself.
+                let Some(Ok(message)) = consumer.poll(Duration::from_secs(1)) else { continue };
+                let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs_f64() * 1e3;
+                let order = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+                noted.lock().expect("nobody panics with it").entry(order).or_insert(now);
+            }
+        });
+        Watch { seen }
+    }
+
+    /// How long after deadline + grace each broken promise was read, in milliseconds; or how many are missing.
+    pub fn delays(&self, promises: &Promises, grace_ms: i64) -> Result<Vec<f64>, String> {
+        let (broken, seen) = (promises.broken(), self.seen.lock().expect("nobody panics with it"));
+        let delay = |(order, deadline_ms): (&&str, &i64)| Some(*seen.get(*order)? - (deadline_ms + grace_ms) as f64);
+        let delays: Vec<f64> = broken.iter().filter_map(delay).collect();
+        match broken.len() - delays.len() {
+            0 => Ok(delays),
+            missing => Err(format!("{missing} of {} are missing", broken.len())),
+        }
+    }
+}
