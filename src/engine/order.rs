@@ -1,4 +1,4 @@
-//! One order in memory: its facts, what was published of it, and its next timer. In this folder `order` stands for
+//! One order, unpacked: its facts, and what was published of it. In this folder `order` stands for
 //! whatever a stream is about: a checkout or a return is kept and judged in the same way.
 
 use crate::domain::event::Details;
@@ -6,6 +6,7 @@ use crate::domain::{AttributeValue, EntityId, Event, Exception, Line, Str, Times
 use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
 
+use super::facts::Facts;
 use super::shard::{Applied, Rejected};
 
 /// The most events kept of one order: far above anything real, so that one broken producer cannot slow a shard.
@@ -73,7 +74,7 @@ pub struct Order {
     pub id: Str,
     /// What it is.
     pub entity: EntityId,
-    /// Tells it from an order that had the same id before, in this shard's memory.
+    /// Tells it from an order that had the same id before, in this shard's memory. Of 32 bits.
     pub birth: u64,
     /// Its facts: each identity once, in (event_time, position) order.
     pub events: Vec<Event>,
@@ -83,14 +84,14 @@ pub struct Order {
     pub ended: Vec<CaseKey>,
     /// Where it stands in each backlog's queues, by the policy's place; empty before it was judged.
     pub stays: Vec<Vec<Membership>>,
-    /// When it next wants to be asked: fires when the frontier is past this.
-    pub timer: Option<Timestamp>,
     /// What is not judged, for it was over when the policies changed.
     pub settled: Vec<CaseKey>,
     /// When it closed, in record time.
     pub closed_at: Option<Timestamp>,
     /// Facts changed since it was last judged.
     pub dirty: bool,
+    /// Its facts as they lay at rest, and how many of its first events they still hold.
+    pub(super) packed: Option<(Facts, usize)>,
 }
 
 impl Order {
@@ -114,6 +115,7 @@ impl Order {
         if earlier {
             self.check_bounds(&event, Some(i))?;
             self.events.remove(i);
+            self.packed = None;
             self.insert(event);
         }
         Ok((applied, Changed(earlier)))
@@ -121,6 +123,7 @@ impl Order {
 
     fn insert(&mut self, event: Event) {
         let at = self.events.partition_point(|known| known.order_key() < event.order_key());
+        self.packed = self.packed.take().filter(|(_, packed)| *packed <= at);
         self.events.insert(at, event);
     }
 
