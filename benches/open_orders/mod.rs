@@ -21,9 +21,9 @@ const OPENED_AT: i64 = 1_763_719_200_000;
 const SPAN: i64 = 24 * 60 * MINUTE;
 const POLICIES: &str = "slas:
   - {id: paid, start: order.placed, stop: payment.captured, target: 1h,
-     severity: critical, owner: payments, expected_outcome: Payment captured}
+     severity: critical, owner: payments, route: desk, expected_outcome: Payment captured}
   - {id: shipped, start: order.placed, stop: fulfillment.shipped, target: 48h, warn_at: [90%],
-     severity: warning, owner: warehouse, expected_outcome: Parcel handed over}
+     severity: warning, owner: warehouse, route: floor, expected_outcome: Parcel handed over}
 ";
 
 /// What happens to an order: the milestone, its topic, and when after it was placed.

@@ -6,7 +6,7 @@ use crate::domain::{AttributeValue, EntityId, Event, Exception, Line, Str, Times
 use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
 
-use super::facts::Facts;
+use super::facts::Handle;
 use super::shard::{Applied, Rejected};
 
 /// The most events kept of one order: far above anything real, so that one broken producer cannot slow a shard.
@@ -90,8 +90,8 @@ pub struct Order {
     pub closed_at: Option<Timestamp>,
     /// Facts changed since it was last judged.
     pub dirty: bool,
-    /// Its facts as they lay at rest, and how many of its first events they still hold.
-    pub(super) packed: Option<(Facts, usize)>,
+    /// Its facts as they lie packed, and how many events they hold that are its first, unchanged; 0 where they are not.
+    pub(super) packed: Option<(Handle, usize)>,
 }
 
 impl Order {
@@ -115,7 +115,7 @@ impl Order {
         if earlier {
             self.check_bounds(&event, Some(i))?;
             self.events.remove(i);
-            self.packed = None;
+            self.repack_from(i);
             self.insert(event);
         }
         Ok((applied, Changed(earlier)))
@@ -123,8 +123,16 @@ impl Order {
 
     fn insert(&mut self, event: Event) {
         let at = self.events.partition_point(|known| known.order_key() < event.order_key());
-        self.packed = self.packed.take().filter(|(_, packed)| *packed <= at);
+        self.repack_from(at);
         self.events.insert(at, event);
+    }
+
+    fn repack_from(&mut self, at: usize) {
+        if let Some((_, known)) = &mut self.packed
+            && at < *known
+        {
+            *known = 0;
+        }
     }
 
     /// `replaced`: the place of the event that this one takes.

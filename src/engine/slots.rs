@@ -10,7 +10,7 @@ use crate::domain::{EntityId, Event, Str, Timestamp};
 use crate::policy::backlog::Membership;
 
 use super::chunks::Chunks;
-use super::facts::{Codebook, Facts, Head, Spare};
+use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
 use super::order::{CaseKey, Order, Published};
 
 /// So many orders may lie unpacked before those that wait to be judged are packed again.
@@ -25,16 +25,16 @@ enum Slot {
     Free,
     /// An order whose facts are known.
     Resting(Resting),
-    /// The same, unpacked.
-    Awake(Box<Order>),
+    /// The same, unpacked: its place in [`Slots::awake`].
+    Awake(u32),
     /// An order that was closed and is only remembered: its head alone.
-    Closed(Facts),
+    Closed(Handle),
 }
 
 /// An order at rest.
 #[derive(Debug)]
 struct Resting {
-    facts: Facts,
+    facts: Handle,
     birth: u32,
     /// Plain cycles of the first policies whose end was counted, a bit each.
     ended: u16,
@@ -91,9 +91,10 @@ pub(super) struct Slots {
     slots: Chunks<Slot>,
     free: Vec<u32>,
     codebook: Codebook,
+    store: Store,
     rare: HashMap<u32, Box<Rare>, RandomState>,
-    /// Slots that were unpacked; they may be at rest again.
-    awake: Vec<u32>,
+    /// With their slots; an order that has left memory has left a gap.
+    awake: Vec<(u32, Option<Box<Order>>)>,
     orders: Vec<Box<Order>>,
     spare: Spare,
 }
@@ -106,22 +107,26 @@ impl Slots {
 
     /// An order, to be changed.
     pub fn order_mut(&mut self, slot: u32) -> Option<&mut Order> {
-        if matches!(self.slots.get(slot), Some(Slot::Resting(_))) {
+        if let Some(Slot::Resting(_)) = self.slots.get(slot) {
             self.wake(slot);
         }
-        match self.slots.get_mut(slot) {
-            Some(Slot::Awake(order)) => Some(order),
+        match self.slots.get(slot)? {
+            Slot::Awake(at) => self.awake.get_mut(*at as usize)?.1.as_deref_mut(),
             _ => None,
         }
+    }
+
+    fn awake(&self, at: u32) -> Option<&Order> {
+        self.awake.get(at as usize)?.1.as_deref()
     }
 
     /// An order, to be looked at.
     pub fn order(&self, slot: u32) -> Option<Seen<'_>> {
         match self.slots.get(slot)? {
-            Slot::Awake(order) => Some(Seen::Awake(order)),
+            Slot::Awake(at) => self.awake(*at).map(Seen::Awake),
             Slot::Resting(resting) => {
                 let mut order = Box::<Order>::default();
-                self.codebook.fill(resting, &mut order, &mut Spare::default());
+                resting.fill(self.facts(resting.facts), &self.codebook, &mut order, &mut Spare::default());
                 if let Some(rare) = self.rare.get(&slot) {
                     order.take_rare(Rare::clone(rare));
                 }
@@ -131,13 +136,21 @@ impl Slots {
         }
     }
 
-    /// The events of an order, which are unpacked into `events` where it is at rest; `None` where there is no order.
+    fn facts(&self, handle: Handle) -> Facts<'_> {
+        Facts(self.store.get(handle))
+    }
+
+    /// The events of an order; nothing is visited where there is none.
     pub fn visit_events(&self, slot: u32, scratch: &mut Scratch, visit: impl FnOnce(EntityId, &Str, &[Event])) {
         match self.slots.get(slot) {
-            Some(Slot::Awake(order)) => visit(order.entity, &order.id, &order.events),
+            Some(Slot::Awake(at)) => {
+                if let Some(order) = self.awake(*at) {
+                    visit(order.entity, &order.id, &order.events);
+                }
+            }
             Some(Slot::Resting(resting)) => {
                 let Scratch { events, spare } = scratch;
-                let head = self.codebook.unpack(&resting.facts, spare, events);
+                let head = self.codebook.unpack(self.facts(resting.facts), spare, events);
                 visit(head.entity, &Str::new(head.id), events);
                 spare.take(events);
             }
@@ -148,7 +161,7 @@ impl Slots {
     /// What was published of an order.
     pub fn published(&self, slot: u32) -> &[Published] {
         match self.slots.get(slot) {
-            Some(Slot::Awake(order)) => &order.published,
+            Some(Slot::Awake(at)) => self.awake(*at).map_or(&[], |order| order.published.as_slice()),
             Some(Slot::Resting(resting)) if resting.has_rare => {
                 self.rare.get(&slot).map_or(&[], |rare| rare.published.as_slice())
             }
@@ -159,7 +172,7 @@ impl Slots {
     /// What is remembered, where it is a closed order.
     pub fn closed(&self, slot: u32) -> Option<Tombstone> {
         match self.slots.get(slot)? {
-            Slot::Closed(facts) => Some(Tombstone::of(facts)),
+            Slot::Closed(facts) => Some(Tombstone::of(self.facts(*facts))),
             _ => None,
         }
     }
@@ -173,7 +186,7 @@ impl Slots {
     pub fn is_dirty(&self, slot: u32) -> bool {
         match self.slots.get(slot) {
             Some(Slot::Resting(resting)) => resting.dirty,
-            Some(Slot::Awake(order)) => order.dirty,
+            Some(Slot::Awake(at)) => self.awake(*at).is_some_and(|order| order.dirty),
             _ => false,
         }
     }
@@ -181,27 +194,29 @@ impl Slots {
     /// Marks an order to be judged; true where it was not marked.
     pub fn mark_dirty(&mut self, slot: u32) -> bool {
         let dirty = match self.slots.get_mut(slot) {
-            Some(Slot::Resting(resting)) => &mut resting.dirty,
-            Some(Slot::Awake(order)) => &mut order.dirty,
-            _ => return false,
+            Some(Slot::Resting(resting)) => Some(&mut resting.dirty),
+            Some(Slot::Awake(at)) => {
+                let order = self.awake.get_mut(*at as usize).and_then(|(_, order)| order.as_mut());
+                order.map(|order| &mut order.dirty)
+            }
+            _ => None,
         };
-        !std::mem::replace(dirty, true)
+        dirty.is_some_and(|dirty| !std::mem::replace(dirty, true))
     }
 
     /// Whether the slot's order or tombstone has this id.
     pub fn has_id(&self, slot: u32, id: &str) -> bool {
         match self.slots.get(slot) {
-            Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => facts.id() == id.as_bytes(),
-            Some(Slot::Awake(order)) => order.id == id,
-            _ => false,
+            Some(Slot::Free) | None => false,
+            Some(_) => self.id_bytes(slot) == id.as_bytes(),
         }
     }
 
     /// The slot's id in bytes; nothing where it is free.
     pub fn id_bytes(&self, slot: u32) -> &[u8] {
         match self.slots.get(slot) {
-            Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => facts.id(),
-            Some(Slot::Awake(order)) => order.id.as_bytes(),
+            Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => self.facts(*facts).id(),
+            Some(Slot::Awake(at)) => self.awake(*at).map_or(&[], |order| order.id.as_bytes()),
             _ => &[],
         }
     }
@@ -210,28 +225,41 @@ impl Slots {
     pub fn add_order(&mut self, id: &Str, entity: EntityId, birth: u32) -> u32 {
         let mut order = self.orders.pop().unwrap_or_default();
         (order.id, order.entity, order.birth) = (id.clone(), entity, birth.into());
-        let slot = self.vacant(Slot::Awake(order));
-        self.awake.push(slot);
+        let slot = self.vacant();
+        self.lie_awake(slot, order);
         slot
     }
 
-    /// A tombstone, in a free slot.
-    pub fn add_closed(&mut self, tombstone: &Tombstone) -> u32 {
+    /// A tombstone, in a free slot; `None` where there is no room for more.
+    pub fn add_closed(&mut self, tombstone: &Tombstone) -> Option<u32> {
         let Tombstone { id, closed_at, entity } = tombstone;
         let head = Head { id, entity: *entity, closed_at: Some(*closed_at) };
-        let facts = self.codebook.pack(head, &[], None);
-        self.vacant(Slot::Closed(facts))
+        let slot = self.vacant();
+        let facts = self.codebook.pack(head, &[], None).and_then(|facts| self.store.put(slot, facts.0));
+        match (facts, self.slots.get_mut(slot)) {
+            (Some(facts), Some(place)) => {
+                *place = Slot::Closed(facts);
+                Some(slot)
+            }
+            _ => {
+                self.free.push(slot);
+                None
+            }
+        }
     }
 
-    fn vacant(&mut self, content: Slot) -> u32 {
-        if let Some(slot) = self.free.pop()
-            && let Some(place) = self.slots.get_mut(slot)
-        {
-            *place = content;
-            return slot;
+    fn vacant(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::Free);
+            self.slots.len() as u32 - 1
+        })
+    }
+
+    fn lie_awake(&mut self, slot: u32, order: Box<Order>) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Awake(self.awake.len() as u32);
+            self.awake.push((slot, Some(order)));
         }
-        self.slots.push(content);
-        self.slots.len() as u32 - 1
     }
 
     /// Frees a slot.
@@ -240,31 +268,36 @@ impl Slots {
             self.wake(slot);
         }
         let taken = match std::mem::replace(self.slots.get_mut(slot)?, Slot::Free) {
-            Slot::Awake(order) => Taken::Order(order),
-            Slot::Closed(facts) => Taken::Closed(Tombstone::of(&facts)),
+            Slot::Awake(at) => {
+                let order = self.awake.get_mut(at as usize)?.1.take()?;
+                if let Some((packed, _)) = order.packed {
+                    self.store.free(packed);
+                }
+                Taken::Order(order)
+            }
+            Slot::Closed(facts) => {
+                let tombstone = Tombstone::of(self.facts(facts));
+                self.store.free(facts);
+                Taken::Closed(tombstone)
+            }
             Slot::Resting(_) | Slot::Free => return None,
         };
         self.free.push(slot);
+        self.tidy();
         Some(taken)
     }
 
     fn wake(&mut self, slot: u32) {
-        let Some(place) = self.slots.get_mut(slot) else { return };
-        match std::mem::replace(place, Slot::Free) {
-            Slot::Resting(resting) => {
-                let mut order = self.orders.pop().unwrap_or_default();
-                self.codebook.fill(&resting, &mut order, &mut self.spare);
-                order.packed = Some((resting.facts, order.events.len()));
-                if resting.has_rare
-                    && let Some(rare) = self.rare.remove(&slot)
-                {
-                    order.take_rare(*rare);
-                }
-                *place = Slot::Awake(order);
-                self.awake.push(slot);
-            }
-            other => *place = other,
+        let Some(Slot::Resting(resting)) = self.slots.get(slot) else { return };
+        let mut order = self.orders.pop().unwrap_or_default();
+        resting.fill(Facts(self.store.get(resting.facts)), &self.codebook, &mut order, &mut self.spare);
+        order.packed = Some((resting.facts, order.events.len()));
+        if resting.has_rare
+            && let Some(rare) = self.rare.remove(&slot)
+        {
+            order.take_rare(*rare);
         }
+        self.lie_awake(slot, order);
     }
 
     /// Puts all orders to rest, when they have become many.
@@ -276,27 +309,66 @@ impl Slots {
 
     /// Puts all orders to rest.
     pub fn rest_all(&mut self) {
-        while let Some(slot) = self.awake.pop() {
-            self.rest(slot);
+        let mut homeless = Vec::new();
+        for at in 0..self.awake.len() {
+            let Some((slot, Some(order))) = self.awake.get_mut(at).map(|(slot, order)| (*slot, order.take())) else {
+                continue;
+            };
+            homeless.extend(self.rest(slot, order).err().map(|order| (slot, order)));
         }
-        if self.awake.capacity() > 2 * MOST_AWAKE {
+        self.awake.clear();
+        if self.awake.capacity() > 4 * MOST_AWAKE {
             self.awake = Vec::new();
         }
+        homeless.into_iter().for_each(|(slot, order)| self.lie_awake(slot, order));
     }
 
-    fn rest(&mut self, slot: u32) {
-        let Some(place) = self.slots.get_mut(slot).filter(|place| matches!(place, Slot::Awake(_))) else { return };
-        let Slot::Awake(mut order) = std::mem::replace(place, Slot::Free) else { return };
+    /// Puts an order to rest, where there is room for it.
+    fn rest(&mut self, slot: u32, mut order: Box<Order>) -> Result<(), Box<Order>> {
         let head = Head { id: &order.id, entity: order.entity, closed_at: order.closed_at };
-        let facts = self.codebook.pack(head, &order.events, order.packed.take());
+        let known = order.packed.filter(|(_, events)| *events > 0);
+        let known = known.map(|(handle, events)| (Facts(self.store.get(handle)), events));
+        let facts = match (self.codebook.pack(head, &order.events, known), order.packed) {
+            (None, Some((handle, _))) => handle,
+            (packed, before) => {
+                let Some(handle) = packed.and_then(|packed| self.store.put(slot, packed.0)) else { return Err(order) };
+                if let Some((before, _)) = before {
+                    self.store.free(before);
+                }
+                handle
+            }
+        };
         let ended = order.take_plain_ended();
         let rare = order.rare();
         let has_rare = rare.is_some();
-        *place = Slot::Resting(Resting { facts, birth: order.birth as u32, ended, dirty: order.dirty, has_rare });
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Resting(Resting { facts, birth: order.birth as u32, ended, dirty: order.dirty, has_rare });
+        }
         if let Some(rare) = rare {
             self.rare.insert(slot, Box::new(rare));
         }
         self.reuse(order);
+        self.tidy();
+        Ok(())
+    }
+
+    /// Moves what is left of a segment of which too much is void.
+    fn tidy(&mut self) {
+        let Some(emptied) = self.store.wasteful() else { return };
+        for (slot, old, facts) in emptied.records() {
+            let handle = match self.slots.get_mut(slot) {
+                Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => Some(facts),
+                Some(Slot::Awake(at)) => {
+                    let order = self.awake.get_mut(*at as usize).and_then(|(_, order)| order.as_mut());
+                    order.and_then(|order| order.packed.as_mut()).map(|(handle, _)| handle)
+                }
+                _ => None,
+            };
+            if let Some(handle) = handle.filter(|handle| **handle == old) {
+                // There is room: a segment was just emptied.
+                *handle = self.store.put(slot, facts).unwrap_or(old);
+            }
+        }
     }
 
     /// Takes an order's memory for the next.
@@ -317,13 +389,13 @@ pub(super) struct Scratch {
     spare: Spare,
 }
 
-impl Codebook {
-    fn fill(&self, resting: &Resting, order: &mut Order, spare: &mut Spare) {
-        let head = self.unpack(&resting.facts, spare, &mut order.events);
+impl Resting {
+    fn fill(&self, facts: Facts<'_>, codebook: &Codebook, order: &mut Order, spare: &mut Spare) {
+        let head = codebook.unpack(facts, spare, &mut order.events);
         order.id = Str::new(head.id);
         (order.entity, order.closed_at) = (head.entity, head.closed_at);
-        (order.birth, order.dirty) = (resting.birth.into(), resting.dirty);
-        let ended = (0..u16::BITS as u16).filter(|place| resting.ended >> place & 1 == 1);
+        (order.birth, order.dirty) = (self.birth.into(), self.dirty);
+        let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
         order.ended.extend(ended.map(|place| CaseKey::Sla(place, None)));
     }
 }
@@ -368,7 +440,7 @@ impl Order {
 }
 
 impl Tombstone {
-    fn of(facts: &Facts) -> Self {
+    fn of(facts: Facts<'_>) -> Self {
         let head = facts.head();
         let closed_at = head.closed_at.unwrap_or(Timestamp::MIN);
         Tombstone { id: Str::new(head.id), closed_at, entity: head.entity }

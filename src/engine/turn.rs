@@ -138,7 +138,7 @@ impl Shard {
         if timer < self.frontier {
             return;
         }
-        let slot = self.slots.add_closed(&Tombstone { id, closed_at, entity });
+        let Some(slot) = self.slots.add_closed(&Tombstone { id, closed_at, entity }) else { return };
         self.index.insert(&self.slots, entity, slot);
         self.timers.set(slot, Some(timer));
     }

@@ -12,11 +12,13 @@
 //! | what events have in common          | `shape`  |
 //! | events to bytes, and back           | `pack`, `unpack` |
 //! | what is used again instead of freed | `spare`  |
+//! | where the bytes lie                 | `store`  |
 
 mod bytes;
 mod pack;
 mod shape;
 mod spare;
+mod store;
 mod unpack;
 mod words;
 
@@ -30,10 +32,11 @@ use shape::Shapes;
 use words::Words;
 
 pub(super) use spare::Spare;
+pub(super) use store::{Handle, Store};
 
 /// The facts of one order at rest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts(Box<[u8]>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts<'a>(pub &'a [u8]);
 
 /// What is known of an order beside its events.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,22 +71,22 @@ impl Default for Codebook {
     }
 }
 
-impl Facts {
+impl<'a> Facts<'a> {
     /// The order's id.
-    pub fn id(&self) -> &[u8] {
-        let mut reader = Reader(&self.0);
+    pub fn id(self) -> &'a [u8] {
+        let mut reader = Reader(self.0);
         let length = reader.varint();
         reader.bytes(length)
     }
 
     /// What is known beside the events.
-    pub fn head(&self) -> Head<'_> {
+    pub fn head(self) -> Head<'a> {
         self.parts().0
     }
 
     /// The head, and what follows it.
-    fn parts(&self) -> (Head<'_>, Reader<'_>) {
-        let mut reader = Reader(&self.0);
+    fn parts(self) -> (Head<'a>, Reader<'a>) {
+        let mut reader = Reader(self.0);
         let length = reader.varint();
         let id = reader.text(length);
         let entity = reader.varint();

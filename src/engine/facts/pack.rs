@@ -12,8 +12,9 @@ use super::{Codebook, ERA, Facts, Head, spelled, value};
 const REACH: usize = 8;
 
 impl Codebook {
-    /// Packs an order. `known`: its facts as they were, and how many of its first events they hold unchanged.
-    pub fn pack(&mut self, head: Head<'_>, events: &[Event], known: Option<(Facts, usize)>) -> Facts {
+    /// Packs an order. `known`: its facts as they were, and how many events they hold, which are its first, unchanged. `None`
+    /// where these are its facts still.
+    pub fn pack(&mut self, head: Head<'_>, events: &[Event], known: Option<(Facts<'_>, usize)>) -> Option<Facts<'_>> {
         let mut out = std::mem::take(&mut self.buffer);
         out.clear();
         head.write(&mut out);
@@ -21,7 +22,7 @@ impl Codebook {
         if let Some((facts, count)) = known {
             if count == events.len() && facts.0.starts_with(&out) {
                 self.buffer = out;
-                return facts;
+                return None;
             }
             out.extend_from_slice(facts.parts().1.0);
             done = count;
@@ -29,9 +30,8 @@ impl Codebook {
         for place in done..events.len() {
             self.put_event(&mut out, head.id, events, place);
         }
-        let facts = Facts(out.as_slice().into());
         self.buffer = out;
-        facts
+        Some(Facts(&self.buffer))
     }
 
     fn put_event(&mut self, out: &mut Vec<u8>, order_id: &str, events: &[Event], place: usize) {

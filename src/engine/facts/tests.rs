@@ -8,15 +8,19 @@ use crate::domain::event::Details;
 use crate::domain::{AttributeValue, Event, Line, Milestone, Promise, Timestamp};
 use crate::engine::order::Order;
 
-fn unpacked(codebook: &Codebook, facts: &Facts, spare: &mut Spare) -> (EntityId, Option<Timestamp>, Vec<Event>) {
+fn unpacked(codebook: &Codebook, facts: &[u8], spare: &mut Spare) -> (EntityId, Option<Timestamp>, Vec<Event>) {
     let mut events = Vec::new();
-    let head = codebook.unpack(facts, spare, &mut events);
-    assert_eq!((head.id, facts.id()), ("o-1", "o-1".as_bytes()));
+    let head = codebook.unpack(Facts(facts), spare, &mut events);
+    assert_eq!((head.id, Facts(facts).id()), ("o-1", "o-1".as_bytes()));
     (head.entity, head.closed_at, events)
 }
 
 fn head(entity: u16, closed_at: Option<i64>) -> Head<'static> {
     Head { id: "o-1", entity: EntityId(entity), closed_at: closed_at.map(Timestamp::from_millis) }
+}
+
+fn packed(codebook: &mut Codebook, head: Head<'_>, events: &[Event]) -> Vec<u8> {
+    codebook.pack(head, events, None).unwrap().0.to_vec()
 }
 
 proptest! {
@@ -28,11 +32,11 @@ proptest! {
         again in 1..3usize,
     ) {
         let (mut codebook, mut spare) = (Codebook::default(), Spare::default());
-        let mut packed = Vec::new();
+        let mut all = Vec::new();
         for (entity, closed_at, events) in std::iter::repeat_n(&orders, again + 1).flatten() {
-            packed.push((codebook.pack(head(*entity, *closed_at), events, None), *entity, *closed_at, events));
+            all.push((packed(&mut codebook, head(*entity, *closed_at), events), *entity, *closed_at, events));
         }
-        for (facts, entity, closed_at, events) in packed {
+        for (facts, entity, closed_at, events) in all {
             let mut found = unpacked(&codebook, &facts, &mut spare);
             prop_assert_eq!(&found.2, events);
             prop_assert_eq!((found.0, found.1), (EntityId(entity), closed_at.map(Timestamp::from_millis)));
@@ -45,17 +49,23 @@ proptest! {
     #[test]
     fn what_rests_in_between_stays_what_it_is(events in prop::collection::vec(any::event(), 1..9), closes in any::<u8>()) {
         let (mut codebook, mut spare) = (Codebook::default(), Spare::default());
-        let (mut plain, mut resting) = (Order::default(), Order::default());
+        let (mut plain, mut resting, mut store) = (Order::default(), Order::default(), Store::default());
         for (i, event) in events.into_iter().enumerate() {
             let merged = plain.merge(event.clone());
             prop_assert_eq!(resting.merge(event), merged);
             let closed_at = (closes >> (i % 8) & 1 == 1).then_some(i as i64);
-            let facts = codebook.pack(head(0, closed_at), &resting.events, resting.packed.take());
+            let known = resting.packed.filter(|(_, known)| *known > 0);
+            let known = known.map(|(handle, known)| (Facts(store.get(handle)).0.to_vec(), known));
+            let known = known.as_ref().map(|(facts, known)| (Facts(facts), *known));
+            let handle = match codebook.pack(head(0, closed_at), &resting.events, known) {
+                Some(facts) => store.put(0, facts.0).unwrap(),
+                None => resting.packed.unwrap().0,
+            };
             resting.events.clear();
-            let (_, found, events) = unpacked(&codebook, &facts, &mut spare);
+            let (_, found, events) = unpacked(&codebook, store.get(handle), &mut spare);
             prop_assert_eq!(found, closed_at.map(Timestamp::from_millis));
             resting.events = events;
-            resting.packed = Some((facts, resting.events.len()));
+            resting.packed = Some((handle, resting.events.len()));
             prop_assert_eq!(&plain.events, &resting.events);
         }
     }
@@ -81,7 +91,7 @@ fn placed(number: usize) -> Event {
 fn what_is_an_orders_own_gets_no_number() {
     let mut codebook = Codebook::default();
     for number in 0..10_000 {
-        codebook.pack(head(0, None), &[placed(number)], None);
+        packed(&mut codebook, head(0, None), &[placed(number)]);
     }
     assert_eq!(codebook.values.len(), 2, "the channels");
     assert_eq!((codebook.names.len(), codebook.skus.len()), (2, 50));
@@ -98,11 +108,11 @@ fn a_full_codebook_spells_out_what_is_new() {
     };
     for number in 0..6_000 {
         let event = [shaped(number)];
-        let sizes = [(); 2].map(|()| codebook.pack(head(0, None), &event, None));
+        let sizes = [(); 2].map(|()| packed(&mut codebook, head(0, None), &event));
         for facts in &sizes {
             assert_eq!(unpacked(&codebook, facts, &mut spare).2, event);
         }
-        assert_eq!(sizes[1].0.len() < sizes[0].0.len(), number < shape::MAX_SHAPES, "shape {number}");
+        assert_eq!(sizes[1].len() < sizes[0].len(), number < shape::MAX_SHAPES, "shape {number}");
     }
 }
 
@@ -110,10 +120,10 @@ fn a_full_codebook_spells_out_what_is_new() {
 fn a_field_that_repeats_an_earlier_event_costs_a_byte() {
     let mut codebook = Codebook::default();
     let (mut one, mut other) = (placed(1), placed(2));
-    codebook.pack(head(0, None), &[one.clone(), other.clone()], None);
-    let same = codebook.pack(head(0, None), &[one.clone(), other.clone()], None).0.len();
+    packed(&mut codebook, head(0, None), &[one.clone(), other.clone()]);
+    let same = packed(&mut codebook, head(0, None), &[one.clone(), other.clone()]).len();
     one.details.as_mut().unwrap().payment_id = Some("a-payment-of-its-own".into());
     other.details.as_mut().unwrap().payment_id = Some("a-payment-of-its-own".into());
-    let longer = codebook.pack(head(0, None), &[one, other], None).0.len();
+    let longer = packed(&mut codebook, head(0, None), &[one, other]).len();
     assert_eq!(longer - same, "a-payment-of-its-own".len() - "p-1".len());
 }

@@ -16,7 +16,7 @@ use super::{Codebook, ERA, Facts, Head, spelled, value};
 
 impl Codebook {
     /// Puts an order's events behind those that are in `events`, which should be none, and says what else is known of it.
-    pub fn unpack<'f>(&self, facts: &'f Facts, spare: &mut Spare, events: &mut Vec<Event>) -> Head<'f> {
+    pub fn unpack<'f>(&self, facts: Facts<'f>, spare: &mut Spare, events: &mut Vec<Event>) -> Head<'f> {
         let (head, mut from) = facts.parts();
         let order_id = Str::new(head.id);
         let mut before = ERA;
