@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows a clock, a file, a network or an async runtime (`tests/architecture.rs` holds it to that).
 
+#[cfg(test)]
+pub(crate) mod any;
 pub mod entity;
 pub mod event;
 pub mod exception;

@@ -14,7 +14,7 @@ use super::lifecycle::Closing;
 use super::order::{CaseKey, Order, Published};
 use super::outbox::Outbox;
 use super::reconcile::Move;
-use super::shard::{Shard, Slot, Transition};
+use super::shard::{Shard, Transition};
 
 /// A published state of a settled case that nobody vouches for.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Shard {
     }
 
     fn told_by_former(&mut self, of: &Unsure) -> Vec<Transition> {
-        let Some(Slot::Open(order)) = self.slots.get(of.slot as usize) else { return Vec::new() };
+        let Some(order) = self.slots.order_mut(of.slot).map(|order| &*order) else { return Vec::new() };
         let Some(told) = order.unsure(of) else { return Vec::new() };
         let Some(key) = key_of(&of.judged_by, &told.last) else { return Vec::new() };
         let mut published = vec![Published { key: key.clone(), ..told.clone() }];
@@ -64,7 +64,7 @@ impl Shard {
 
     fn publish_former(&mut self, of: &Unsure, transition: Transition) {
         let Transition::Publish(exception) = transition else { return };
-        let Some(Slot::Open(order)) = self.slots.get_mut(of.slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(of.slot) else { return };
         let told = order.published.iter_mut().find(|told| told.last.exception_id == of.exception_id);
         let Some(told) = told else { return };
         let before = told.clone();

@@ -1,38 +1,54 @@
 //! Where in memory what is known lies: by entity and id. An order and a checkout with one id are two.
+//!
+//! An entry is a slot's number; the id lies in the slot, and is compared there. Each entity has many small tables, so that
+//! none takes long to grow.
+
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
-use crate::domain::{Entity, EntityId, Str};
+use crate::domain::{Entity, EntityId};
 use crate::policy::Entities;
 
-/// The slots by id, a table for each entity: an order's entry says nothing of entities.
+use super::slots::Slots;
+
+/// Tables of one entity; a power of two.
+const TABLES: usize = 256;
+
+/// The slots by id, for each entity: an order's entry says nothing of entities.
 #[derive(Debug)]
 pub(super) struct Index {
     /// By [`EntityId`]; orders first.
     entities: Vec<Known>,
+    hasher: RandomState,
 }
 
 /// What is known of one entity.
 #[derive(Debug)]
 struct Known {
     entity: Entity,
-    slots: HashMap<Str, u32, RandomState>,
+    /// By digits of the hash that the tables themselves do not look at first; none before the first entry.
+    tables: Vec<HashTable<u32>>,
     /// How many are not closed.
     open: usize,
 }
 
 impl Known {
     fn none_of(entity: Entity) -> Self {
-        Known { entity, slots: HashMap::default(), open: 0 }
+        Known { entity, tables: Vec::new(), open: 0 }
     }
+}
+
+const fn table_of(hash: u64) -> usize {
+    (hash >> 40) as usize % TABLES
 }
 
 impl Index {
     /// Nothing is known yet.
     pub fn new(entities: &Entities) -> Self {
         let all = std::iter::once(Entity::order()).chain(entities.others().cloned());
-        Index { entities: all.map(Known::none_of).collect() }
+        Index { entities: all.map(Known::none_of).collect(), hasher: RandomState::default() }
     }
 
     /// The entity with this id; orders where there is none, which the shard never asks for.
@@ -55,20 +71,39 @@ impl Index {
         })
     }
 
-    pub fn get(&self, entity: EntityId, id: &str) -> Option<u32> {
-        self.entities.get(usize::from(entity.0))?.slots.get(id).copied()
+    /// The slot of what has this id.
+    pub fn get(&self, slots: &Slots, entity: EntityId, id: &str) -> Option<u32> {
+        let hash = self.hash(id.as_bytes());
+        let table = self.entities.get(usize::from(entity.0))?.tables.get(table_of(hash))?;
+        table.find(hash, |slot| slots.has_id(*slot, id)).copied()
     }
 
-    pub fn insert(&mut self, entity: EntityId, id: Str, slot: u32) {
-        if let Some(known) = self.entities.get_mut(usize::from(entity.0)) {
-            known.slots.insert(id, slot);
+    /// Finds the id of this slot, which has it already, from now on.
+    pub fn insert(&mut self, slots: &Slots, entity: EntityId, slot: u32) {
+        let hash = self.hash(slots.id_bytes(slot));
+        let hasher = &self.hasher;
+        let Some(known) = self.entities.get_mut(usize::from(entity.0)) else { return };
+        if known.tables.is_empty() {
+            known.tables.resize_with(TABLES, HashTable::new);
+        }
+        if let Some(table) = known.tables.get_mut(table_of(hash)) {
+            table.insert_unique(hash, slot, |slot| hasher.hash_one(slots.id_bytes(*slot)));
         }
     }
 
-    pub fn remove(&mut self, entity: EntityId, id: &str) {
-        if let Some(known) = self.entities.get_mut(usize::from(entity.0)) {
-            known.slots.remove(id);
+    /// Finds it no more.
+    pub fn remove(&mut self, entity: EntityId, id: &str, slot: u32) {
+        let hash = self.hash(id.as_bytes());
+        let known = self.entities.get_mut(usize::from(entity.0));
+        if let Some(table) = known.and_then(|known| known.tables.get_mut(table_of(hash)))
+            && let Ok(entry) = table.find_entry(hash, |known| *known == slot)
+        {
+            entry.remove();
         }
+    }
+
+    fn hash(&self, id: &[u8]) -> u64 {
+        self.hasher.hash_one(id)
     }
 
     /// One more that is not closed.

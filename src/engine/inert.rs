@@ -16,7 +16,7 @@ pub(super) struct Interests {
 
 /// A set of policies: the SLAs in file order, then the checks. What has no room in it is never inert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Inert(u32);
+pub struct Inert(u16);
 
 impl Interests {
     pub fn of(policies: &Policies) -> Self {
@@ -33,8 +33,8 @@ impl Interests {
             return inert;
         }
         let mut left = inert;
-        for (place, interest) in self.slas.iter().chain(&self.checks).take(u32::BITS as usize).enumerate() {
-            left.0 &= !(u32::from(interest.meets(touched)) << place);
+        for (place, interest) in self.slas.iter().chain(&self.checks).take(u16::BITS as usize).enumerate() {
+            left.0 &= !(u16::from(interest.meets(touched)) << place);
         }
         left
     }
@@ -52,11 +52,11 @@ impl Interests {
 
 impl Inert {
     pub fn has(self, place: usize) -> bool {
-        place < u32::BITS as usize && self.0 >> place & 1 == 1
+        place < u16::BITS as usize && self.0 >> place & 1 == 1
     }
 
     pub fn insert(&mut self, place: usize) {
-        if place < u32::BITS as usize {
+        if place < u16::BITS as usize {
             self.0 |= 1 << place;
         }
     }
@@ -74,10 +74,10 @@ mod tests {
         let interests = Interests { slas: vec![placed, packed], checks: vec![packed], queues: vec![placed] };
         let mut inert = Inert::default();
         (0..3).for_each(|place| inert.insert(place));
-        inert.insert(32);
+        inert.insert(16);
         assert_eq!(interests.untouched(inert, Interest::NONE), inert);
         let left = interests.untouched(inert, packed);
-        assert_eq!([0, 1, 2, 3, 32].map(|place| left.has(place)), [true, false, false, false, false]);
+        assert_eq!([0, 1, 2, 3, 16].map(|place| left.has(place)), [true, false, false, false, false]);
         assert_eq!(interests.untouched(inert, Interest::ALL), Inert::default());
         assert!(interests.touches_queue(0, placed) && !interests.touches_queue(0, packed));
         assert!(interests.touches_queue(1, packed), "a queue that nobody knows is asked");

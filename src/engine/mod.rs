@@ -16,11 +16,14 @@
 //! | what an edit of the policies changes           | `history`   |
 //! | what was over before it and not told to its end | `former`   |
 //! | what tells an order from a checkout of one id  | `index`     |
+//! | how an order lies in memory                    | `slots`, `facts` |
 
 pub mod backlog;
+mod chunks;
 pub mod clock;
 mod cycles;
 pub mod explain;
+mod facts;
 mod former;
 pub mod frontier;
 mod history;
@@ -36,6 +39,7 @@ pub mod reconcile;
 mod render;
 mod restore;
 pub mod shard;
+mod slots;
 mod timers;
 mod turn;
 

@@ -1,4 +1,4 @@
-//! One order in memory: its facts, what was published of it, and its next timer. In this folder `order` stands for
+//! One order, unpacked: its facts, and what was published of it. In this folder `order` stands for
 //! whatever a stream is about: a checkout or a return is kept and judged in the same way.
 
 use crate::domain::event::Details;
@@ -7,6 +7,7 @@ use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
 use crate::policy::interest::Interest;
 
+use super::facts::Handle;
 use super::inert::Inert;
 use super::shard::{Applied, Rejected};
 
@@ -75,7 +76,7 @@ pub struct Order {
     pub id: Str,
     /// What it is.
     pub entity: EntityId,
-    /// Tells it from an order that had the same id before, in this shard's memory.
+    /// Tells it from an order that had the same id before, in this shard's memory. Of 32 bits.
     pub birth: u64,
     /// Its facts: each identity once, in (event_time, position) order.
     pub events: Vec<Event>,
@@ -85,8 +86,6 @@ pub struct Order {
     pub ended: Vec<CaseKey>,
     /// Where it stands in each backlog's queues, by the policy's place; empty before it was judged.
     pub stays: Vec<Vec<Membership>>,
-    /// When it next wants to be asked: fires when the frontier is past this.
-    pub timer: Option<Timestamp>,
     /// What is not judged, for it was over when the policies changed.
     pub settled: Vec<CaseKey>,
     /// When it closed, in record time.
@@ -97,6 +96,8 @@ pub struct Order {
     pub touched: Interest,
     /// Policies that were found to have nothing to say of it.
     pub inert: Inert,
+    /// Its facts as they lie packed, and how many events they hold that are its first, unchanged; 0 where they are not.
+    pub(super) packed: Option<(Handle, usize)>,
 }
 
 impl Order {
@@ -123,6 +124,7 @@ impl Order {
             self.check_bounds(&event, Some(i))?;
             self.touched = Interest::ALL;
             self.events.remove(i);
+            self.repack_from(i);
             self.insert(event);
         }
         Ok((applied, Changed(earlier)))
@@ -130,7 +132,16 @@ impl Order {
 
     fn insert(&mut self, event: Event) {
         let at = self.events.partition_point(|known| known.order_key() < event.order_key());
+        self.repack_from(at);
         self.events.insert(at, event);
+    }
+
+    fn repack_from(&mut self, at: usize) {
+        if let Some((_, known)) = &mut self.packed
+            && at < *known
+        {
+            *known = 0;
+        }
     }
 
     /// `replaced`: the place of the event that this one takes.

@@ -9,7 +9,8 @@ use hashbrown::HashMap;
 use crate::domain::{Exception, ExceptionId, Timestamp};
 
 use super::order::Published;
-use super::shard::{Slot, Transition};
+use super::shard::Transition;
+use super::slots::Slots;
 
 /// A published state that an uncommitted one has replaced.
 #[derive(Debug)]
@@ -77,13 +78,13 @@ impl Outbox {
     }
 
     /// Puts the replaced states back and returns the slots to judge again.
-    pub(super) fn aborted(&mut self, slots: &mut [Slot]) -> Vec<u32> {
+    pub(super) fn aborted(&mut self, slots: &mut Slots) -> Vec<u32> {
         self.waiting.clear();
         self.held.clear();
         self.drained = (0, 0);
         let mut touched = Vec::new();
         for undo in self.undo.drain(..).rev() {
-            let Some(Slot::Open(order)) = slots.get_mut(undo.slot as usize) else { continue };
+            let Some(order) = slots.order_mut(undo.slot) else { continue };
             if order.birth != undo.birth {
                 continue;
             }

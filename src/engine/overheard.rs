@@ -2,15 +2,14 @@
 
 use crate::domain::Exception;
 
-use super::shard::{Shard, Slot};
+use super::shard::Shard;
 
 impl Shard {
     /// The last state that we know to be published of the same exception.
     pub fn told(&self, exception: &Exception) -> Option<&Exception> {
         let (entity, id) = exception.subject.entity_and_id()?;
-        let slot = self.index.get(self.index.id_of(entity)?, id).and_then(|slot| self.slots.get(slot as usize));
-        let Some(Slot::Open(order)) = slot else { return None };
-        let mut told = order.published.iter().filter(|told| !told.silent);
+        let slot = self.index.get(&self.slots, self.index.id_of(entity)?, id)?;
+        let mut told = self.slots.published(slot).iter().filter(|told| !told.silent);
         told.find(|told| told.last.exception_id == exception.exception_id).map(|told| &told.last)
     }
 
@@ -27,7 +26,7 @@ impl Shard {
         }
         let id = exception.exception_id.clone();
         self.restore_published(exception);
-        if let Some(slot) = self.index.get(entity, &order_id) {
+        if let Some(slot) = self.index.get(&self.slots, entity, &order_id) {
             self.freeze_told(slot, &id);
             self.touch(slot);
         }

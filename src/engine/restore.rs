@@ -13,7 +13,8 @@ use super::former::Unsure;
 use super::history::History;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
-use super::shard::{Shard, Slot};
+use super::shard::Shard;
+use super::slots::Scratch;
 
 /// An order as a snapshot stores it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,21 +82,22 @@ impl Shard {
         if let Some(cursor) = cursor.checked_sub(REMOVED) {
             return self.visit_removed(cursor, limit, visit);
         }
-        let end = self.slots.len().min(cursor.saturating_add(limit));
-        for slot in self.slots.get(cursor..end).unwrap_or_default() {
-            match slot {
-                Slot::Open(order) if !order.events.is_empty() && !self.has_removed(order.entity, &order.id) => {
-                    visit(StoredOrder::Open { order_id: &order.id, events: &order.events });
+        let end = (self.slots.len() as usize).min(cursor.saturating_add(limit));
+        let mut scratch = Scratch::default();
+        for slot in cursor.min(end)..end {
+            let slot = slot as u32;
+            self.slots.visit_events(slot, &mut scratch, |entity, order_id, events| {
+                if !events.is_empty() && !self.has_removed(entity, order_id) {
+                    visit(StoredOrder::Open { order_id, events });
                 }
-                Slot::Closed(_) if is_off(Guard::SnapshotKeepsTombstones) => {}
-                Slot::Closed(t) if !self.has_removed(t.entity, &t.id) => {
-                    let entity = self.index.entity(t.entity).name();
-                    visit(StoredOrder::Tombstone { entity, order_id: &t.id, closed_at: t.closed_at });
-                }
-                _ => {}
+            });
+            let closed = self.slots.closed(slot).filter(|_| !is_off(Guard::SnapshotKeepsTombstones));
+            if let Some(t) = closed.filter(|t| !self.has_removed(t.entity, &t.id)) {
+                let entity = self.index.entity(t.entity).name();
+                visit(StoredOrder::Tombstone { entity, order_id: &t.id, closed_at: t.closed_at });
             }
         }
-        let has_more = end < self.slots.len();
+        let has_more = end < self.slots.len() as usize;
         let then = self.removed.as_ref().filter(|removed| !removed.orders.is_empty()).map(|_| REMOVED);
         if has_more { Some(end) } else { then }
     }
@@ -140,7 +142,8 @@ impl Shard {
             RestoredOrder::Tombstone { entity, order_id, closed_at } => {
                 // Of what no stream is about any more nothing can come that would be late.
                 let entity = self.index.id_of(&entity);
-                if let Some(entity) = entity.filter(|entity| self.index.get(*entity, &order_id).is_none()) {
+                if let Some(entity) = entity.filter(|entity| self.index.get(&self.slots, *entity, &order_id).is_none())
+                {
                     self.remember(entity, order_id, closed_at);
                 }
                 return 0;
@@ -149,11 +152,12 @@ impl Shard {
         let mut refused = 0;
         let Some(first) = events.first() else { return 0 };
         let (entity, id) = (self.settings.entities.of_stream(first.position.stream), first.order_id.clone());
-        let slot = self.index.get(entity, &id).unwrap_or_else(|| self.occupy(entity, id));
-        if let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) {
+        let slot = self.index.get(&self.slots, entity, &id).unwrap_or_else(|| self.occupy(entity, id));
+        if let Some(order) = self.slots.order_mut(slot) {
             refused = events.into_iter().map(|event| order.merge(event)).filter(Result::is_err).count();
         }
         self.touch(slot);
+        self.slots.rest_some();
         refused
     }
 
@@ -170,20 +174,18 @@ impl Shard {
             return self.outbox.tombstone(exception.exception_id, self.frontier);
         }
         let (entity, id) = subject;
-        let slot = self.index.get(entity, &id).unwrap_or_else(|| self.occupy(entity, id));
+        let slot = self.index.get(&self.slots, entity, &id).unwrap_or_else(|| self.occupy(entity, id));
         let key = key_of(&self.policies, &exception);
-        match self.slots.get_mut(slot as usize) {
-            Some(Slot::Open(order)) => {
-                order.published.retain(|p| p.last.exception_id != exception.exception_id);
-                let unknown = CaseKey::Unknown(u16::try_from(order.published.len()).unwrap_or(u16::MAX));
-                let key = key.unwrap_or(unknown);
-                order.published.push(Published { key, last: exception, silent: false, frozen: Frozen::No });
-                self.touch(slot);
-            }
+        let Some(order) = self.slots.order_mut(slot) else {
             // Remembered as closed: its last state is done with, and its tombstone was not written yet.
-            Some(Slot::Closed(_)) => self.outbox.tombstone(exception.exception_id, self.frontier),
-            _ => {}
-        }
+            return self.outbox.tombstone(exception.exception_id, self.frontier);
+        };
+        order.published.retain(|p| p.last.exception_id != exception.exception_id);
+        let unknown = CaseKey::Unknown(u16::try_from(order.published.len()).unwrap_or(u16::MAX));
+        let key = key.unwrap_or(unknown);
+        order.published.push(Published { key, last: exception, silent: false, frozen: Frozen::No });
+        self.touch(slot);
+        self.slots.rest_some();
     }
 
     /// What an exception is about; `None` for a group.
@@ -194,9 +196,8 @@ impl Shard {
 
     /// Whether the facts of the order that has this id now hold what an exception rests on.
     fn knows(&self, (entity, id): &(EntityId, Str), exception: &Exception) -> bool {
-        let slot = self.index.get(*entity, id).and_then(|slot| self.slots.get(slot as usize));
-        let Some(Slot::Open(order)) = slot else { return false };
-        Order::knows_trigger(&order.events, exception, &self.settings.streams)
+        let order = self.index.get(&self.slots, *entity, id).and_then(|slot| self.slots.order(slot));
+        order.is_some_and(|order| Order::knows_trigger(&order.events, exception, &self.settings.streams))
     }
 
     /// The documents that the shard was judged by, the one in force last. Only while muted.
@@ -220,9 +221,10 @@ impl Shard {
     pub fn unmute_from(&mut self, told: Timestamp) {
         self.muted = false;
         self.forgotten = HashSet::default();
-        for slot in 0..self.slots.len() as u32 {
+        for slot in 0..self.slots.len() {
             self.freeze(slot);
             self.touch(slot);
+            self.slots.rest_some();
         }
         self.doubted = HashSet::default();
         self.queues.restore_at(told.min(self.frontier));
@@ -234,7 +236,7 @@ impl Shard {
 
     /// As [`Shard::freeze`], for one state that nobody vouches for.
     pub(super) fn freeze_told(&mut self, slot: u32, id: &str) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         for told in order.published.iter_mut().filter(|told| told.last.exception_id == *id) {
             told.frozen = frozen(told, &order.events, &self.settings);
         }
@@ -245,7 +247,10 @@ impl Shard {
 
     /// Finds what was published of an order and cannot be judged: it rests on what was never read here.
     fn freeze(&mut self, slot: u32) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        if self.slots.published(slot).is_empty() && self.history.is_plain() {
+            return;
+        }
+        let Some(order) = self.slots.order_mut(slot) else { return };
         for told in &mut order.published {
             told.frozen = frozen(told, &order.events, &self.settings);
         }
@@ -257,8 +262,8 @@ impl Shard {
 
     /// Finds what an edit has settled on an order, and of that, what was told and is not sure.
     fn settle(&mut self, slot: u32, is_sure: &dyn Fn(&Published) -> bool) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
-        let Order { id, entity, birth, events, published, settled, .. } = &mut **order;
+        let Some(order) = self.slots.order_mut(slot) else { return };
+        let Order { id, entity, birth, events, published, settled, .. } = order;
         let mut found = self.history.settled(self.index.entity(*entity), id, events, published, &self.settings);
         for told in published.iter().filter(|told| !told.silent && !is_sure(told)) {
             let Some(place) = found.iter().position(|(key, _)| *key == told.key) else { continue };

@@ -16,10 +16,11 @@ use super::index::Index;
 use super::inert::Interests;
 use super::judge::earliest;
 use super::lifecycle;
-use super::order::{Changed, Order, Published};
+use super::order::{Changed, Published};
 use super::outbox::Outbox;
 use super::past::Past;
 use super::restore::Removed;
+use super::slots::Slots;
 use super::timers::Timers;
 
 /// What became of an event that was applied.
@@ -129,25 +130,6 @@ pub struct CycleEnded {
     pub elapsed: Millis,
 }
 
-/// What a slot holds.
-#[derive(Debug)]
-pub(super) enum Slot {
-    /// Nothing; it will be used again.
-    Free,
-    /// An order whose facts are known.
-    Open(Box<Order>),
-    /// An order that was closed and is only remembered.
-    Closed(Tombstone),
-}
-
-/// What is remembered of a closed order.
-#[derive(Debug)]
-pub(super) struct Tombstone {
-    pub id: Str,
-    pub closed_at: Timestamp,
-    pub entity: EntityId,
-}
-
 /// One shard's facts, timers and published set.
 #[derive(Debug)]
 pub struct Shard {
@@ -160,8 +142,7 @@ pub struct Shard {
     /// What is settled and may not have been told to its end.
     pub(super) unsure: Vec<Unsure>,
     pub(super) since: Since,
-    pub(super) slots: Vec<Slot>,
-    pub(super) free: Vec<u32>,
+    pub(super) slots: Slots,
     pub(super) index: Index,
     pub(super) timers: Timers,
     pub(super) queues: Partials,
@@ -199,8 +180,7 @@ impl Shard {
             history: History::default(),
             unsure: Vec::new(),
             since: Since::default(),
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slots::default(),
             index,
             timers: Timers::default(),
             queues,
@@ -252,6 +232,7 @@ impl Shard {
             Place::NotYet => return Ok(Applied::NotYet),
             Place::Slot(slot) => self.merge(slot, event)?,
         };
+        self.slots.rest_some();
         if effective_time < self.frontier {
             self.counters.late += 1;
         }
@@ -265,7 +246,7 @@ impl Shard {
     }
 
     fn merge(&mut self, slot: u32, event: Event) -> Result<Applied, Rejected> {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return Ok(Applied::AfterClose) };
+        let Some(order) = self.slots.order_mut(slot) else { return Ok(Applied::AfterClose) };
         let first = order.events.is_empty() && order.published.is_empty();
         match order.merge(event) {
             Ok((applied, Changed(changed))) => {
@@ -290,15 +271,17 @@ impl Shard {
     fn place_for(&mut self, event: &Event, effective_time: Timestamp) -> Place {
         let apart = !is_off(Guard::EntitiesApart);
         let entity = if apart { self.settings.entities.of_stream(event.position.stream) } else { EntityId::ORDER };
-        let Some(slot) = self.index.get(entity, &event.order_id) else {
+        let Some(slot) = self.index.get(&self.slots, entity, &event.order_id) else {
             return Place::Slot(self.occupy(entity, event.order_id.clone()));
         };
         // Facts of this batch may have closed the order; a record from long after must find that out first.
         self.settle_if_stale(slot, effective_time);
-        let (lateness, remembered) = match self.slots.get(slot as usize) {
-            Some(Slot::Open(order)) => (self.settings.lateness(order, effective_time), false),
-            Some(Slot::Closed(t)) => (lifecycle::lateness(t.closed_at, effective_time, &self.settings), true),
-            _ => (lifecycle::Lateness::InTime, false),
+        let (lateness, remembered) = match self.slots.order_mut(slot) {
+            Some(order) => (self.settings.lateness(order, effective_time), false),
+            None => match self.slots.closed(slot) {
+                Some(t) => (lifecycle::lateness(t.closed_at, effective_time, &self.settings), true),
+                None => (lifecycle::Lateness::InTime, false),
+            },
         };
         match lateness {
             lifecycle::Lateness::InTime if !remembered => Place::Slot(slot),
@@ -315,8 +298,8 @@ impl Shard {
     /// Whether an order in memory may still have something to tell of the time before `until`: while a transaction upstream
     /// holds the frontier, records of another input may lie months ahead of it.
     fn may_have_to_tell(&self, slot: u32, until: Timestamp) -> bool {
-        let Some(Slot::Open(order)) = self.slots.get(slot as usize) else { return false };
-        !self.muted && (until > self.frontier || order.dirty || self.outbox.holds(slot))
+        let is_told = until <= self.frontier && !self.slots.is_dirty(slot) && !self.outbox.holds(slot);
+        self.slots.is_order(slot) && !self.muted && !is_told
     }
 
     /// Moves the frontier and fires what is due. It never goes back: an earlier frontier does nothing.
@@ -430,9 +413,9 @@ impl Shard {
 
     /// Visits what is at risk, open or escalated in the published set, in no order.
     pub fn visit_standing(&self, visit: &mut dyn FnMut(&Exception)) {
-        for slot in &self.slots {
-            let Slot::Open(order) = slot else { continue };
-            let standing = order.published.iter().filter(|p| !p.silent && !p.last.status.has_ended());
+        for slot in 0..self.slots.len() {
+            let published = self.slots.published(slot).iter();
+            let standing = published.filter(|p| !p.silent && !p.last.status.has_ended());
             standing.for_each(|p: &Published| visit(&p.last));
         }
     }

@@ -4,44 +4,45 @@ use crate::domain::{EntityId, Str, Timestamp};
 
 use super::judge::{Judge, Sink, earliest};
 use super::lifecycle;
-use super::order::Order;
 use super::reconcile::Move;
 use super::restore::RestoredOrder;
-use super::shard::{Shard, Slot, Tombstone};
+use super::shard::Shard;
+use super::slots::{Taken, Tombstone};
 
 impl Shard {
     /// Judges every order whose facts changed, at the frontier as it stands.
     pub(super) fn judge_dirty(&mut self) {
         let standing = Move { from: self.frontier, to: self.frontier };
         for slot in std::mem::take(&mut self.dirty) {
-            if matches!(self.slots.get(slot as usize), Some(Slot::Open(order)) if order.dirty) {
+            if self.slots.is_dirty(slot) {
                 self.judge(slot, standing);
                 self.leave_if_overdue(slot, self.frontier);
+                self.slots.rest_some();
             }
         }
         if !self.unsure.is_empty() && !self.muted {
             self.judge_unsure();
         }
+        self.slots.rest_all();
     }
 
     /// A timer is due: judge the order, and retire it where its time has come.
     pub(super) fn fire(&mut self, slot: u32, from: Timestamp, to: Timestamp) {
-        match self.slots.get_mut(slot as usize) {
-            Some(Slot::Open(order)) => order.timer = None,
-            Some(Slot::Closed(_)) => return self.release(slot),
-            _ => return,
+        if !self.slots.is_order(slot) {
+            return self.release(slot);
         }
         self.judge(slot, Move { from, to });
         self.leave_if_overdue(slot, to);
+        self.slots.rest_all();
     }
 
     /// Lets an order go whose time in memory has passed; it may be told of only then.
     fn leave_if_overdue(&mut self, slot: u32, to: Timestamp) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         if self.settings.leaves_memory_at(order) >= to {
             return;
         }
-        self.timers.set(slot, order.timer.take(), None);
+        self.timers.set(slot, None);
         // What an order says last must be in the log for good before the order and its states are forgotten.
         if self.outbox.holds(slot) {
             self.deferred.push(slot);
@@ -64,10 +65,7 @@ impl Shard {
 
     /// Marks an order to be judged again.
     pub(super) fn touch(&mut self, slot: u32) {
-        if let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize)
-            && !order.dirty
-        {
-            order.dirty = true;
+        if self.slots.mark_dirty(slot) {
             self.dirty.push(slot);
         }
     }
@@ -75,15 +73,18 @@ impl Shard {
     /// Judges an order now if facts that wait to be judged could have closed it long before `effective_time`, so that how
     /// late a record is does not depend on how the log was cut into batches. It closed no earlier than its first event.
     pub(super) fn settle_if_stale(&mut self, slot: u32, effective_time: Timestamp) {
-        let Some(Slot::Open(order)) = self.slots.get(slot as usize) else { return };
-        if order.dirty && effective_time >= order.first_record_time() + self.settings.retain_closed {
+        if !self.slots.is_dirty(slot) {
+            return;
+        }
+        let Some(order) = self.slots.order_mut(slot) else { return };
+        if effective_time >= order.first_record_time() + self.settings.retain_closed {
             self.look(slot);
         }
     }
 
     /// Finds out whether an order is closed, and publishes nothing: more of its facts may be in the same batch.
     fn look(&mut self, slot: u32) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         let moved = Move { from: self.frontier, to: self.frontier };
         let (policies, settings, birth, since) = (&self.policies, &self.settings, order.birth, &self.since);
         let (entity, past, interests) = (self.index.entity(order.entity), self.past, &self.interests);
@@ -94,7 +95,7 @@ impl Shard {
     }
 
     fn close(&mut self, slot: u32, closed_at: Option<Timestamp>) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         match (order.closed_at, closed_at) {
             (None, Some(_)) => self.index.closed(order.entity),
             (Some(_), None) => self.index.opened(order.entity),
@@ -104,7 +105,7 @@ impl Shard {
     }
 
     fn judge(&mut self, slot: u32, moved: Move) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         let sink = (!self.muted).then_some(Sink {
             outbox: &mut self.outbox,
             counters: &mut self.counters,
@@ -117,19 +118,17 @@ impl Shard {
         order.dirty = false;
         let verdict = judge.order(order);
         self.close(slot, verdict.closed_at);
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         let policy_due = verdict.next_due.filter(|_| !self.muted);
         let due = earliest(policy_due, Some(self.settings.leaves_memory_at(order)));
-        self.timers.set(slot, order.timer, due);
-        order.timer = due;
+        self.timers.set(slot, due);
     }
 
     /// Puts a new order into a free slot.
     pub(super) fn occupy(&mut self, entity: EntityId, id: Str) -> u32 {
         self.born += 1;
-        let order = Order { id: id.clone(), entity, birth: self.born, ..Order::default() };
-        let slot = self.vacant(Slot::Open(Box::new(order)));
-        self.index.insert(entity, id, slot);
+        let slot = self.slots.add_order(&id, entity, self.born as u32);
+        self.index.insert(&self.slots, entity, slot);
         self.index.opened(entity);
         slot
     }
@@ -140,27 +139,14 @@ impl Shard {
         if timer < self.frontier {
             return;
         }
-        let slot = self.vacant(Slot::Closed(Tombstone { id: id.clone(), closed_at, entity }));
-        self.index.insert(entity, id, slot);
-        self.timers.set(slot, None, Some(timer));
-    }
-
-    fn vacant(&mut self, content: Slot) -> u32 {
-        match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = content;
-                slot
-            }
-            None => {
-                self.slots.push(content);
-                self.slots.len() as u32 - 1
-            }
-        }
+        let Some(slot) = self.slots.add_closed(&Tombstone { id, closed_at, entity }) else { return };
+        self.index.insert(&self.slots, entity, slot);
+        self.timers.set(slot, Some(timer));
     }
 
     /// Takes an order out of memory: its published states get tombstones, and a closed one is remembered.
     pub(super) fn retire(&mut self, slot: u32) {
-        let Some(Slot::Open(order)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(order) = self.slots.order_mut(slot) else { return };
         for published in order.published.iter().filter(|p| !p.silent) {
             self.outbox.tombstone(published.last.exception_id.clone(), self.frontier);
         }
@@ -176,27 +162,24 @@ impl Shard {
         if let Some(closed_at) = closed_at {
             self.remember(entity, id.clone(), closed_at);
         }
-        if !events.is_empty() && self.index.get(entity, &id).is_none() {
+        if !events.is_empty() && self.index.get(&self.slots, entity, &id).is_none() {
             self.keep_for_copy(entity, &id, || RestoredOrder::Open(events));
         }
     }
 
     /// Frees a slot.
     pub(super) fn release(&mut self, slot: u32) {
-        let Some(content) = self.slots.get_mut(slot as usize) else { return };
-        match std::mem::replace(content, Slot::Free) {
-            Slot::Open(order) => {
-                self.index.remove(order.entity, &order.id);
+        match self.slots.take(slot) {
+            Some(Taken::Order(order)) => {
+                self.index.remove(order.entity, &order.id, slot);
                 order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, &order.id, stays, &[]));
-                self.timers.set(slot, order.timer, None);
                 if order.closed_at.is_none() {
                     self.index.closed(order.entity);
                 }
+                self.slots.reuse(order);
             }
-            Slot::Closed(tombstone) => {
-                let Tombstone { id, closed_at, entity } = tombstone;
-                self.index.remove(entity, &id);
-                self.timers.set(slot, Some(lifecycle::forget_at(closed_at, &self.settings)), None);
+            Some(Taken::Closed(Tombstone { id, closed_at, entity })) => {
+                self.index.remove(entity, &id, slot);
                 let name = self.index.entity(entity).name().clone();
                 let told = || RestoredOrder::Tombstone { entity: name, order_id: id.clone(), closed_at };
                 self.keep_for_copy(entity, &id, told);
@@ -204,8 +187,8 @@ impl Shard {
                     self.forgotten.insert((entity, id));
                 }
             }
-            Slot::Free => return,
+            None => return,
         }
-        self.free.push(slot);
+        self.timers.set(slot, None);
     }
 }

@@ -14,7 +14,7 @@ use super::cycles::key_of_cycle;
 use super::lifecycle::Closing;
 use super::order::{CaseKey, Order, Published};
 use super::render::Renderer;
-use super::shard::{Shard, Slot};
+use super::shard::Shard;
 
 /// One order as it stands at a frontier.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -205,8 +205,7 @@ impl Shard {
     /// long ago.
     pub fn explain(&self, entity: &str, id: &str) -> Option<Explained> {
         let entity = self.index.id_of(entity)?;
-        let slot = self.index.get(entity, id).and_then(|slot| self.slots.get(slot as usize));
-        let Some(Slot::Open(order)) = slot else { return None };
+        let order = &*self.slots.order(self.index.get(&self.slots, entity, id)?)?;
         let (policies, settings, entity) = (&self.policies, &self.settings, self.index.entity(entity));
         Some(Teller { policies, settings, entity, order, frontier: self.frontier }.explain())
     }

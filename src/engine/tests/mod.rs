@@ -15,5 +15,5 @@ mod promises;
 mod properties;
 mod recovery;
 mod sla;
-mod story;
+pub(super) mod story;
 mod who;

@@ -1,6 +1,5 @@
 //! Snapshots in a directory; `tests/snapshots` has those in a bucket and those of a whole run.
 
-mod any;
 mod format;
 mod released;
 mod restore;

@@ -111,7 +111,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn everything_of_an_event_survives(events in prop::collection::vec(any::event(), 1..6), id in "\\PC{0,30}") {
+    fn everything_of_an_event_survives(events in prop::collection::vec(crate::domain::any::event(), 1..6), id in "\\PC{0,30}") {
         let place = Place::new();
         let events: Vec<_> = events.into_iter().map(|e| Event { order_id: id.as_str().into(), ..e }).collect();
         place.put(&header(4, 1_000), &encode(&header(4, 1_000), &[RestoredOrder::Open(events.clone())]));

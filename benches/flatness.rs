@@ -1,0 +1,139 @@
+//! What an event costs with few open orders in memory and with very many: the same events of open orders taken at random,
+//! told in turns to a small shop and to a large one. A figure is printed only after every event was found new, and every order
+//! open.
+//!
+//! `cargo bench --bench flatness -- 10000 10000000` takes other sizes, the smaller first.
+
+mod open_orders;
+
+use std::time::{Duration, Instant};
+
+use open_orders::{EVENTS, Shop, TOPICS, advance, mix};
+use orderwatch::codec::{self, Format, RawRecord, StreamCodec};
+use orderwatch::domain::{Event, Millis, Str};
+use orderwatch::engine::{Applied, Shard};
+
+const ROUNDS: usize = 200;
+/// Events told in a round, and in one turn of the loop.
+const ROUND: usize = 1_000;
+/// The large shop may cost so many times what the small one costs: memory that is in no cache.
+const GOAL: f64 = 2.0;
+
+fn main() {
+    let mut sizes: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![10_000, 1_000_000];
+    }
+    let mut worlds: Vec<World> = sizes.into_iter().map(World::new).collect();
+    for round in 0..ROUNDS {
+        worlds.iter_mut().for_each(|world| world.round(round));
+    }
+    let figures: Vec<[f64; 2]> = worlds.iter().map(World::report).collect();
+    if let [[few_whole, few], .., [many_whole, many]] = figures.as_slice() {
+        let (engine, whole) = (many / few, many_whole / few_whole);
+        println!(
+            "the largest costs {engine:.2} times the smallest in the engine, {whole:.2} with decoding (goal {GOAL})"
+        );
+    }
+}
+
+struct World {
+    shop: Shop,
+    shards: Vec<Shard>,
+    codecs: [StreamCodec; 3],
+    /// What each order was told beside its story, by its number.
+    told: Vec<u8>,
+    decoding: Vec<Duration>,
+    engine: Vec<Duration>,
+}
+
+impl World {
+    fn new(orders: u64) -> Self {
+        let shop = Shop { orders };
+        let mut shards = shop.shards();
+        shop.tell(&mut shards);
+        let codecs = TOPICS.map(|topic| StreamCodec {
+            topic: Str::new(topic),
+            format: Format::Json,
+            id: None,
+            require: Vec::new(),
+            max_record_bytes: 1 << 20,
+            max_future_skew: Millis::from_secs(300),
+            max_past_skew: Millis::from_secs(400 * 86_400),
+        });
+        let told = vec![0; orders as usize];
+        World { shop, shards, codecs, told, decoding: Vec::new(), engine: Vec::new() }
+    }
+
+    fn round(&mut self, round: usize) {
+        let events: Vec<Event> = (0..ROUND).map(|n| self.next(mix((round * ROUND + n) as u64))).collect();
+        let payloads: Vec<String> = events.iter().map(json).collect();
+        let began = Instant::now();
+        let decoded: Vec<Event> =
+            events.iter().zip(&payloads).map(|(event, payload)| self.decode(event, payload)).collect();
+        self.decoding.push(began.elapsed());
+        assert_eq!(decoded, events);
+        let began = Instant::now();
+        for event in decoded {
+            let (at, shard) = (event.record_time, event.position.partition as usize);
+            assert_eq!(self.shards[shard].apply(event, at), Ok(Applied::New));
+        }
+        let to = self.shop.told_until() + Millis::new(round as i64);
+        self.shards.iter_mut().for_each(|shard| assert_eq!(advance(shard, to), 0));
+        self.engine.push(began.elapsed());
+    }
+
+    /// The next event of an order taken at random.
+    fn next(&mut self, random: u64) -> Event {
+        let order = random % self.shop.orders;
+        let told = &mut self.told[order as usize];
+        *told += 1;
+        self.shop.event(order, EVENTS + u64::from(*told) - 1)
+    }
+
+    fn decode(&self, event: &Event, payload: &str) -> Event {
+        let stream = event.position.stream;
+        let raw = RawRecord {
+            stream,
+            partition: event.position.partition,
+            offset: event.position.offset,
+            timestamp: Some(event.record_time),
+            key: Some(event.order_id.as_bytes()),
+            value: Some(payload.as_bytes()),
+            headers: &[],
+        };
+        codec::decode(&self.codecs[usize::from(stream.0)], &raw).expect("the shop sends events")
+    }
+
+    /// Prints and gives back the medians, with decoding and without, in microseconds.
+    fn report(&self) -> [f64; 2] {
+        let open: usize = self.shards.iter().map(Shard::orders_open).sum();
+        assert_eq!(open as u64, self.shop.orders);
+        let late: u64 = self.shards.iter().map(|shard| shard.counters().duplicates + shard.counters().conflicts).sum();
+        assert_eq!(late, 0);
+        let [decoding, engine] = [&self.decoding, &self.engine].map(|times| {
+            let mut times = times.clone();
+            times.sort();
+            times[ROUNDS / 2].as_secs_f64() * 1e6 / ROUND as f64
+        });
+        println!(
+            "{:>10} open orders: {:5.2} µs an event, {engine:5.2} of it in the engine",
+            self.shop.orders,
+            decoding + engine
+        );
+        [decoding + engine, engine]
+    }
+}
+
+fn json(event: &Event) -> String {
+    let details = event.details.as_deref().expect("a parcel has a number");
+    format!(
+        r#"{{"event_id":"{}","order_id":"{}","type":"{}","event_time":"{}","source":"{}","fulfillment_id":"{}"}}"#,
+        event.event_id,
+        event.order_id,
+        event.milestone,
+        event.event_time,
+        event.source,
+        details.fulfillment_id.as_deref().expect("a parcel has a number"),
+    )
+}

@@ -1,0 +1,93 @@
+//! Resident memory for each open order, everything included: facts, index, timers, slots and the allocator. Each size is
+//! measured in a process of its own, and a figure is printed only after what is known was found right.
+//!
+//! `cargo bench --bench memory -- 100000 10000000` takes other numbers of orders.
+
+mod open_orders;
+
+use std::process::Command;
+use std::time::Instant;
+
+use open_orders::{EVENTS, SHIPPED_WITHIN, Shop, advance, mix};
+use orderwatch::domain::Millis;
+use orderwatch::engine::{Applied, Shard};
+
+/// Bytes an order that are aimed at.
+const GOAL: f64 = 256.0;
+/// How many orders are looked at one by one.
+const SAMPLE: u64 = 1_000;
+const ALONE: &str = "ORDERWATCH_BENCH_ORDERS";
+
+fn main() {
+    if let Some(orders) = std::env::var(ALONE).ok().and_then(|n| n.parse().ok()) {
+        return measure(&Shop { orders });
+    }
+    let mut sizes: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![100_000, 1_000_000];
+    }
+    let this = std::env::current_exe().expect("the bench has a path");
+    for orders in sizes {
+        let status = Command::new(&this).env(ALONE, orders.to_string()).status().expect("the bench runs");
+        assert!(status.success(), "{orders} orders: wrong");
+    }
+}
+
+fn measure(shop: &Shop) {
+    let mut shards = shop.shards();
+    let (before, began) = (resident(), Instant::now());
+    shop.tell(&mut shards);
+    let took = began.elapsed().as_secs_f64();
+    let bytes = resident().saturating_sub(before) as f64 / shop.orders as f64;
+    check_sample(shop, &mut shards);
+    check_deadlines(shop, &mut shards);
+    let spent = took * 1e6 / (shop.orders * EVENTS) as f64;
+    println!(
+        "{:>10} open orders: {bytes:7.1} bytes each (goal {GOAL}), told at {spent:.2} µs an event, the making of it included",
+        shop.orders
+    );
+}
+
+/// Some orders are known to the letter, and judged rightly.
+fn check_sample(shop: &Shop, shards: &mut [Shard]) {
+    for n in 0..SAMPLE {
+        let order = mix(n) % shop.orders;
+        let shard = &mut shards[shop.shard_of(order)];
+        for nth in 0..EVENTS {
+            let event = shop.event(order, nth);
+            let at = event.record_time;
+            assert_eq!(shard.apply(event.clone(), at), Ok(Applied::Reread));
+            let elsewhere = |e: &mut orderwatch::domain::Event| e.position.offset += 1 << 40;
+            let mut again = event;
+            elsewhere(&mut again);
+            assert_eq!(shard.apply(again.clone(), at), Ok(Applied::Repeat), "it is known to the letter");
+            again.details = None;
+            assert_eq!(shard.apply(again, at), Ok(Applied::Conflict));
+        }
+        let explained = shard.explain("order", &shop.order_id(order)).expect("it is known");
+        assert_eq!(explained.timeline.len() as u64, EVENTS);
+        let deadlines: Vec<_> = explained.policies.iter().flat_map(|p| &p.cycles).map(|c| c.deadline).collect();
+        let placed_at = shop.event(order, 0).event_time;
+        assert_eq!(deadlines, [Some(placed_at + Millis::from_secs(3_600)), Some(placed_at + SHIPPED_WITHIN)]);
+        assert_eq!(explained.policies[0].cycles[0].ended.as_ref().map(|e| e.at), Some(shop.event(order, 2).event_time));
+    }
+}
+
+/// The orders that were placed first break their promise, and no others.
+fn check_deadlines(shop: &Shop, shards: &mut [Shard]) {
+    let until = shop.placed_at(SAMPLE.min(shop.orders / 2)) + SHIPPED_WITHIN;
+    let mut due = 0;
+    for order in (0..shop.orders).take_while(|order| shop.placed_at(*order) + SHIPPED_WITHIN < until) {
+        due += usize::from(shop.event(order, 0).event_time + SHIPPED_WITHIN < until);
+    }
+    let breached: usize = shards.iter_mut().map(|shard| advance(shard, until)).sum();
+    assert_eq!(breached, due, "deadlines are wrong");
+    assert!(due > 0);
+}
+
+/// This process's resident memory in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells a process of its memory");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("of its resident memory too");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("in kilobytes") * 1024
+}

@@ -1,0 +1,172 @@
+//! Bytes to events.
+
+use std::borrow::Cow;
+
+use smol_str::SmolStrBuilder;
+
+use crate::domain::event::Details;
+use crate::domain::{AttributeValue, Currency, Event, Line, Money, Position, Promise, Str, Timestamp};
+
+use super::bytes::Reader;
+use super::pack::{FIELDS, Field};
+use super::shape::{Shape, has};
+use super::spare::Spare;
+use super::words::Words;
+use super::{Codebook, ERA, Facts, Head, spelled, value};
+
+impl Codebook {
+    /// Puts an order's events behind those that are in `events`, which should be none, and says what else is known of it.
+    pub fn unpack<'f>(&self, facts: Facts<'f>, spare: &mut Spare, events: &mut Vec<Event>) -> Head<'f> {
+        let (head, mut from) = facts.parts();
+        let order_id = Str::new(head.id);
+        let mut before = ERA;
+        while !from.is_empty() {
+            let event = self.event(&mut from, &order_id, before, spare, events);
+            before = event.event_time.as_millis();
+            events.push(event);
+        }
+        head
+    }
+
+    fn event(&self, from: &mut Reader<'_>, order_id: &Str, before: i64, spare: &mut Spare, earlier: &[Event]) -> Event {
+        let known = from.varint().checked_sub(1).and_then(|number| self.shapes.get(number));
+        let shape = known.map_or_else(|| Cow::Owned(Shape::read(from)), Cow::Borrowed);
+        let event_id = text(from, order_id, None);
+        let event_time = Timestamp::from_millis(before.wrapping_add(from.varint() as i64));
+        let record_time = time(from, event_time);
+        let position = Position { stream: shape.stream, partition: shape.partition, offset: from.signed() };
+        let details = (shape.has & has::DETAILS != 0).then(|| {
+            let mut details = spare.details();
+            self.details(&mut details, from, &shape, order_id, event_time, spare);
+            for (bit, field) in FIELDS {
+                if shape.has & bit != 0 {
+                    let text = field_text(from, order_id, earlier, field);
+                    *field_mut(&mut details, bit) = Some(text);
+                }
+            }
+            details
+        });
+        Event {
+            order_id: order_id.clone(),
+            event_id,
+            source: shape.source.clone(),
+            milestone: shape.milestone.clone(),
+            event_time,
+            event_time_inferred: shape.has & has::TIME_INFERRED != 0,
+            record_time,
+            position,
+            details,
+        }
+    }
+
+    fn details(
+        &self,
+        details: &mut Details,
+        from: &mut Reader<'_>,
+        shape: &Shape,
+        order_id: &Str,
+        event_time: Timestamp,
+        spare: &mut Spare,
+    ) {
+        let mut money =
+            |currency: Option<Currency>| currency.map(|currency| Money { amount_minor: from.signed(), currency });
+        details.total = money(shape.total);
+        details.amount = money(shape.amount);
+        details.fee = money(shape.fee);
+        let mut promise = |at: u16, none: u16| match shape.has & (at | none) {
+            0 => Promise::Unchanged,
+            bit if bit == none => Promise::Withdrawn,
+            _ => Promise::At(time(from, event_time)),
+        };
+        details.promised_ship_by = promise(has::SHIP_BY, has::NO_SHIP_BY);
+        details.promised_deliver_by = promise(has::DELIVER_BY, has::NO_DELIVER_BY);
+        if shape.has & has::LINES != 0 {
+            let mut lines = spare.lines();
+            for _ in 0..from.varint() {
+                lines.push(Line { sku: text(from, order_id, Some(&self.skus)), quantity: from.signed() });
+            }
+            details.lines = Some(lines);
+        }
+        if shape.has & has::ATTRIBUTES != 0 {
+            for _ in 0..from.varint() {
+                details.attributes.push(self.attribute(from, order_id));
+            }
+        }
+    }
+
+    fn attribute(&self, from: &mut Reader<'_>, order_id: &Str) -> (Str, AttributeValue) {
+        let told = from.varint();
+        let name = match told >> 3 {
+            0 => {
+                let length = from.varint();
+                Str::new(from.text(length))
+            }
+            number => self.names.text(number - 1),
+        };
+        let value = match told & 7 {
+            value::FALSE => AttributeValue::Bool(false),
+            value::TRUE => AttributeValue::Bool(true),
+            value::INTEGER => AttributeValue::Integer(from.signed()),
+            value::DECIMAL => AttributeValue::Decimal(f64::from_bits(u64::from_le_bytes(from.array()))),
+            value::TEXT => AttributeValue::Text(text(from, order_id, Some(&self.values))),
+            _ => AttributeValue::Null,
+        };
+        (name, value)
+    }
+}
+
+fn field_mut(details: &mut Details, bit: u16) -> &mut Option<Str> {
+    match bit {
+        has::PAYMENT_ID => &mut details.payment_id,
+        has::CAPTURE_ID => &mut details.capture_id,
+        has::FULFILLMENT_ID => &mut details.fulfillment_id,
+        _ => &mut details.reason,
+    }
+}
+
+fn field_text(from: &mut Reader<'_>, order_id: &Str, earlier: &[Event], field: Field) -> Str {
+    let told = from.varint();
+    match (told & 3, told >> 2) {
+        (spelled::BACK, back @ 1..) => {
+            let said = earlier.len().checked_sub(back as usize).and_then(|place| earlier.get(place));
+            said.and_then(|event| event.details.as_deref()).and_then(field).cloned().unwrap_or_default()
+        }
+        _ => spelled_text(from, told, order_id, None),
+    }
+}
+
+fn text(from: &mut Reader<'_>, order_id: &Str, words: Option<&Words>) -> Str {
+    let told = from.varint();
+    spelled_text(from, told, order_id, words)
+}
+
+fn spelled_text(from: &mut Reader<'_>, told: u64, order_id: &Str, words: Option<&Words>) -> Str {
+    let number = told >> 2;
+    match told & 3 {
+        spelled::OUT => Str::new(from.text(number)),
+        spelled::AS_WORD => words.map(|words| words.text(number)).unwrap_or_default(),
+        spelled::AFTER_ID => {
+            let mut text = SmolStrBuilder::new();
+            text.push_str(order_id);
+            text.push_str(from.text(number));
+            text.finish()
+        }
+        _ => uuid_text(from.array()),
+    }
+}
+
+fn time(from: &mut Reader<'_>, base: Timestamp) -> Timestamp {
+    Timestamp::from_millis(base.as_millis().wrapping_add(from.signed()))
+}
+
+fn uuid_text(bytes: [u8; 16]) -> Str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    /// Where the digits of each byte are.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let mut text = [b'-'; 36];
+    for (byte, place) in bytes.into_iter().zip(PLACES) {
+        text[place] = DIGITS[usize::from(byte >> 4)];
+        text[place + 1] = DIGITS[usize::from(byte & 15)];
+    }
+    Str::new(std::str::from_utf8(&text).unwrap_or_default())
+}

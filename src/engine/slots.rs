@@ -1,0 +1,455 @@
+//! Where a shard's orders lie. An order at rest is its packed facts and a few numbers; what only few orders have lies beside.
+//! One that is asked for is unpacked, and rests again when the turn that touched it is over ([`Slots::rest_all`]).
+
+use std::ops::Deref;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::domain::{EntityId, Event, Str, Timestamp};
+use crate::policy::backlog::Membership;
+use crate::policy::interest::Interest;
+
+use super::chunks::Chunks;
+use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
+use super::inert::Inert;
+use super::order::{CaseKey, Order, Published};
+
+/// So many orders may lie unpacked before those that wait to be judged are packed again.
+const MOST_AWAKE: usize = 1 << 12;
+/// So many unpacked orders' memory is kept for the next.
+const MOST_SPARE: usize = 64;
+
+/// What a slot holds.
+#[derive(Debug)]
+enum Slot {
+    /// Nothing; it will be used again.
+    Free,
+    /// An order whose facts are known.
+    Resting(Resting),
+    /// The same, unpacked: its place in [`Slots::awake`].
+    Awake(u32),
+    /// An order that was closed and is only remembered: its head alone.
+    Closed(Handle),
+}
+
+/// An order at rest.
+#[derive(Debug)]
+struct Resting {
+    facts: Handle,
+    birth: u32,
+    /// Plain cycles of the first policies whose end was counted, a bit each.
+    ended: u16,
+    inert: Inert,
+    dirty: bool,
+    /// There is more of it in [`Slots::rare`].
+    has_rare: bool,
+}
+
+/// What few orders have, see [`Order`].
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    published: Vec<Published>,
+    ended: Vec<CaseKey>,
+    stays: Vec<Vec<Membership>>,
+    settled: Vec<CaseKey>,
+}
+
+/// What is remembered of a closed order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Tombstone {
+    pub id: Str,
+    pub closed_at: Timestamp,
+    pub entity: EntityId,
+}
+
+/// What was in a slot.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Order(Box<Order>),
+    Closed(Tombstone),
+}
+
+/// An order that is only looked at.
+#[derive(Debug)]
+pub(super) enum Seen<'a> {
+    Awake(&'a Order),
+    Unpacked(Box<Order>),
+}
+
+impl Deref for Seen<'_> {
+    type Target = Order;
+
+    fn deref(&self) -> &Order {
+        match self {
+            Seen::Awake(order) => order,
+            Seen::Unpacked(order) => order,
+        }
+    }
+}
+
+/// A shard's slots.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: Chunks<Slot>,
+    free: Vec<u32>,
+    codebook: Codebook,
+    store: Store,
+    rare: HashMap<u32, Box<Rare>, RandomState>,
+    /// With their slots; an order that has left memory has left a gap.
+    awake: Vec<(u32, Option<Box<Order>>)>,
+    orders: Vec<Box<Order>>,
+    spare: Spare,
+}
+
+impl Slots {
+    /// Slots are numbered from 0 to this.
+    pub fn len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// An order, to be changed.
+    pub fn order_mut(&mut self, slot: u32) -> Option<&mut Order> {
+        if let Some(Slot::Resting(_)) = self.slots.get(slot) {
+            self.wake(slot);
+        }
+        match self.slots.get(slot)? {
+            Slot::Awake(at) => self.awake.get_mut(*at as usize)?.1.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    fn awake(&self, at: u32) -> Option<&Order> {
+        self.awake.get(at as usize)?.1.as_deref()
+    }
+
+    /// An order, to be looked at.
+    pub fn order(&self, slot: u32) -> Option<Seen<'_>> {
+        match self.slots.get(slot)? {
+            Slot::Awake(at) => self.awake(*at).map(Seen::Awake),
+            Slot::Resting(resting) => {
+                let mut order = Box::<Order>::default();
+                resting.fill(self.facts(resting.facts), &self.codebook, &mut order, &mut Spare::default());
+                if let Some(rare) = self.rare.get(&slot) {
+                    order.take_rare(Rare::clone(rare));
+                }
+                Some(Seen::Unpacked(order))
+            }
+            _ => None,
+        }
+    }
+
+    fn facts(&self, handle: Handle) -> Facts<'_> {
+        Facts(self.store.get(handle))
+    }
+
+    /// The events of an order; nothing is visited where there is none.
+    pub fn visit_events(&self, slot: u32, scratch: &mut Scratch, visit: impl FnOnce(EntityId, &Str, &[Event])) {
+        match self.slots.get(slot) {
+            Some(Slot::Awake(at)) => {
+                if let Some(order) = self.awake(*at) {
+                    visit(order.entity, &order.id, &order.events);
+                }
+            }
+            Some(Slot::Resting(resting)) => {
+                let Scratch { events, spare } = scratch;
+                let head = self.codebook.unpack(self.facts(resting.facts), spare, events);
+                visit(head.entity, &Str::new(head.id), events);
+                spare.take(events);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was published of an order.
+    pub fn published(&self, slot: u32) -> &[Published] {
+        match self.slots.get(slot) {
+            Some(Slot::Awake(at)) => self.awake(*at).map_or(&[], |order| order.published.as_slice()),
+            Some(Slot::Resting(resting)) if resting.has_rare => {
+                self.rare.get(&slot).map_or(&[], |rare| rare.published.as_slice())
+            }
+            _ => &[],
+        }
+    }
+
+    /// What is remembered, where it is a closed order.
+    pub fn closed(&self, slot: u32) -> Option<Tombstone> {
+        match self.slots.get(slot)? {
+            Slot::Closed(facts) => Some(Tombstone::of(self.facts(*facts))),
+            _ => None,
+        }
+    }
+
+    /// Whether it is an order that is remembered with its facts.
+    pub fn is_order(&self, slot: u32) -> bool {
+        matches!(self.slots.get(slot), Some(Slot::Resting(_) | Slot::Awake(_)))
+    }
+
+    /// Whether an order waits to be judged.
+    pub fn is_dirty(&self, slot: u32) -> bool {
+        match self.slots.get(slot) {
+            Some(Slot::Resting(resting)) => resting.dirty,
+            Some(Slot::Awake(at)) => self.awake(*at).is_some_and(|order| order.dirty),
+            _ => false,
+        }
+    }
+
+    /// Marks an order to be judged; true where it was not marked.
+    pub fn mark_dirty(&mut self, slot: u32) -> bool {
+        let dirty = match self.slots.get_mut(slot) {
+            Some(Slot::Resting(resting)) => Some(&mut resting.dirty),
+            Some(Slot::Awake(at)) => {
+                let order = self.awake.get_mut(*at as usize).and_then(|(_, order)| order.as_mut());
+                order.map(|order| &mut order.dirty)
+            }
+            _ => None,
+        };
+        dirty.is_some_and(|dirty| !std::mem::replace(dirty, true))
+    }
+
+    /// Whether the slot's order or tombstone has this id.
+    pub fn has_id(&self, slot: u32, id: &str) -> bool {
+        match self.slots.get(slot) {
+            Some(Slot::Free) | None => false,
+            Some(_) => self.id_bytes(slot) == id.as_bytes(),
+        }
+    }
+
+    /// The slot's id in bytes; nothing where it is free.
+    pub fn id_bytes(&self, slot: u32) -> &[u8] {
+        match self.slots.get(slot) {
+            Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => self.facts(*facts).id(),
+            Some(Slot::Awake(at)) => self.awake(*at).map_or(&[], |order| order.id.as_bytes()),
+            _ => &[],
+        }
+    }
+
+    /// A new order, in a free slot.
+    pub fn add_order(&mut self, id: &Str, entity: EntityId, birth: u32) -> u32 {
+        let mut order = self.orders.pop().unwrap_or_default();
+        (order.id, order.entity, order.birth) = (id.clone(), entity, birth.into());
+        let slot = self.vacant();
+        self.lie_awake(slot, order);
+        slot
+    }
+
+    /// A tombstone, in a free slot; `None` where there is no room for more.
+    pub fn add_closed(&mut self, tombstone: &Tombstone) -> Option<u32> {
+        let Tombstone { id, closed_at, entity } = tombstone;
+        let head = Head { id, entity: *entity, closed_at: Some(*closed_at) };
+        let slot = self.vacant();
+        let facts = self.codebook.pack(head, &[], None).and_then(|facts| self.store.put(slot, facts.0));
+        match (facts, self.slots.get_mut(slot)) {
+            (Some(facts), Some(place)) => {
+                *place = Slot::Closed(facts);
+                Some(slot)
+            }
+            _ => {
+                self.free.push(slot);
+                None
+            }
+        }
+    }
+
+    fn vacant(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::Free);
+            self.slots.len() as u32 - 1
+        })
+    }
+
+    fn lie_awake(&mut self, slot: u32, order: Box<Order>) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Awake(self.awake.len() as u32);
+            self.awake.push((slot, Some(order)));
+        }
+    }
+
+    /// Frees a slot.
+    pub fn take(&mut self, slot: u32) -> Option<Taken> {
+        if let Some(Slot::Resting(_)) = self.slots.get(slot) {
+            self.wake(slot);
+        }
+        let taken = match std::mem::replace(self.slots.get_mut(slot)?, Slot::Free) {
+            Slot::Awake(at) => {
+                let order = self.awake.get_mut(at as usize)?.1.take()?;
+                if let Some((packed, _)) = order.packed {
+                    self.store.free(packed);
+                }
+                Taken::Order(order)
+            }
+            Slot::Closed(facts) => {
+                let tombstone = Tombstone::of(self.facts(facts));
+                self.store.free(facts);
+                Taken::Closed(tombstone)
+            }
+            Slot::Resting(_) | Slot::Free => return None,
+        };
+        self.free.push(slot);
+        self.tidy();
+        Some(taken)
+    }
+
+    fn wake(&mut self, slot: u32) {
+        let Some(Slot::Resting(resting)) = self.slots.get(slot) else { return };
+        let mut order = self.orders.pop().unwrap_or_default();
+        resting.fill(Facts(self.store.get(resting.facts)), &self.codebook, &mut order, &mut self.spare);
+        order.packed = Some((resting.facts, order.events.len()));
+        if resting.has_rare
+            && let Some(rare) = self.rare.remove(&slot)
+        {
+            order.take_rare(*rare);
+        }
+        self.lie_awake(slot, order);
+    }
+
+    /// Puts all orders to rest, when they have become many.
+    pub fn rest_some(&mut self) {
+        if self.awake.len() >= MOST_AWAKE {
+            self.rest_all();
+        }
+    }
+
+    /// Puts all orders to rest.
+    pub fn rest_all(&mut self) {
+        let mut homeless = Vec::new();
+        for at in 0..self.awake.len() {
+            let Some((slot, Some(order))) = self.awake.get_mut(at).map(|(slot, order)| (*slot, order.take())) else {
+                continue;
+            };
+            homeless.extend(self.rest(slot, order).err().map(|order| (slot, order)));
+        }
+        self.awake.clear();
+        if self.awake.capacity() > 4 * MOST_AWAKE {
+            self.awake = Vec::new();
+        }
+        homeless.into_iter().for_each(|(slot, order)| self.lie_awake(slot, order));
+    }
+
+    /// Puts an order to rest, where there is room for it.
+    fn rest(&mut self, slot: u32, mut order: Box<Order>) -> Result<(), Box<Order>> {
+        let head = Head { id: &order.id, entity: order.entity, closed_at: order.closed_at };
+        let known = order.packed.filter(|(_, events)| *events > 0);
+        let known = known.map(|(handle, events)| (Facts(self.store.get(handle)), events));
+        let facts = match (self.codebook.pack(head, &order.events, known), order.packed) {
+            (None, Some((handle, _))) => handle,
+            (packed, before) => {
+                let Some(handle) = packed.and_then(|packed| self.store.put(slot, packed.0)) else { return Err(order) };
+                if let Some((before, _)) = before {
+                    self.store.free(before);
+                }
+                handle
+            }
+        };
+        let ended = order.take_plain_ended();
+        let rare = order.rare();
+        let has_rare = rare.is_some();
+        if let Some(place) = self.slots.get_mut(slot) {
+            let (birth, inert, dirty) = (order.birth as u32, order.inert, order.dirty);
+            *place = Slot::Resting(Resting { facts, birth, ended, inert, dirty, has_rare });
+        }
+        if let Some(rare) = rare {
+            self.rare.insert(slot, Box::new(rare));
+        }
+        self.reuse(order);
+        self.tidy();
+        Ok(())
+    }
+
+    /// Moves what is left of a segment of which too much is void.
+    fn tidy(&mut self) {
+        let Some(emptied) = self.store.wasteful() else { return };
+        for (slot, old, facts) in emptied.records() {
+            let handle = match self.slots.get_mut(slot) {
+                Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => Some(facts),
+                Some(Slot::Awake(at)) => {
+                    let order = self.awake.get_mut(*at as usize).and_then(|(_, order)| order.as_mut());
+                    order.and_then(|order| order.packed.as_mut()).map(|(handle, _)| handle)
+                }
+                _ => None,
+            };
+            if let Some(handle) = handle.filter(|handle| **handle == old) {
+                // There is room: a segment was just emptied.
+                *handle = self.store.put(slot, facts).unwrap_or(old);
+            }
+        }
+    }
+
+    /// Takes an order's memory for the next.
+    pub fn reuse(&mut self, mut order: Box<Order>) {
+        if self.orders.len() >= MOST_SPARE {
+            return;
+        }
+        self.spare.take(&mut order.events);
+        order.clear();
+        self.orders.push(order);
+    }
+}
+
+/// What unpacking for a look takes, used again.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    events: Vec<Event>,
+    spare: Spare,
+}
+
+impl Resting {
+    fn fill(&self, facts: Facts<'_>, codebook: &Codebook, order: &mut Order, spare: &mut Spare) {
+        let head = codebook.unpack(facts, spare, &mut order.events);
+        order.id = Str::new(head.id);
+        (order.entity, order.closed_at) = (head.entity, head.closed_at);
+        (order.birth, order.dirty, order.inert) = (self.birth.into(), self.dirty, self.inert);
+        // What touched one that was put to rest unjudged is not kept.
+        order.touched = if self.dirty { Interest::ALL } else { Interest::NONE };
+        let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
+        order.ended.extend(ended.map(|place| CaseKey::Sla(place, None)));
+    }
+}
+
+impl Order {
+    fn take_rare(&mut self, rare: Rare) {
+        let Rare { published, ended, stays, settled } = rare;
+        (self.published, self.stays, self.settled) = (published, stays, settled);
+        self.ended.extend(ended);
+    }
+
+    /// What does not fit beside its facts.
+    fn rare(&mut self) -> Option<Rare> {
+        if self.stays.iter().all(Vec::is_empty) {
+            self.stays.clear();
+        }
+        let Order { published, ended, stays, settled, .. } = self;
+        if published.is_empty() && ended.is_empty() && stays.is_empty() && settled.is_empty() {
+            return None;
+        }
+        let (published, ended) = (std::mem::take(published), std::mem::take(ended));
+        Some(Rare { published, ended, stays: std::mem::take(stays), settled: std::mem::take(settled) })
+    }
+
+    fn take_plain_ended(&mut self) -> u16 {
+        let mut plain = 0;
+        self.ended.retain(|key| match key {
+            CaseKey::Sla(place, None) if *place < u16::BITS as u16 => {
+                plain |= 1 << place;
+                false
+            }
+            _ => true,
+        });
+        plain
+    }
+
+    fn clear(&mut self) {
+        let Order { events, published, ended, stays, settled, .. } = self;
+        (events.clear(), published.clear(), ended.clear(), stays.clear(), settled.clear());
+        (self.id, self.packed, self.closed_at, self.dirty) = (Str::default(), None, None, false);
+        (self.touched, self.inert) = (Interest::NONE, Inert::default());
+    }
+}
+
+impl Tombstone {
+    fn of(facts: Facts<'_>) -> Self {
+        let head = facts.head();
+        let closed_at = head.closed_at.unwrap_or(Timestamp::MIN);
+        Tombstone { id: Str::new(head.id), closed_at, entity: head.entity }
+    }
+}
