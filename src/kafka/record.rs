@@ -16,8 +16,11 @@ pub struct Fetched {
     pub offset: i64,
     /// The record's timestamp.
     pub timestamp: Option<Timestamp>,
-    key: Option<Box<[u8]>>,
-    value: Option<Box<[u8]>>,
+    /// The key and then the value, together: a record is one block of memory.
+    bytes: Box<[u8]>,
+    /// How long the key is.
+    key: Option<usize>,
+    has_value: bool,
     headers: Vec<(String, Option<Box<[u8]>>)>,
 }
 
@@ -27,51 +30,54 @@ impl Fetched {
             let copied = headers.iter().map(|header| (header.key.to_owned(), header.value.map(Box::from)));
             copied.collect()
         });
-        Fetched {
-            input: InputPartition { stream, partition: message.partition() },
-            offset: message.offset(),
-            timestamp: message.timestamp().to_millis().filter(|ms| *ms >= 0).map(Timestamp::from_millis),
-            key: message.key().map(Box::from),
-            value: message.payload().map(Box::from),
-            headers: headers.unwrap_or_default(),
-        }
+        let bare = Fetched::bare(
+            InputPartition { stream, partition: message.partition() },
+            message.offset(),
+            message.timestamp().to_millis().filter(|ms| *ms >= 0).map(Timestamp::from_millis),
+        );
+        Fetched { headers: headers.unwrap_or_default(), ..bare.with(message.key(), message.payload()) }
     }
 
     /// A record with nothing but its place and time.
-    #[cfg(test)]
     pub(crate) fn bare(input: InputPartition, offset: i64, timestamp: Option<Timestamp>) -> Self {
-        Fetched { input, offset, timestamp, key: None, value: None, headers: Vec::new() }
+        Fetched { input, offset, timestamp, bytes: Box::default(), key: None, has_value: false, headers: Vec::new() }
+    }
+
+    fn with(self, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        let bytes = [key.unwrap_or_default(), value.unwrap_or_default()].concat().into_boxed_slice();
+        Fetched { bytes, key: key.map(<[u8]>::len), has_value: value.is_some(), ..self }
     }
 
     /// A record with a key and a value.
     #[cfg(test)]
     pub(crate) fn with_value(self, key: &[u8], value: Option<&[u8]>) -> Self {
-        Fetched { key: Some(key.into()), value: value.map(Into::into), ..self }
+        self.with(Some(key), value)
     }
 
     /// Whether it has no value.
     pub fn is_null(&self) -> bool {
-        self.value.is_none()
+        !self.has_value
     }
 
     /// Bytes that it holds.
     pub fn size(&self) -> usize {
-        let headers: usize =
-            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, |value| value.len())).sum();
-        self.key.as_ref().map_or(0, |key| key.len()) + self.value.as_ref().map_or(0, |value| value.len()) + headers
+        let headers =
+            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, |value| value.len()));
+        self.bytes.len() + headers.sum::<usize>()
     }
 
     /// Gives the record to `read` as the codec takes it.
     pub fn with_raw<T>(&self, read: impl FnOnce(&RawRecord<'_>) -> T) -> T {
         let headers: Vec<(&str, Option<&[u8]>)> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        let (key, value) = self.bytes.split_at_checked(self.key.unwrap_or(0)).unwrap_or_default();
         read(&RawRecord {
             stream: self.input.stream,
             partition: self.input.partition,
             offset: self.offset,
             timestamp: self.timestamp,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
+            key: self.key.map(|_| key),
+            value: self.has_value.then_some(value),
             headers: &headers,
         })
     }

@@ -9,8 +9,9 @@ use crate::domain::{Millis, StreamId, Timestamp};
 use crate::engine::{Frontier, HeldCause};
 use crate::kafka::Fetched;
 
-/// A buffer that holds more than this is not fetched for, until it is half empty.
-const RECORDS_MAX: usize = 8_192;
+/// A buffer that holds more than this is not fetched for, until it is half empty. To stop fetching throws away what was
+/// fetched ahead, so that a buffer holds more than comes in one answer, many times over.
+const RECORDS_MAX: usize = 32_768;
 /// The same in bytes.
 const BYTES_MAX: usize = 16 << 20;
 /// How far in record time an input may be read ahead of a sibling whose next record is not here yet.
@@ -41,7 +42,7 @@ pub struct Lanes {
 #[derive(Debug)]
 pub enum Next {
     /// This one.
-    Take(Box<Fetched>),
+    Take(Fetched),
     /// There is one, and it waits for a sibling.
     Wait,
     /// There is none.
@@ -110,7 +111,7 @@ impl Lanes {
             return Next::Wait;
         }
         let record = self.lanes.get_mut(usize::from(index)).and_then(Lane::pop);
-        record.map_or(Next::Empty, |record| Next::Take(Box::new(record)))
+        record.map_or(Next::Empty, Next::Take)
     }
 
     fn waits_for_a_sibling(&self, frontier: &Frontier, effective: Timestamp, clock: Timestamp) -> bool {
@@ -118,8 +119,9 @@ impl Lanes {
             let stream = StreamId(index);
             // An open transaction upstream may last: the frontier waits for it, the siblings do not. What is merely slow is
             // waited for as long as it takes: read far ahead of it, an order could not tell what is late for it.
-            let comes = matches!(frontier.held_cause(stream), Some(HeldCause::Behind | HeldCause::BrokerUnreachable));
-            lane.records.is_empty() && comes && effective > frontier.peek(stream, None, clock) + AHEAD_MAX
+            let comes =
+                || matches!(frontier.held_cause(stream), Some(HeldCause::Behind | HeldCause::BrokerUnreachable));
+            lane.records.is_empty() && comes() && effective > frontier.peek(stream, None, clock) + AHEAD_MAX
         })
     }
 

@@ -44,6 +44,8 @@ const HEARD_RECORDS: usize = 1_000;
 const INVENTORY_RECORDS: usize = 2_000;
 /// Questions about orders answered in one turn.
 const ANSWERS_A_TURN: usize = 8;
+/// How long what is to be said may wait while there is more to read at once.
+const CATCHING_UP_COMMITS: Duration = Duration::from_millis(250);
 /// Snapshots at the end of a run may take so long.
 const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
@@ -78,6 +80,10 @@ pub struct Service {
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
     pub(super) more_work: bool,
+    /// The consumer had more records than one turn takes.
+    pub(super) more_to_read: bool,
+    /// When it was last looked what there is to commit.
+    pub(super) committed_at: Instant,
     /// A shard was read here since the start.
     pub(super) has_read: bool,
     /// A snapshot takes slices as fast as they are given.
@@ -115,8 +121,12 @@ impl Service {
 
     fn poll(&mut self, patience: Duration) -> Result<(), RunError> {
         let mut patience = patience;
+        self.more_to_read = true;
         for _ in 0..POLL_RECORDS {
-            let Polled::Record(record) = self.source.poll(patience)? else { break };
+            let Polled::Record(record) = self.source.poll(patience)? else {
+                self.more_to_read = false;
+                break;
+            };
             patience = Duration::ZERO;
             if let Some(task) = self.shards.task_mut(record.input.partition).filter(|task| task.started) {
                 task.lanes.push(record);
@@ -290,7 +300,19 @@ impl Service {
             }
         }
         self.sum()?;
+        if self.puts_off_commit(monotonic) {
+            return Ok(());
+        }
+        self.committed_at = monotonic;
         self.commit(clock, false)
+    }
+
+    /// A transaction takes some ten milliseconds however much it carries: while there is more to read at once, it is made
+    /// for some turns together. A dead letter is not put off, for only so many of them are taken before they are written.
+    fn puts_off_commit(&self, monotonic: Instant) -> bool {
+        let since = monotonic.saturating_duration_since(self.committed_at);
+        let is_catching_up = self.more_to_read || self.more_work;
+        is_catching_up && since < CATCHING_UP_COMMITS && !self.shards.tasks().any(Task::has_dead_letters)
     }
 
     /// Whoever holds shard 0 sums the backlogs of all.

@@ -1,7 +1,7 @@
 //! From the configuration to a running service: checks first, then topics, then the group.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 
@@ -126,6 +126,8 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         housekeeping,
         clock_held: false,
         more_work: false,
+        more_to_read: false,
+        committed_at: Instant::now(),
         has_read: false,
         feeding: false,
         retry_at: None,

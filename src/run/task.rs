@@ -206,7 +206,7 @@ impl Task {
                 Next::Take(record) => {
                     let stream = record.input.stream;
                     if self.apply(wire, &record, clock, counts.entry(stream).or_default()) == Fate::NotYet {
-                        self.wait_with(wire, *record, clock, &mut counts);
+                        self.wait_with(wire, record, clock, &mut counts);
                         break;
                     }
                 }
