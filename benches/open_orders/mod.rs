@@ -168,15 +168,20 @@ impl Shop {
 
     /// Tells the shards everything, and finds that every order is known, open and in time.
     pub fn tell(&self, shards: &mut [Shard]) {
+        let mut paid = 0;
         for (told, (order, event)) in self.events().enumerate() {
             let shard = &mut shards[self.shard_of(order)];
             let at = event.record_time;
             assert_eq!(shard.apply(event, at), Ok(Applied::New));
             if told % 1_000 == 0 {
-                shards.iter_mut().for_each(|shard| assert_eq!(advance(shard, at - Millis::new(2 * MINUTE)), 0));
+                let to = at - Millis::new(2 * MINUTE);
+                shards.iter_mut().for_each(|shard| assert_eq!(advance(shard, to), 0));
+                paid += shards.iter_mut().map(|shard| shard.drain_cycles_ended().len() as u64).sum::<u64>();
             }
         }
         shards.iter_mut().for_each(|shard| assert_eq!(advance(shard, self.told_until()), 0));
+        paid += shards.iter_mut().map(|shard| shard.drain_cycles_ended().len() as u64).sum::<u64>();
+        assert_eq!(paid, self.orders, "cycles are missing");
         let open: usize = shards.iter().map(Shard::orders_open).sum();
         assert_eq!(open as u64, self.orders, "orders are missing");
     }

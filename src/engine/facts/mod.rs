@@ -112,12 +112,12 @@ const ERA: i64 = 1 << 40;
 mod spelled {
     /// Its bytes follow.
     pub const OUT: u64 = 0;
-    /// It is a word with a number.
-    pub const AS_WORD: u64 = 1;
     /// It begins with the order's id; the rest follows.
-    pub const AFTER_ID: u64 = 2;
-    /// So many events back, the same field said the same; with 0, it is a UUID, whose 16 bytes follow.
-    pub const BACK: u64 = 3;
+    pub const AFTER_ID: u64 = 1;
+    /// So many events back, the same field said the same.
+    pub const BACK: u64 = 2;
+    /// It is a UUID, whose 16 bytes follow.
+    pub const UUID: u64 = 3;
 }
 
 /// How an attribute's value is told: the three lowest bits before it. The others are its name's number from 1; with 0 the name

@@ -37,11 +37,15 @@ impl Codebook {
     fn put_event(&mut self, out: &mut Vec<u8>, order_id: &str, events: &[Event], place: usize) {
         let Some(event) = events.get(place) else { return };
         let before = place.checked_sub(1).and_then(|i| events.get(i)).map_or(ERA, |e| e.event_time.as_millis());
-        let has = self.shapes.write(event, out);
-        put_own_text(out, &event.event_id, order_id);
+        let uuid = uuid_bytes(&event.event_id);
+        let has = self.shapes.write(event, uuid.is_some(), out);
+        match uuid {
+            Some(uuid) => out.extend_from_slice(&uuid),
+            None => put_own_text(out, &event.event_id, order_id),
+        }
         put_varint(out, event.event_time.as_millis().wrapping_sub(before) as u64);
         put_time(out, event.record_time, event.event_time);
-        put_signed(out, event.position.offset);
+        put_varint(out, event.position.offset as u64);
         if let Some(details) = event.details.as_deref() {
             self.put_details(out, details, order_id, event.event_time);
             let earlier = events.get(..place).unwrap_or_default();
@@ -123,14 +127,17 @@ fn put_field(out: &mut Vec<u8>, text: &Str, order_id: &str, earlier: &[Event], f
 
 fn put_shared_text(out: &mut Vec<u8>, text: &str, order_id: &str, words: &mut Words) {
     match words.number(text) {
-        Some(number) => put_varint(out, u64::from(number) << 2 | spelled::AS_WORD),
-        None => put_own_text(out, text, order_id),
+        Some(number) => put_varint(out, u64::from(number) + 1),
+        None => {
+            put_varint(out, 0);
+            put_own_text(out, text, order_id);
+        }
     }
 }
 
 fn put_own_text(out: &mut Vec<u8>, text: &str, order_id: &str) {
     if let Some(uuid) = uuid_bytes(text) {
-        put_varint(out, spelled::BACK);
+        put_varint(out, spelled::UUID);
         return out.extend_from_slice(&uuid);
     }
     let rest = text.strip_prefix(order_id).filter(|_| !order_id.is_empty());

@@ -44,10 +44,12 @@ pub(super) mod has {
     pub const NO_SHIP_BY: u16 = 1 << 9;
     pub const DELIVER_BY: u16 = 1 << 10;
     pub const NO_DELIVER_BY: u16 = 1 << 11;
+    /// Its event_id is a UUID, told as 16 bytes.
+    pub const UUID: u16 = 1 << 12;
 }
 
 impl Shape {
-    fn of(event: &Event) -> Self {
+    fn of(event: &Event, has: u16) -> Self {
         let currency = |money: Option<Money>| money.map(|money| money.currency);
         let details = event.details.as_deref();
         Shape {
@@ -55,7 +57,7 @@ impl Shape {
             partition: event.position.partition,
             source: event.source.clone(),
             milestone: event.milestone.clone(),
-            has: fields(event),
+            has,
             total: currency(details.and_then(|d| d.total)),
             amount: currency(details.and_then(|d| d.amount)),
             fee: currency(details.and_then(|d| d.fee)),
@@ -142,13 +144,13 @@ pub(super) struct Shapes {
 
 impl Shapes {
     /// Writes the event's shape: its number, or itself where it has none.
-    pub fn write(&mut self, event: &Event, out: &mut Vec<u8>) -> u16 {
-        let has = fields(event);
+    pub fn write(&mut self, event: &Event, is_uuid: bool, out: &mut Vec<u8>) -> u16 {
+        let has = fields(event) | if is_uuid { has::UUID } else { 0 };
         match self.number(event, has) {
             Some(number) => put_varint(out, u64::from(number) + 1),
             None => {
                 put_varint(out, 0);
-                Shape::of(event).write(out);
+                Shape::of(event, has).write(out);
             }
         }
         has
@@ -174,7 +176,7 @@ impl Shapes {
             return None;
         }
         let number = self.shapes.len() as u32;
-        self.shapes.push(Shape::of(event));
+        self.shapes.push(Shape::of(event, has));
         self.numbers.insert_unique(hash, (hash, number), |(hash, _)| *hash);
         Some(number)
     }

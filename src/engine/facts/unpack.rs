@@ -31,10 +31,11 @@ impl Codebook {
     fn event(&self, from: &mut Reader<'_>, order_id: &Str, before: i64, spare: &mut Spare, earlier: &[Event]) -> Event {
         let known = from.varint().checked_sub(1).and_then(|number| self.shapes.get(number));
         let shape = known.map_or_else(|| Cow::Owned(Shape::read(from)), Cow::Borrowed);
-        let event_id = text(from, order_id, None);
+        let is_uuid = shape.has & has::UUID != 0;
+        let event_id = if is_uuid { uuid_text(from.array()) } else { text(from, order_id) };
         let event_time = Timestamp::from_millis(before.wrapping_add(from.varint() as i64));
         let record_time = time(from, event_time);
-        let position = Position { stream: shape.stream, partition: shape.partition, offset: from.signed() };
+        let position = Position { stream: shape.stream, partition: shape.partition, offset: from.varint() as i64 };
         let details = (shape.has & has::DETAILS != 0).then(|| {
             let mut details = spare.details();
             self.details(&mut details, from, &shape, order_id, event_time, spare);
@@ -83,7 +84,7 @@ impl Codebook {
         if shape.has & has::LINES != 0 {
             let mut lines = spare.lines();
             for _ in 0..from.varint() {
-                lines.push(Line { sku: text(from, order_id, Some(&self.skus)), quantity: from.signed() });
+                lines.push(Line { sku: shared_text(from, order_id, &self.skus), quantity: from.signed() });
             }
             details.lines = Some(lines);
         }
@@ -108,7 +109,7 @@ impl Codebook {
             value::TRUE => AttributeValue::Bool(true),
             value::INTEGER => AttributeValue::Integer(from.signed()),
             value::DECIMAL => AttributeValue::Decimal(f64::from_bits(u64::from_le_bytes(from.array()))),
-            value::TEXT => AttributeValue::Text(text(from, order_id, Some(&self.values))),
+            value::TEXT => AttributeValue::Text(shared_text(from, order_id, &self.values)),
             _ => AttributeValue::Null,
         };
         (name, value)
@@ -127,24 +128,27 @@ fn field_mut(details: &mut Details, bit: u16) -> &mut Option<Str> {
 fn field_text(from: &mut Reader<'_>, order_id: &Str, earlier: &[Event], field: Field) -> Str {
     let told = from.varint();
     match (told & 3, told >> 2) {
-        (spelled::BACK, back @ 1..) => {
+        (spelled::BACK, back) => {
             let said = earlier.len().checked_sub(back as usize).and_then(|place| earlier.get(place));
             said.and_then(|event| event.details.as_deref()).and_then(field).cloned().unwrap_or_default()
         }
-        _ => spelled_text(from, told, order_id, None),
+        _ => spelled_text(from, told, order_id),
     }
 }
 
-fn text(from: &mut Reader<'_>, order_id: &Str, words: Option<&Words>) -> Str {
-    let told = from.varint();
-    spelled_text(from, told, order_id, words)
+fn shared_text(from: &mut Reader<'_>, order_id: &Str, words: &Words) -> Str {
+    from.varint().checked_sub(1).map_or_else(|| text(from, order_id), |number| words.text(number))
 }
 
-fn spelled_text(from: &mut Reader<'_>, told: u64, order_id: &Str, words: Option<&Words>) -> Str {
+fn text(from: &mut Reader<'_>, order_id: &Str) -> Str {
+    let told = from.varint();
+    spelled_text(from, told, order_id)
+}
+
+fn spelled_text(from: &mut Reader<'_>, told: u64, order_id: &Str) -> Str {
     let number = told >> 2;
     match told & 3 {
         spelled::OUT => Str::new(from.text(number)),
-        spelled::AS_WORD => words.map(|words| words.text(number)).unwrap_or_default(),
         spelled::AFTER_ID => {
             let mut text = SmolStrBuilder::new();
             text.push_str(order_id);
