@@ -120,7 +120,7 @@ impl Run {
                 let at = event.record_time;
                 shard.apply(event, at).expect("a fact");
             }
-            if tick % TICKS_A_TURN == 0 {
+            if tick.is_multiple_of(TICKS_A_TURN) {
                 shards.iter_mut().for_each(|shard| turn(shard, SHOP.time(tick), &mut run.topic));
             }
             run.took += began.elapsed();
@@ -166,7 +166,7 @@ fn sum(policies: &Arc<Policies>, topic: &[Vec<u8>], orders: u64) -> Summed {
         if passed.is_some() && passed != judged {
             summed.grid_points += u64::from(judged.is_some());
             judged = passed;
-            if summed.grid_points % LOOK_EVERY == 0 {
+            if summed.grid_points.is_multiple_of(LOOK_EVERY) {
                 summed.depths += look(sum.standing(), orders);
                 let began = Instant::now();
                 drop(sum.drain_memory());

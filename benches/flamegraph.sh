@@ -16,20 +16,24 @@ mkdir -p "$out"
 
 # draw NAME TITLE < perf.data
 draw() {
-    perf script -i "$work/$1.data" 2>/dev/null | inferno-collapse-perf >"$work/$1.folded"
+    perf script --no-inline -i "$work/$1.data" 2>/dev/null | inferno-collapse-perf >"$work/$1.folded"
     inferno-flamegraph --title "$2" --minwidth 0.4 <"$work/$1.folded" >"$out/$1.svg"
     echo "$out/$1.svg"
 }
 
-bench() { cargo bench --locked --no-run --bench "$1" --message-format=json | sed -n 's/.*"executable":"\([^"]*'"$1"'[^"]*\)".*/\1/p' | tail -1; }
+# build KIND NAME: the path of a bench, or of the binary that the benches run.
+build() {
+    local all
+    all=$(cargo bench --locked --no-run --bench throughput --bench drain --message-format=json)
+    echo "$all" | grep "\"kind\":\[\"$1\"\]" | grep "\"name\":\"$2\"" | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1
+}
 
 # The engine: decoding, judging and a replay, one after the other.
-perf record -q -F 999 --call-graph dwarf,16384 -o "$work/engine.data" -- "$(bench throughput)" "$((orders / 4))"
+perf record -q -F 999 --call-graph dwarf,16384 -o "$work/engine.data" -- "$(build bench throughput)" "$((orders / 4))"
 draw engine "orderwatch: decode, engine, replay ($((orders / 4)) orders, three rounds each)"
 
-# The live process: a build of its own to the drain, under perf from its start to its end.
-cargo build --release --locked
-binary=$(realpath "${CARGO_TARGET_DIR:-target}/release/orderwatch")
+# The live process, under perf from its start to its end.
+binary=$(build bin orderwatch)
 cat >"$work/profiled" <<END
 #!/usr/bin/env bash
 "$binary" "\$@" &

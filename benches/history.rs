@@ -105,7 +105,7 @@ impl Engine {
                 events += 1;
             }
             self.tick += 1;
-            if self.tick % TICKS_A_TURN == 0 {
+            if self.tick.is_multiple_of(TICKS_A_TURN) {
                 self.advance();
             }
         }

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::PARTITIONS;
 use super::promises::{Promises, SOON_MS, Spread};
-use crate::live::group::Group;
 use crate::live::now_ms;
 use crate::live::orders::{FAR_OFF_MS, captured, parcel, placed, shard_of};
 use crate::support::{Broker, Message, Producer};
 
 /// Events are written in bursts, so often.
 const BURST: Duration = Duration::from_millis(10);
+/// How far the process has read is asked no more often: it costs it time.
+const ASKED_EVERY: Duration = Duration::from_millis(50);
 /// So many orders are under way at once.
 const UNDER_WAY: i64 = 2_000;
 
@@ -21,8 +22,9 @@ const SETTINGS: [(&str, &str); 3] =
 pub enum Pace<'a> {
     /// Events a second.
     Rate(f64),
-    /// As fast as the group takes them: it is never so many `records` behind of what was `written` to it.
-    Ahead { of: &'a Group, written: usize, records: i64 },
+    /// As fast as the process takes them: it is never so many `records` behind of what was `written` for it. `read` says how
+    /// many it has read.
+    Ahead { read: &'a dyn Fn() -> i64, written: usize, records: i64 },
 }
 
 /// What a phase wrote.
@@ -63,6 +65,7 @@ impl Load {
         let (began, mut promises, mut written) = (Instant::now(), Promises::default(), 0);
         let end = spread.over + Duration::from_millis(SOON_MS as u64) + Duration::from_secs(1);
         let mut next_burst = began;
+        let (mut asked, mut known) = (began - ASKED_EVERY, 0);
         while began.elapsed() < end {
             let now = now_ms();
             let due = (began.elapsed().as_secs_f64() / spread.over.as_secs_f64() * spread.samples as f64) as usize;
@@ -72,9 +75,11 @@ impl Load {
             }
             let wanted = match &pace {
                 Pace::Rate(rate) => (rate * began.elapsed().as_secs_f64()) as i64 - written as i64,
-                Pace::Ahead { of, written: before, records } => {
-                    let committed = of.committed().expect("the group's commits");
-                    records - ((before + written) as i64 - committed)
+                Pace::Ahead { read, written: before, records } => {
+                    if asked.elapsed() >= ASKED_EVERY {
+                        (asked, known) = (Instant::now(), read());
+                    }
+                    records - ((before + written) as i64 - known)
                 }
             };
             messages.extend((self.next..self.next + wanted.max(0)).map(|n| event(n, now)));

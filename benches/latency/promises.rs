@@ -58,7 +58,7 @@ impl Promises {
         let shard = shard_of(self.0.len() as i64, PARTITIONS);
         let broken = Promise { id: format!("late-{}", serial()), shard, placed_ms, deadline_ms, is_kept: false };
         let mut made = vec![broken];
-        if self.0.len() % KEPT_EVERY == 0 {
+        if self.0.len().is_multiple_of(KEPT_EVERY) {
             made.push(Promise { id: format!("kept-{}", serial()), is_kept: true, ..made[0].clone() });
         }
         let messages = made.iter().flat_map(Promise::messages).collect();
