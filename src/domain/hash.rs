@@ -1,7 +1,5 @@
 //! Names that two processes must make alike: SHA-256 over parts whose borders cannot be confused.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 use super::Str;
@@ -14,11 +12,9 @@ pub fn digest_32(parts: &[&[u8]]) -> Str {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    let mut hex = String::with_capacity(32);
-    for byte in hasher.finalize().iter().take(16) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    let digest = hasher.finalize();
+    let hex: String = digest.iter().take(16).flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
     Str::from(hex)
 }
 

@@ -49,6 +49,30 @@ impl Timestamp {
         -62_167_219_200_000 <= self.0 && self.0 <= 253_402_207_200_000
     }
 
+    /// As every output carries it, where it can be written: an exception has ten of them, and jiff's own printer costs some
+    /// ten times as much.
+    fn plainly(self) -> Option<[u8; 24]> {
+        const DAY: i64 = 86_400_000;
+        if !self.is_writable() {
+            return None;
+        }
+        let (year, month, day) = date(self.0.div_euclid(DAY));
+        let within = self.0.rem_euclid(DAY);
+        let [hour, minute, second, ms] = [within / 3_600_000, within / 60_000 % 60, within / 1000 % 60, within % 1000];
+        let digit = |n: i64, unit: i64| b'0' + (n / unit % 10) as u8;
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let numbers =
+            [(0, year, 4), (5, month, 2), (8, day, 2), (11, hour, 2), (14, minute, 2), (17, second, 2), (20, ms, 3)];
+        for (at, number, digits) in numbers {
+            let units = [1000, 100, 10, 1];
+            let units = units.iter().skip(units.len() - digits);
+            for (byte, unit) in text.iter_mut().skip(at).zip(units) {
+                *byte = digit(number, *unit);
+            }
+        }
+        Some(text)
+    }
+
     /// The next instant: the smallest frontier that lies strictly past this one.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -90,6 +114,19 @@ const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+/// The year, month and day that lies so many days after the epoch: [`days_since_1970`] the other way.
+const fn date(days: i64) -> (i64, i64, i64) {
+    const OF_400_YEARS: i64 = 146_097;
+    let since = days + 719_468;
+    let of_era = since.rem_euclid(OF_400_YEARS);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let year = since.div_euclid(OF_400_YEARS) * 400 + year_of_era;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 /// `DDDD-DD-DDTDD:DD:DD`, then perhaps a point and digits, then `Z` or `+DD:DD`. The letters may be small, as RFC 3339
@@ -187,9 +224,10 @@ impl Sub for Millis {
 /// RFC 3339 in UTC with exactly three digits of fraction, as every output carries it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(t) => write!(f, "{t:.3}"),
-            Err(_) => write!(f, "{}ms", self.0),
+        match (self.plainly(), jiff::Timestamp::from_millisecond(self.0)) {
+            (Some(text), _) => f.write_str(std::str::from_utf8(&text).unwrap_or_default()),
+            (None, Ok(t)) => write!(f, "{t:.3}"),
+            (None, Err(_)) => write!(f, "{}ms", self.0),
         }
     }
 }
@@ -202,7 +240,10 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.plainly() {
+            Some(text) => serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default()),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -240,6 +281,26 @@ mod tests {
             }
             let jiff = text.parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond());
             proptest::prop_assert!(plain_utc(text.as_bytes()).is_none_or(|read| Some(read) == jiff), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_by_hand_is_what_jiff_writes(ms in -62_167_219_200_000_i64..=253_402_207_200_000) {
+            let time = Timestamp::from_millis(ms);
+            let jiff = format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap());
+            proptest::prop_assert_eq!(time.plainly().map(|text| text.to_vec()), Some(jiff.into_bytes()));
+            proptest::prop_assert_eq!(serde_json::to_string(&time).unwrap(), format!("\"{time}\""));
+        }
+    }
+
+    #[test]
+    fn every_day_of_400_years_has_its_date() {
+        let year_of = |days| date(days).0;
+        for days in days_since_1970(1600, 1, 1)..days_since_1970(2001, 1, 1) {
+            let (year, month, day) = date(days);
+            assert_eq!(days_since_1970(year, month, day), days);
+            assert!((1..=12).contains(&month) && (1..=31).contains(&day) && year_of(days) <= year_of(days + 1));
         }
     }
 

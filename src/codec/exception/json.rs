@@ -65,8 +65,13 @@ struct Body {
 }
 
 pub(in crate::codec) fn write(exception: &Exception) -> Vec<u8> {
+    const USUAL: usize = 1536;
+    let mut text = Vec::with_capacity(USUAL);
     // Cannot fail: every key is a string and nothing here makes an error of its own.
-    serde_json::to_vec(&Body::from(exception)).unwrap_or_default()
+    match serde_json::to_writer(&mut text, &Body::from(exception)) {
+        Ok(()) => text,
+        Err(_) => Vec::new(),
+    }
 }
 
 pub(in crate::codec) fn read(value: &[u8]) -> Result<Exception, NotAnException> {
