@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
@@ -54,6 +55,7 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
     let client: BaseConsumer<Logged> = client::admin(&config.kafka)
         .create_with_context(Logged)
         .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
+    let mut missing = Vec::new();
     for wanted in wanted(config, shards) {
         let found = partitions(&client, &config.kafka, &wanted.topic, ANSWER_WITHIN)?;
         match found {
@@ -71,10 +73,18 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
                 let needs = format!(" with {} partitions{kept}", wanted.partitions);
                 return Err(KafkaFailure::MissingOutput { topic: wanted.topic, needs });
             }
-            None => create(config, &client, &wanted).await?,
+            None => missing.push(wanted),
         }
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let admin: AdminClient<Logged> = client::admin(&config.kafka)
+        .create_with_context(Logged)
+        .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
+    // Side by side: a cluster takes its time for each, and nobody is to wait for the sum.
+    try_join_all(missing.iter().map(|wanted| create(config, &admin, wanted))).await?;
+    missing.iter().try_for_each(|wanted| wait_until_known(config, &client, wanted))
 }
 
 /// Every output topic.
@@ -136,11 +146,8 @@ fn wanted(config: &Config, shards: usize) -> Vec<Wanted> {
     all.into_values().chain([current, control, partials]).collect()
 }
 
-async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+async fn create(config: &Config, admin: &AdminClient<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
     let failed = |reason: String| KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason };
-    let admin: AdminClient<Logged> = client::admin(&config.kafka)
-        .create_with_context(Logged)
-        .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
     let mut settings = config.outputs.topic_config.clone();
     let replication = settings.remove("replication.factor").and_then(|text| text.parse::<i32>().ok());
     let kept: &[(&str, &str)] = match wanted.kept {
@@ -176,17 +183,17 @@ async fn create(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted)
         }
     }
     emit(TopicCreated { topic: &wanted.topic, partitions });
-    wait_until_known(config, client, wanted).await
+    Ok(())
 }
 
-async fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
     let deadline = Instant::now() + MADE_WITHIN;
     while partitions(client, &config.kafka, &wanted.topic, ANSWER_WITHIN)? != Some(wanted.partitions) {
         if Instant::now() >= deadline {
             let reason = format!("it was taken, and is not known after {} s", MADE_WITHIN.as_secs());
             return Err(KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason });
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
