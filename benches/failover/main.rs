@@ -5,7 +5,7 @@
 //! knows, has the shards, has restored each, and publishes the first exception in each; what all of it is made of is
 //! read from the survivor's log.
 //!
-//! `cargo bench --bench failover -- 200000` takes another number of open orders, `--rounds N` kills more often.
+//! `cargo bench --bench failover -- 1000000` takes another number of open orders, `--rounds N` kills more often.
 
 #[path = "../live/mod.rs"]
 mod live;
@@ -35,7 +35,7 @@ const SESSION_MS: u32 = 6_000;
 #[derive(Parser)]
 struct Args {
     /// Open orders in all
-    #[arg(default_value_t = 1_000_000)]
+    #[arg(default_value_t = 200_000)]
     orders: u64,
     /// How often a process is killed
     #[arg(long, default_value_t = 3)]
