@@ -1,5 +1,5 @@
 //! Where a shard's orders lie. An order at rest is its packed facts and a few numbers; what only few orders have lies beside.
-//! One that is asked for is unpacked, and rests again when the turn that touched it is over ([`Slots::rest_all`]).
+//! One that is asked for is unpacked, and rests again when some hundreds are ([`Slots::rest_some`]).
 
 use std::ops::Deref;
 
@@ -13,10 +13,10 @@ use super::chunks::Chunks;
 use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
 use super::order::{CaseKey, Order, Published};
 
-/// So many orders may lie unpacked before those that wait to be judged are packed again.
-const MOST_AWAKE: usize = 1 << 10;
+/// So many orders may lie unpacked before all are packed again: what was touched just now is often touched again.
+const MOST_AWAKE: usize = 256;
 /// So many unpacked orders' memory is kept for the next.
-const MOST_SPARE: usize = 64;
+const MOST_SPARE: usize = 256;
 
 /// What a slot holds.
 #[derive(Debug)]
@@ -302,13 +302,9 @@ impl Slots {
 
     /// Puts all orders to rest, when they have become many.
     pub fn rest_some(&mut self) {
-        if self.awake.len() >= MOST_AWAKE {
-            self.rest_all();
+        if self.awake.len() < MOST_AWAKE {
+            return;
         }
-    }
-
-    /// Puts all orders to rest.
-    pub fn rest_all(&mut self) {
         let mut homeless = Vec::new();
         for at in 0..self.awake.len() {
             let Some((slot, Some(order))) = self.awake.get_mut(at).map(|(slot, order)| (*slot, order.take())) else {

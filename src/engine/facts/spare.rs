@@ -3,8 +3,8 @@
 use crate::domain::event::Details;
 use crate::domain::{Event, Line};
 
-/// More than an order hardly ever has.
-const MOST: usize = 64;
+/// As many as the orders of a turn have.
+const MOST: usize = 1 << 10;
 /// A list that an unusual order has grown is given back.
 const MOST_ENTRIES: usize = 64;
 
