@@ -95,6 +95,7 @@ pub(super) struct Slots {
     rare: HashMap<u32, Box<Rare>, RandomState>,
     /// With their slots; an order that has left memory has left a gap.
     awake: Vec<(u32, Option<Box<Order>>)>,
+    #[expect(clippy::vec_box, reason = "a slot takes the box as it is")]
     orders: Vec<Box<Order>>,
     spare: Spare,
 }
@@ -430,7 +431,11 @@ impl Order {
 
     fn clear(&mut self) {
         let Order { events, published, ended, stays, settled, .. } = self;
-        (events.clear(), published.clear(), ended.clear(), stays.clear(), settled.clear());
+        events.clear();
+        published.clear();
+        ended.clear();
+        stays.clear();
+        settled.clear();
         (self.id, self.packed, self.closed_at, self.dirty) = (Str::default(), None, None, false);
     }
 }

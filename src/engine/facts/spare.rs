@@ -11,6 +11,7 @@ const MOST_ENTRIES: usize = 64;
 /// Empty boxes and lists.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Spare {
+    #[expect(clippy::vec_box, reason = "an event takes the box as it is")]
     details: Vec<Box<Details>>,
     lines: Vec<Vec<Line>>,
 }
