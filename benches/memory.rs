@@ -8,7 +8,7 @@ mod open_orders;
 use std::process::Command;
 use std::time::Instant;
 
-use open_orders::{EVENTS, SHIPPED_WITHIN, Shop, advance, mix};
+use open_orders::{EVENTS, Shop, advance, mix};
 use orderwatch::domain::Millis;
 use orderwatch::engine::{Applied, Shard};
 
@@ -16,6 +16,8 @@ use orderwatch::engine::{Applied, Shard};
 const GOAL: f64 = 256.0;
 /// How many orders are looked at one by one.
 const SAMPLE: u64 = 1_000;
+/// What the policies promise.
+const SHIPPED_WITHIN: Millis = Millis::from_secs(48 * 3600);
 const ALONE: &str = "ORDERWATCH_BENCH_ORDERS";
 
 fn main() {

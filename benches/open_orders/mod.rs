@@ -13,7 +13,6 @@ use orderwatch::policy::Settings;
 
 pub const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
 pub const EVENTS: u64 = 5;
-pub const SHIPPED_WITHIN: Millis = Millis::from_secs(48 * 3600);
 const PARTITIONS: u64 = 6;
 const MINUTE: i64 = 60_000;
 const OPENED_AT: i64 = 1_763_719_200_000;

@@ -1,5 +1,7 @@
 //! Where a shard's orders lie. An order at rest is its packed facts and a few numbers; what only few orders have lies beside.
-//! One that is asked for is unpacked, and rests again when the turn that touched it is over ([`Slots::rest_all`]).
+//! One that is asked for is unpacked, and rests again when some thousands are ([`Slots::rest_some`]).
+
+mod resting;
 
 use std::ops::Deref;
 
@@ -7,18 +9,18 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::domain::{EntityId, Event, Str, Timestamp};
-use crate::policy::backlog::Membership;
-use crate::policy::interest::Interest;
 
 use super::chunks::Chunks;
 use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
-use super::inert::Inert;
-use super::order::{CaseKey, Order, Published};
+use super::order::{Order, Published};
 
-/// So many orders may lie unpacked before those that wait to be judged are packed again.
-const MOST_AWAKE: usize = 1 << 12;
+use resting::{Rare, Resting};
+
+/// So many orders may lie unpacked before all are packed again: as many as a turn of the live loop touches, so that what it touches
+/// is unpacked once.
+const MOST_AWAKE: usize = 1 << 11;
 /// So many unpacked orders' memory is kept for the next.
-const MOST_SPARE: usize = 64;
+const MOST_SPARE: usize = MOST_AWAKE;
 
 /// What a slot holds.
 #[derive(Debug)]
@@ -31,28 +33,6 @@ enum Slot {
     Awake(u32),
     /// An order that was closed and is only remembered: its head alone.
     Closed(Handle),
-}
-
-/// An order at rest.
-#[derive(Debug)]
-struct Resting {
-    facts: Handle,
-    birth: u32,
-    /// Plain cycles of the first policies whose end was counted, a bit each.
-    ended: u16,
-    inert: Inert,
-    dirty: bool,
-    /// There is more of it in [`Slots::rare`].
-    has_rare: bool,
-}
-
-/// What few orders have, see [`Order`].
-#[derive(Clone, Debug, Default)]
-struct Rare {
-    published: Vec<Published>,
-    ended: Vec<CaseKey>,
-    stays: Vec<Vec<Membership>>,
-    settled: Vec<CaseKey>,
 }
 
 /// What is remembered of a closed order.
@@ -98,6 +78,7 @@ pub(super) struct Slots {
     rare: HashMap<u32, Box<Rare>, RandomState>,
     /// With their slots; an order that has left memory has left a gap.
     awake: Vec<(u32, Option<Box<Order>>)>,
+    #[expect(clippy::vec_box, reason = "a slot takes the box as it is")]
     orders: Vec<Box<Order>>,
     spare: Spare,
 }
@@ -305,13 +286,9 @@ impl Slots {
 
     /// Puts all orders to rest, when they have become many.
     pub fn rest_some(&mut self) {
-        if self.awake.len() >= MOST_AWAKE {
-            self.rest_all();
+        if self.awake.len() < MOST_AWAKE {
+            return;
         }
-    }
-
-    /// Puts all orders to rest.
-    pub fn rest_all(&mut self) {
         let mut homeless = Vec::new();
         for at in 0..self.awake.len() {
             let Some((slot, Some(order))) = self.awake.get_mut(at).map(|(slot, order)| (*slot, order.take())) else {
@@ -391,59 +368,6 @@ impl Slots {
 pub(super) struct Scratch {
     events: Vec<Event>,
     spare: Spare,
-}
-
-impl Resting {
-    fn fill(&self, facts: Facts<'_>, codebook: &Codebook, order: &mut Order, spare: &mut Spare) {
-        let head = codebook.unpack(facts, spare, &mut order.events);
-        order.id = Str::new(head.id);
-        (order.entity, order.closed_at) = (head.entity, head.closed_at);
-        (order.birth, order.dirty, order.inert) = (self.birth.into(), self.dirty, self.inert);
-        // What touched one that was put to rest unjudged is not kept.
-        order.touched = if self.dirty { Interest::ALL } else { Interest::NONE };
-        let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
-        order.ended.extend(ended.map(|place| CaseKey::Sla(place, None)));
-    }
-}
-
-impl Order {
-    fn take_rare(&mut self, rare: Rare) {
-        let Rare { published, ended, stays, settled } = rare;
-        (self.published, self.stays, self.settled) = (published, stays, settled);
-        self.ended.extend(ended);
-    }
-
-    /// What does not fit beside its facts.
-    fn rare(&mut self) -> Option<Rare> {
-        if self.stays.iter().all(Vec::is_empty) {
-            self.stays.clear();
-        }
-        let Order { published, ended, stays, settled, .. } = self;
-        if published.is_empty() && ended.is_empty() && stays.is_empty() && settled.is_empty() {
-            return None;
-        }
-        let (published, ended) = (std::mem::take(published), std::mem::take(ended));
-        Some(Rare { published, ended, stays: std::mem::take(stays), settled: std::mem::take(settled) })
-    }
-
-    fn take_plain_ended(&mut self) -> u16 {
-        let mut plain = 0;
-        self.ended.retain(|key| match key {
-            CaseKey::Sla(place, None) if *place < u16::BITS as u16 => {
-                plain |= 1 << place;
-                false
-            }
-            _ => true,
-        });
-        plain
-    }
-
-    fn clear(&mut self) {
-        let Order { events, published, ended, stays, settled, .. } = self;
-        (events.clear(), published.clear(), ended.clear(), stays.clear(), settled.clear());
-        (self.id, self.packed, self.closed_at, self.dirty) = (Str::default(), None, None, false);
-        (self.touched, self.inert) = (Interest::NONE, Inert::default());
-    }
 }
 
 impl Tombstone {

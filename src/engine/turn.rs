@@ -23,7 +23,7 @@ impl Shard {
         if !self.unsure.is_empty() && !self.muted {
             self.judge_unsure();
         }
-        self.slots.rest_all();
+        self.slots.rest_some();
     }
 
     /// A timer is due: judge the order, and retire it where its time has come.
@@ -33,7 +33,7 @@ impl Shard {
         }
         self.judge(slot, Move { from, to });
         self.leave_if_overdue(slot, to);
-        self.slots.rest_all();
+        self.slots.rest_some();
     }
 
     /// Lets an order go whose time in memory has passed; it may be told of only then.

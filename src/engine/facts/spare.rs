@@ -3,14 +3,15 @@
 use crate::domain::event::Details;
 use crate::domain::{Event, Line};
 
-/// More than an order hardly ever has.
-const MOST: usize = 64;
+/// As many as the orders of a turn have.
+const MOST: usize = 1 << 10;
 /// A list that an unusual order has grown is given back.
 const MOST_ENTRIES: usize = 64;
 
 /// Empty boxes and lists.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Spare {
+    #[expect(clippy::vec_box, reason = "an event takes the box as it is")]
     details: Vec<Box<Details>>,
     lines: Vec<Vec<Line>>,
 }
