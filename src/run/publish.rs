@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::{Exception, Timestamp};
+use crate::engine::HeldCause;
 use crate::kafka::KafkaFailure;
 use crate::kafka::batch::Outcome;
 use crate::kafka::deliveries::Refusal;
@@ -13,14 +14,32 @@ use crate::telemetry::events::{BatchCommitted, ExceptionPublished, TransactionAb
 use super::RunError;
 use super::commit::{Moment, Pending};
 use super::service::Service;
+use super::task::Task;
 use super::{backlogs, start};
 
+/// How long what is to be said may wait while there is more to read at once.
+const CATCHING_UP_COMMITS: Duration = Duration::from_millis(250);
 /// After an abort, the difference is made again after this long.
 const AFTER_ABORT: Duration = Duration::from_millis(50);
 /// A commit that waits longer than this waits for a broker that is away.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 
 impl Service {
+    /// Whether an input has records that were not applied, as far as is known.
+    pub(super) fn is_behind(&self) -> bool {
+        let held = |task: &Task, stream| task.frontier.held_cause(stream) == Some(HeldCause::Behind);
+        let mut started = self.shards.tasks().filter(|task| task.started);
+        started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| held(task, stream)))
+    }
+
+    /// A transaction takes some ten milliseconds however much it carries: while there is more to read at once, it is made
+    /// for some turns together. A dead letter is not put off, for only so many of them are taken before they are written.
+    pub(super) fn puts_off_commit(&self, monotonic: Instant) -> bool {
+        let since = monotonic.saturating_duration_since(self.committed_at);
+        let is_catching_up = self.more_to_read || self.more_work;
+        is_catching_up && since < CATCHING_UP_COMMITS && !self.shards.tasks().any(Task::has_dead_letters)
+    }
+
     /// Writes what follows from what was read; `force`: every offset that moved too.
     pub(super) fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
         let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());

@@ -44,8 +44,6 @@ const HEARD_RECORDS: usize = 1_000;
 const INVENTORY_RECORDS: usize = 2_000;
 /// Questions about orders answered in one turn.
 const ANSWERS_A_TURN: usize = 8;
-/// How long what is to be said may wait while there is more to read at once.
-const CATCHING_UP_COMMITS: Duration = Duration::from_millis(250);
 /// Snapshots at the end of a run may take so long.
 const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
@@ -82,6 +80,8 @@ pub struct Service {
     pub(super) more_work: bool,
     /// The consumer had more records than one turn takes.
     pub(super) more_to_read: bool,
+    /// A commit was put off, and the ends of the inputs have not been reached since.
+    pub(super) catching_up: bool,
     /// When it was last looked what there is to commit.
     pub(super) committed_at: Instant,
     /// A shard was read here since the start.
@@ -301,18 +301,14 @@ impl Service {
         }
         self.sum()?;
         if self.puts_off_commit(monotonic) {
+            self.catching_up = true;
             return Ok(());
         }
         self.committed_at = monotonic;
-        self.commit(clock, false)
-    }
-
-    /// A transaction takes some ten milliseconds however much it carries: while there is more to read at once, it is made
-    /// for some turns together. A dead letter is not put off, for only so many of them are taken before they are written.
-    fn puts_off_commit(&self, monotonic: Instant) -> bool {
-        let since = monotonic.saturating_duration_since(self.committed_at);
-        let is_catching_up = self.more_to_read || self.more_work;
-        is_catching_up && since < CATCHING_UP_COMMITS && !self.shards.tasks().any(Task::has_dead_letters)
+        // Where it has come to the ends is committed at once, and not when the next commit is due.
+        let has_caught_up = self.catching_up && !self.is_behind();
+        self.catching_up &= !has_caught_up;
+        self.commit(clock, has_caught_up)
     }
 
     /// Whoever holds shard 0 sums the backlogs of all.
@@ -449,11 +445,4 @@ pub(super) fn is_opening(exception: &Exception) -> bool {
 /// From deadline and grace until now.
 pub(super) fn delay(exception: &Exception, grace: Millis, now: Timestamp) -> Option<Millis> {
     exception.deadline.map(|deadline| now - (deadline + grace))
-}
-
-impl Task {
-    /// Whether it waits for the next assignment.
-    pub fn is_parked(&self) -> bool {
-        matches!(self.phase, super::task::Phase::Parked { .. })
-    }
 }

@@ -127,6 +127,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         clock_held: false,
         more_work: false,
         more_to_read: false,
+        catching_up: false,
         committed_at: Instant::now(),
         has_read: false,
         feeding: false,

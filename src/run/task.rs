@@ -163,6 +163,11 @@ impl Task {
         self.phase = Phase::Live;
     }
 
+    /// Whether it waits for the next assignment.
+    pub fn is_parked(&self) -> bool {
+        matches!(self.phase, Phase::Parked { .. })
+    }
+
     /// Whether it judges.
     pub fn is_live(&self) -> bool {
         self.started && matches!(self.phase, Phase::Live)
