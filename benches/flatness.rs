@@ -20,6 +20,10 @@ const ROUND: usize = 500;
 /// The large shop may cost so many times what the small one costs: memory that is in no cache.
 const GOAL: f64 = 2.0;
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut sizes: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     if sizes.is_empty() {

@@ -47,6 +47,10 @@ const FORGOTTEN_AFTER: u64 = 400;
 /// The frontier moves so often.
 const TICKS_A_TURN: u64 = 16;
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args = Args::parse();
     let mut engine = Engine::new(args.orders);

@@ -20,6 +20,10 @@ const SAMPLE: u64 = 1_000;
 const SHIPPED_WITHIN: Millis = Millis::from_secs(48 * 3600);
 const ALONE: &str = "ORDERWATCH_BENCH_ORDERS";
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     if let Some(orders) = std::env::var(ALONE).ok().and_then(|n| n.parse().ok()) {
         return measure(&Shop { orders });

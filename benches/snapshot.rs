@@ -47,6 +47,10 @@ const EVERY_S: f64 = 30.0;
 /// What the goals are set for.
 const MANY: f64 = 10_000_000.0;
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args = Args::parse();
     let mut live = Live::new(args.orders);

@@ -29,6 +29,10 @@ const ROUNDS: usize = 3;
 const BATCH: usize = 2_000;
 const DAY: i64 = 86_400_000;
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let orders = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(200_000);
     let bench = Bench::new(orders);
