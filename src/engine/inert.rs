@@ -51,6 +51,16 @@ impl Interests {
 }
 
 impl Inert {
+    /// The first eight policies, a bit each.
+    pub fn bits(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// What [`Inert::bits`] told.
+    pub fn of_bits(bits: u8) -> Self {
+        Inert(bits.into())
+    }
+
     pub fn has(self, place: usize) -> bool {
         place < u16::BITS as usize && self.0 >> place & 1 == 1
     }

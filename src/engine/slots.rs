@@ -1,5 +1,5 @@
 //! Where a shard's orders lie. An order at rest is its packed facts and a few numbers; what only few orders have lies beside.
-//! One that is asked for is unpacked, and rests again when some thousands are ([`Slots::rest_some`]).
+//! One that is asked for is unpacked, and rests again when a thousand are ([`Slots::rest_some`]).
 
 mod resting;
 
@@ -16,9 +16,9 @@ use super::order::{Order, Published};
 
 use resting::{Rare, Resting};
 
-/// So many orders may lie unpacked before all are packed again: as many as a turn of the live loop touches, so that what it touches
-/// is unpacked once.
-const MOST_AWAKE: usize = 1 << 11;
+/// So many orders may lie unpacked before all are packed again: more than the 2,000 records of a turn touch while catching up, so
+/// that each is unpacked once.
+const MOST_AWAKE: usize = 1 << 10;
 /// So many unpacked orders' memory is kept for the next.
 const MOST_SPARE: usize = MOST_AWAKE;
 
@@ -34,6 +34,9 @@ enum Slot {
     /// An order that was closed and is only remembered: its head alone.
     Closed(Handle),
 }
+
+// Ten million of them are 120 MB.
+const _: () = assert!(size_of::<Slot>() == 12);
 
 /// What is remembered of a closed order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -146,7 +149,7 @@ impl Slots {
     pub fn published(&self, slot: u32) -> &[Published] {
         match self.slots.get(slot) {
             Some(Slot::Awake(at)) => self.awake(*at).map_or(&[], |order| order.published.as_slice()),
-            Some(Slot::Resting(resting)) if resting.has_rare => {
+            Some(Slot::Resting(resting)) if resting.has_rare() => {
                 self.rare.get(&slot).map_or(&[], |rare| rare.published.as_slice())
             }
             _ => &[],
@@ -276,7 +279,7 @@ impl Slots {
         let mut order = self.orders.pop().unwrap_or_default();
         resting.fill(Facts(self.store.get(resting.facts)), &self.codebook, &mut order, &mut self.spare);
         order.packed = Some((resting.facts, order.events.len()));
-        if resting.has_rare
+        if resting.has_rare()
             && let Some(rare) = self.rare.remove(&slot)
         {
             order.take_rare(*rare);
@@ -320,10 +323,9 @@ impl Slots {
         };
         let ended = order.take_plain_ended();
         let rare = order.rare();
-        let has_rare = rare.is_some();
         if let Some(place) = self.slots.get_mut(slot) {
-            let (birth, inert, dirty) = (order.birth as u32, order.inert, order.dirty);
-            *place = Slot::Resting(Resting { facts, birth, ended, inert, dirty, has_rare });
+            let (birth, marks) = (order.birth as u32, Resting::marks(order.inert, rare.is_some()));
+            *place = Slot::Resting(Resting { facts, birth, ended, marks, dirty: order.dirty });
         }
         if let Some(rare) = rare {
             self.rare.insert(slot, Box::new(rare));

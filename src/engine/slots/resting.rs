@@ -15,11 +15,13 @@ pub(super) struct Resting {
     pub birth: u32,
     /// Plain cycles of the first policies whose end was counted, a bit each.
     pub ended: u16,
-    pub inert: Inert,
+    /// Those of the first policies that are inert, a bit each, and [`HAS_RARE`].
+    pub marks: u8,
     pub dirty: bool,
-    /// There is more of it in [`super::Slots::rare`].
-    pub has_rare: bool,
 }
+
+/// There is more of it in [`super::Slots::rare`].
+const HAS_RARE: u8 = 1 << 7;
 
 /// What few orders have, see [`Order`].
 #[derive(Clone, Debug, Default)]
@@ -31,11 +33,21 @@ pub(super) struct Rare {
 }
 
 impl Resting {
+    /// The marks of an order: of policies that have no bit it is not kept that they are inert, and they are asked.
+    pub fn marks(inert: Inert, has_rare: bool) -> u8 {
+        inert.bits() & !HAS_RARE | if has_rare { HAS_RARE } else { 0 }
+    }
+
+    pub fn has_rare(&self) -> bool {
+        self.marks & HAS_RARE != 0
+    }
+
     pub(super) fn fill(&self, facts: Facts<'_>, codebook: &Codebook, order: &mut Order, spare: &mut Spare) {
         let head = codebook.unpack(facts, spare, &mut order.events);
         order.id = Str::new(head.id);
         (order.entity, order.closed_at) = (head.entity, head.closed_at);
-        (order.birth, order.dirty, order.inert) = (self.birth.into(), self.dirty, self.inert);
+        (order.birth, order.dirty, order.inert) =
+            (self.birth.into(), self.dirty, Inert::of_bits(self.marks & !HAS_RARE));
         // What touched one that was put to rest unjudged is not kept.
         order.touched = if self.dirty { Interest::ALL } else { Interest::NONE };
         let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
