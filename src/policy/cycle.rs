@@ -101,7 +101,7 @@ impl Sla {
         matches!(self.scope, Scope::Order) && !self.each
     }
 
-    /// The only cycle of an SLA that has no more ([`Sla::has_one_cycle`]): what [`Sla::cycles`] would hold.
+    /// The only cycle that there is in `view`, where not each start begins one.
     pub(super) fn only_case<'a>(
         &self,
         view: &OrderView<'a>,
@@ -122,18 +122,14 @@ impl Sla {
         free: &dyn Fn(&OrderView<'a>, Reached<'a>) -> bool,
         cycles: &mut Cycles<'a>,
     ) {
-        let ledger = self.ledger(view);
-        let mut begin = |start: Reached<'a>| {
-            let case = if free(view, start) { self.case(view, start, ledger.clone()) } else { None };
-            if let Some(case) = case {
-                cycles.push(Cycle { fulfillment_id, case });
-            }
-        };
-        if self.each {
-            view.occurrences(&self.start.milestone).for_each(begin);
-        } else if let Some(start) = self.start_of(view, &ledger) {
-            begin(start);
+        let cycle = |case| Cycle { fulfillment_id, case };
+        if !self.each {
+            cycles.extend(self.only_case(view, free).map(cycle));
+            return;
         }
+        let ledger = self.ledger(view);
+        let starts = view.occurrences(&self.start.milestone).filter(|start| free(view, *start));
+        cycles.extend(starts.filter_map(|start| self.case(view, start, ledger.clone())).map(cycle));
     }
 }
 
