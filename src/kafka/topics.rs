@@ -84,7 +84,10 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
         .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
     // Side by side: a cluster takes its time for each, and nobody is to wait for the sum.
     try_join_all(missing.iter().map(|wanted| create(config, &admin, wanted))).await?;
-    missing.iter().try_for_each(|wanted| wait_until_known(config, &client, wanted))
+    for wanted in &missing {
+        wait_until_known(config, &client, wanted).await?;
+    }
+    Ok(())
 }
 
 /// Every output topic.
@@ -186,14 +189,14 @@ async fn create(config: &Config, admin: &AdminClient<Logged>, wanted: &Wanted) -
     Ok(())
 }
 
-fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+async fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
     let deadline = Instant::now() + MADE_WITHIN;
     while partitions(client, &config.kafka, &wanted.topic, ANSWER_WITHIN)? != Some(wanted.partitions) {
         if Instant::now() >= deadline {
             let reason = format!("it was taken, and is not known after {} s", MADE_WITHIN.as_secs());
             return Err(KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason });
         }
-        std::thread::sleep(Duration::from_millis(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(())
 }
