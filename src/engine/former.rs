@@ -20,7 +20,7 @@ use super::shard::{Shard, Transition};
 #[derive(Debug)]
 pub(super) struct Unsure {
     pub slot: u32,
-    pub birth: u64,
+    pub birth: u32,
     pub exception_id: ExceptionId,
     /// The document that judged the case last.
     pub judged_by: Arc<Policies>,

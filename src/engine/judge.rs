@@ -63,7 +63,7 @@ pub(super) struct Judge<'a> {
     pub past: Past,
     pub slot: u32,
     /// The order's, see [`Order::birth`].
-    pub birth: u64,
+    pub birth: u32,
     pub since: &'a Since,
     pub moved: Move,
     pub sink: Option<Sink<'a>>,

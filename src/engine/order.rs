@@ -76,8 +76,8 @@ pub struct Order {
     pub id: Str,
     /// What it is.
     pub entity: EntityId,
-    /// Tells it from an order that had the same id before, in this shard's memory. Of 32 bits.
-    pub birth: u64,
+    /// Tells it from an order that had the same id before, in this shard's memory.
+    pub birth: u32,
     /// Its facts: each identity once, in (event_time, position) order.
     pub events: Vec<Event>,
     /// What was published of it.

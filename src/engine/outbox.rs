@@ -17,7 +17,7 @@ use super::slots::Slots;
 struct Undo {
     slot: u32,
     /// A slot may have another order by the time of an abort, and it may have the same id.
-    birth: u64,
+    birth: u32,
     exception_id: ExceptionId,
     before: Option<Published>,
 }
@@ -37,7 +37,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Queues a state that replaces `before` in the published set.
-    pub(super) fn publish(&mut self, slot: u32, birth: u64, before: Option<Published>, exception: Exception) {
+    pub(super) fn publish(&mut self, slot: u32, birth: u32, before: Option<Published>, exception: Exception) {
         self.undo.push(Undo { slot, birth, exception_id: exception.exception_id.clone(), before });
         *self.held.entry(slot).or_default() += 1;
         self.waiting.push((exception.frontier, Transition::Publish(Box::new(exception))));

@@ -153,8 +153,8 @@ pub struct Shard {
     /// Orders to retire once what they published is committed.
     pub(super) deferred: Vec<u32>,
     pub(super) cycles_ended: Vec<CycleEnded>,
-    /// Orders that ever came into memory.
-    pub(super) born: u64,
+    /// Orders that ever came into memory, past four billion from 0 on again.
+    pub(super) born: u32,
     pub(super) muted: bool,
     /// Ids that left memory for good while muted: what was published of them is tombstoned.
     pub(super) forgotten: HashSet<(EntityId, Str), RandomState>,

@@ -126,8 +126,8 @@ impl Shard {
 
     /// Puts a new order into a free slot.
     pub(super) fn occupy(&mut self, entity: EntityId, id: Str) -> u32 {
-        self.born += 1;
-        let slot = self.slots.add_order(&id, entity, self.born as u32);
+        self.born = self.born.wrapping_add(1);
+        let slot = self.slots.add_order(&id, entity, self.born);
         self.index.insert(&self.slots, entity, slot);
         self.index.opened(entity);
         slot

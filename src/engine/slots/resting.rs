@@ -46,8 +46,7 @@ impl Resting {
         let head = codebook.unpack(facts, spare, &mut order.events);
         order.id = Str::new(head.id);
         (order.entity, order.closed_at) = (head.entity, head.closed_at);
-        (order.birth, order.dirty, order.inert) =
-            (self.birth.into(), self.dirty, Inert::of_bits(self.marks & !HAS_RARE));
+        (order.birth, order.dirty, order.inert) = (self.birth, self.dirty, Inert::of_bits(self.marks & !HAS_RARE));
         // What touched one that was put to rest unjudged is not kept.
         order.touched = if self.dirty { Interest::ALL } else { Interest::NONE };
         let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
