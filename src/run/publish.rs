@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::{Exception, Timestamp};
-use crate::engine::HeldCause;
 use crate::kafka::KafkaFailure;
 use crate::kafka::batch::Outcome;
 use crate::kafka::deliveries::Refusal;
@@ -27,9 +26,8 @@ const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 impl Service {
     /// Whether an input has records that were not applied, as far as is known.
     pub(super) fn is_behind(&self) -> bool {
-        let held = |task: &Task, stream| task.frontier.held_cause(stream) == Some(HeldCause::Behind);
         let mut started = self.shards.tasks().filter(|task| task.started);
-        started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| held(task, stream)))
+        started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| task.is_behind_in(stream)))
     }
 
     /// A transaction takes some ten milliseconds however much it carries: while there is more to read at once, it is made

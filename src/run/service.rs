@@ -8,7 +8,6 @@ use tokio::runtime::Handle;
 
 use crate::config::KafkaConfig;
 use crate::domain::{Exception, Millis, Status, Timestamp};
-use crate::engine::HeldCause;
 use crate::engine::clock::{CLOCK_HOLD, Reading};
 use crate::http::{OrderQuestion, Server};
 use crate::kafka::KafkaFailure;
@@ -390,8 +389,7 @@ impl Service {
             if task.is_live() {
                 pressure.deadline = [pressure.deadline, task.next_deadline()].into_iter().flatten().min();
             }
-            let is_behind =
-                |stream| task.lanes.is_empty(stream) && task.frontier.held_cause(stream) == Some(HeldCause::Behind);
+            let is_behind = |stream| task.lanes.is_empty(stream) && task.is_behind_in(stream);
             pressure.behind |= task.started && task.streams().any(is_behind);
         }
         pressure

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::codec::OutputRecord;
 use crate::domain::{Exception, Str, StreamId, Timestamp};
-use crate::engine::{Frontier, Shard, ShardCounters, Teller, Transition};
+use crate::engine::{Frontier, HeldCause, Shard, ShardCounters, Teller, Transition};
 use crate::kafka::InputPartition;
 use crate::kafka::offsets::ShardOffsets;
 use crate::telemetry::emit;
@@ -192,6 +192,11 @@ impl Task {
         if self.started && self.lanes.is_empty(stream) {
             self.frontier.moved(stream, position);
         }
+    }
+
+    /// Whether an input has records that were not applied, as far as is known.
+    pub fn is_behind_in(&self, stream: StreamId) -> bool {
+        self.frontier.held_cause(stream) == Some(HeldCause::Behind)
     }
 
     /// Applies what is buffered, in the order of effective time. Tells whether there is more that can be applied now.
