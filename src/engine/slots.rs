@@ -98,7 +98,7 @@ impl Slots {
             self.wake(slot);
         }
         match self.slots.get(slot)? {
-            Slot::Awake(at) => self.awake.get_mut(*at as usize)?.1.as_deref_mut(),
+            Slot::Awake(at) => awake_mut(&mut self.awake, *at),
             _ => None,
         }
     }
@@ -182,10 +182,7 @@ impl Slots {
     pub fn mark_dirty(&mut self, slot: u32) -> bool {
         let dirty = match self.slots.get_mut(slot) {
             Some(Slot::Resting(resting)) => Some(&mut resting.dirty),
-            Some(Slot::Awake(at)) => {
-                let order = self.awake.get_mut(*at as usize).and_then(|(_, order)| order.as_mut());
-                order.map(|order| &mut order.dirty)
-            }
+            Some(Slot::Awake(at)) => awake_mut(&mut self.awake, *at).map(|order| &mut order.dirty),
             _ => None,
         };
         dirty.is_some_and(|dirty| !std::mem::replace(dirty, true))
@@ -211,7 +208,7 @@ impl Slots {
     /// A new order, in a free slot.
     pub fn add_order(&mut self, id: &Str, entity: EntityId, birth: u32) -> u32 {
         let mut order = self.orders.pop().unwrap_or_default();
-        (order.id, order.entity, order.birth) = (id.clone(), entity, birth.into());
+        (order.id, order.entity, order.birth) = (id.clone(), entity, birth);
         let slot = self.vacant();
         self.lie_awake(slot, order);
         slot
@@ -324,7 +321,7 @@ impl Slots {
         let ended = order.take_plain_ended();
         let rare = order.rare();
         if let Some(place) = self.slots.get_mut(slot) {
-            let (birth, marks) = (order.birth as u32, Resting::marks(order.inert, rare.is_some()));
+            let (birth, marks) = (order.birth, Resting::marks(order.inert, rare.is_some()));
             *place = Slot::Resting(Resting { facts, birth, ended, marks, dirty: order.dirty });
         }
         if let Some(rare) = rare {
@@ -342,7 +339,7 @@ impl Slots {
             let handle = match self.slots.get_mut(slot) {
                 Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => Some(facts),
                 Some(Slot::Awake(at)) => {
-                    let order = self.awake.get_mut(*at as usize).and_then(|(_, order)| order.as_mut());
+                    let order = awake_mut(&mut self.awake, *at);
                     order.and_then(|order| order.packed.as_mut()).map(|(handle, _)| handle)
                 }
                 _ => None,
@@ -363,6 +360,10 @@ impl Slots {
         order.clear();
         self.orders.push(order);
     }
+}
+
+fn awake_mut(awake: &mut [(u32, Option<Box<Order>>)], at: u32) -> Option<&mut Order> {
+    awake.get_mut(at as usize)?.1.as_deref_mut()
 }
 
 /// What unpacking for a look takes, used again.
