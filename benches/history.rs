@@ -149,9 +149,13 @@ impl Engine {
     }
 
     /// Everything that a snapshot would hold.
-    fn held(&self) -> u64 {
-        let mut held = 0;
-        self.shard.visit_orders(0, usize::MAX, &mut |_| held += 1);
+    fn held(&mut self) -> u64 {
+        let (mut held, mut cursor) = (0, Some(0));
+        while let Some(from) = cursor {
+            let (packed, next) = self.shard.copy_orders(from, usize::MAX);
+            held += packed.held().orders + packed.held().tombstones;
+            cursor = next;
+        }
         held
     }
 }

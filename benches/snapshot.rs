@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use orderwatch::domain::{Entity, Millis};
-use orderwatch::engine::{RestoredOrder, Shard, StoredOrder};
+use orderwatch::engine::{RestoredOrder, Restoring, Shard, Unpacker};
 use orderwatch::snapshot::{Expected, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter};
 
 use orders::{Shop, TOPICS};
@@ -58,9 +58,9 @@ fn main() {
     println!("{} orders of four events in one shard", args.orders);
     live.report_costs(&place, args.rounds.max(1));
     let began = Instant::now();
-    let bytes = place.write(&live.shard);
+    let bytes = place.write(&mut live.shard);
     let took = began.elapsed();
-    let (held, written) = digest(&live.shard);
+    let (held, written) = digest(&mut live.shard);
     // Ten million orders are to be held once.
     drop(live);
     goals::figure("written, with nothing else to do", held as f64 / took.as_secs_f64() / 1e6, "M orders/s");
@@ -167,7 +167,7 @@ impl Live {
         while writer.is_under_way(0) {
             let (events, took) = self.turn();
             let (began, cpu) = (Instant::now(), thread_cpu());
-            writer.feed(&self.shard, true);
+            writer.feed(&mut self.shard, true);
             let stall = Stall { wall: began.elapsed(), cpu: thread_cpu() - cpu };
             for ended in writer.poll() {
                 ended.result.expect("it is written");
@@ -193,16 +193,23 @@ fn header() -> SnapshotHeader {
 }
 
 /// How many orders a shard holds, and a number that stands for all of their events, whatever their order.
-fn digest(shard: &Shard) -> (u64, u64) {
-    let (mut held, mut all) = (0, 0_u64);
-    shard.visit_orders(0, usize::MAX, &mut |order| {
-        let StoredOrder::Open { order_id, events } = order else { panic!("no order was forgotten") };
-        let mut hasher = DefaultHasher::new();
-        order_id.hash(&mut hasher);
-        events.iter().for_each(|event| (&event.event_id, event.event_time, event.milestone.as_str()).hash(&mut hasher));
-        held += 1;
-        all = all.wrapping_add(hasher.finish());
-    });
+fn digest(shard: &mut Shard) -> (u64, u64) {
+    let (mut held, mut all, mut unpacker, mut cursor) = (0, 0_u64, Unpacker::default(), Some(0));
+    shard.begin_copy();
+    while let Some(from) = cursor {
+        let (packed, next) = shard.copy_orders(from, usize::MAX);
+        unpacker.read(&packed, &mut |order| {
+            let RestoredOrder::Open(events) = order else { panic!("no order was forgotten") };
+            let mut hasher = DefaultHasher::new();
+            for event in &events {
+                (&event.order_id, &event.event_id, event.event_time, event.milestone.as_str()).hash(&mut hasher);
+            }
+            held += 1;
+            all = all.wrapping_add(hasher.finish());
+        });
+        cursor = next;
+    }
+    shard.end_copy();
     (held, all)
 }
 
@@ -223,10 +230,10 @@ impl Place {
         SnapshotWriter::new(self.store.clone(), 1, self.runtime.handle().clone())
     }
 
-    fn write(&self, shard: &Shard) -> u64 {
+    fn write(&self, shard: &mut Shard) -> u64 {
         let mut writer = self.writer();
         assert!(writer.begin(header()));
-        let ended = writer.finish([(shard, true)].into_iter(), Instant::now() + Duration::from_secs(600), || {});
+        let ended = writer.finish(&mut [(shard, true)], Instant::now() + Duration::from_secs(600), || {});
         ended.first().and_then(|e| e.result.as_ref().ok()).expect("a snapshot").bytes
     }
 
@@ -242,12 +249,12 @@ impl Place {
         let began = Instant::now();
         let found = self.runtime.block_on(self.store.newest(&expected)).expect("a store").expect("a snapshot");
         let checked = began.elapsed();
-        let mut refused = 0;
-        let mut take = |order| refused += shard.restore_order(order);
-        self.runtime.block_on(found.read(&mut take)).expect("a whole snapshot");
+        let mut restoring = Restoring::new(&mut shard);
+        self.runtime.block_on(found.read(&mut |stored| restoring.take(stored))).expect("a whole snapshot");
+        let refused = restoring.finish().1;
         let took = began.elapsed();
         assert_eq!(refused, 0, "events of a snapshot of ours are refused");
-        assert_eq!(digest(&shard), (held, written), "what was read back is not what was written");
+        assert_eq!(digest(&mut shard), (held, written), "what was read back is not what was written");
         let rate = |took: Duration| held as f64 / took.as_secs_f64() / 1e6;
         goals::at_least("restored by one thread", rate(took), 2.0, "M orders/s");
         goals::figure("of that the check of every checksum", checked.as_secs_f64() / took.as_secs_f64() * 100.0, "%");

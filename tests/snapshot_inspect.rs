@@ -33,12 +33,12 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     let place = dir.path().join("snapshots");
     let store = SnapshotStore::open(place.to_str().unwrap()).unwrap();
     let mut writer = SnapshotWriter::new(store, 3, runtime.handle().clone());
-    let shards = [shard(0, 2), shard(1, 5)];
+    let mut shards = [shard(0, 2), shard(1, 5)];
     for s in &shards {
         assert!(writer.begin(header(s.partition())));
     }
-    let ended =
-        writer.finish(shards.iter().map(|shard| (shard, true)), Instant::now() + Duration::from_secs(20), || {});
+    let mut held: Vec<_> = shards.iter_mut().map(|shard| (shard, true)).collect();
+    let ended = writer.finish(&mut held, Instant::now() + Duration::from_secs(20), || {});
     assert!(ended.len() == 2 && ended.iter().all(|e| e.result.is_ok()), "{ended:?}");
     (dir, place)
 }

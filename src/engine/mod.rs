@@ -21,6 +21,7 @@
 pub mod backlog;
 mod chunks;
 pub mod clock;
+mod copy;
 mod cycles;
 pub mod explain;
 mod facts;
@@ -47,10 +48,13 @@ pub use backlog::{
     BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, StockApplied, TOO_MANY_SKUS, Teller, Told,
 };
 pub use clock::Clock;
+#[cfg(test)]
+pub(crate) use copy::Packer;
+pub use copy::{Held, PackedOrders};
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
 pub use history::{Era, History};
 pub use order::{MAX_EVENTS, MAX_LINES};
-pub use restore::{RestoredOrder, StoredOrder};
+pub use restore::{RestoredOrder, Restoring, Stored, Unpacker};
 pub use shard::{Applied, CycleEnded, Rejected, Shard, ShardCounters, Transition};
 
 #[cfg(test)]

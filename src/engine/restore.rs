@@ -6,36 +6,15 @@ use crate::domain::{EntityId, Event, Exception, ExceptionId, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::Settings;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
+use super::copy::{Held, Names, PackedOrders};
+use super::facts::{Codebook, Facts, Head, Reader, Spare};
 use super::former::Unsure;
 use super::history::History;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::shard::Shard;
-use super::slots::Scratch;
-
-/// An order as a snapshot stores it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum StoredOrder<'a> {
-    /// Its events, in (event_time, position) order.
-    Open {
-        /// The order.
-        order_id: &'a str,
-        /// What is known of it.
-        events: &'a [Event],
-    },
-    /// It was closed and is only remembered.
-    Tombstone {
-        /// The name of its entity; that of an open one is its events' streams'.
-        entity: &'a Str,
-        /// The order.
-        order_id: &'a str,
-        /// When it closed, in record time.
-        closed_at: Timestamp,
-    },
-}
 
 /// An order as a snapshot gives it back.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,85 +32,120 @@ pub enum RestoredOrder {
     },
 }
 
-/// What left memory while the shard is being copied: without it, a replay from the copy's offsets would take what is told of
-/// such an order for the beginning of another.
-#[derive(Debug, Default)]
-pub(super) struct Removed {
-    ids: HashSet<(EntityId, Str), RandomState>,
-    orders: Vec<RestoredOrder>,
+/// What a snapshot gives back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    /// An order.
+    Order(RestoredOrder),
+    /// Many, as they lay.
+    Packed(PackedOrders),
 }
 
-/// Cursors from here on go over what left memory.
-const REMOVED: usize = usize::MAX / 2;
+/// Takes back what a snapshot holds, into a shard that is muted and knows nothing yet.
+#[derive(Debug)]
+pub struct Restoring<'s> {
+    shard: &'s mut Shard,
+    names: Names,
+    /// What is to be merged or packed, which would number words that later stretches number too.
+    later: Vec<RestoredOrder>,
+    held: Held,
+    refused: usize,
+}
 
-impl Shard {
-    /// A copy of the shard begins: until [`Shard::end_copy`], what leaves memory is kept for it.
-    pub fn begin_copy(&mut self) {
-        self.removed = Some(Removed::default());
+impl<'s> Restoring<'s> {
+    /// Begins.
+    pub fn new(shard: &'s mut Shard) -> Self {
+        Restoring { shard, names: Names::default(), later: Vec::new(), held: Held::default(), refused: 0 }
     }
 
-    /// The copy is whole, or given up.
-    pub fn end_copy(&mut self) {
-        self.removed = None;
-    }
-
-    /// Visits up to `limit` orders from `cursor` on and returns the next cursor, `None` at the end. Orders that change
-    /// between two calls may be seen in either state: facts are idempotent, so the replay that follows mends it. What left
-    /// memory since [`Shard::begin_copy`] is seen as it left, whatever has the same id now: the replay removes it again.
-    pub fn visit_orders(&self, cursor: usize, limit: usize, visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
-        if let Some(cursor) = cursor.checked_sub(REMOVED) {
-            return self.visit_removed(cursor, limit, visit);
+    /// Takes what comes next.
+    pub fn take(&mut self, stored: Stored) {
+        let packed = match stored {
+            Stored::Packed(packed) => packed,
+            Stored::Order(order) => {
+                self.held += Held::of(&order);
+                self.refused += self.shard.restore_order(order);
+                return;
+            }
+        };
+        self.held += packed.held();
+        let mut words = packed.words();
+        self.names.learn(&mut words);
+        self.shard.slots.learn(&mut words);
+        let entities: Vec<_> = self.names.all().iter().map(|name| self.shard.index.id_of(name)).collect();
+        for facts in packed.facts() {
+            // Of what no stream is about any more nothing can come that would be late.
+            if let Some(entity) = entities.get(usize::from(facts.head().entity.0)).copied().flatten() {
+                self.take_facts(entity, facts);
+            }
         }
-        let end = (self.slots.len() as usize).min(cursor.saturating_add(limit));
-        let mut scratch = Scratch::default();
-        for slot in cursor.min(end)..end {
-            let slot = slot as u32;
-            self.slots.visit_events(slot, &mut scratch, |entity, order_id, events| {
-                if !events.is_empty() && !self.has_removed(entity, order_id) {
-                    visit(StoredOrder::Open { order_id, events });
+    }
+
+    fn take_facts(&mut self, entity: EntityId, facts: Facts<'_>) {
+        let (head, events, rest) = facts.parts();
+        let shard = &mut *self.shard;
+        let is_known = shard.index.get(&shard.slots, entity, head.id).is_some();
+        match head.closed_at {
+            Some(_) if is_known => {}
+            Some(closed_at) => shard.remember(entity, head.id.into(), closed_at),
+            None if is_known || !shard.lay_down(Head { entity, ..head }, events, rest) => {
+                let mut events = Vec::with_capacity(events.min(rest.0.len()));
+                shard.slots.codebook().unpack(facts, &mut Spare::default(), &mut events);
+                self.later.push(RestoredOrder::Open(events));
+            }
+            None => {}
+        }
+    }
+
+    /// Ends. What was taken, and how many events the shard could not take (a snapshot made under other bounds).
+    pub fn finish(mut self) -> (Held, usize) {
+        for order in std::mem::take(&mut self.later) {
+            self.refused += self.shard.restore_order(order);
+        }
+        (self.held, self.refused)
+    }
+}
+
+/// Reads packed orders where no shard takes them as they lie: the stretches of one snapshot, in their order.
+#[derive(Debug, Default)]
+pub struct Unpacker {
+    names: Names,
+    codebook: Codebook,
+}
+
+impl Unpacker {
+    /// Hands each order to `take`. Their events name the streams as they were numbered where they were packed.
+    pub fn read(&mut self, packed: &PackedOrders, take: &mut dyn FnMut(RestoredOrder)) {
+        let mut words = packed.words();
+        self.names.learn(&mut words);
+        self.codebook.learn(&mut words);
+        for facts in packed.facts() {
+            let (head, count, rest) = facts.parts();
+            take(match head.closed_at {
+                Some(closed_at) => RestoredOrder::Tombstone {
+                    entity: self.names.all().get(usize::from(head.entity.0)).cloned().unwrap_or_default(),
+                    order_id: head.id.into(),
+                    closed_at,
+                },
+                None => {
+                    let mut events = Vec::with_capacity(count.min(rest.0.len()));
+                    self.codebook.unpack(facts, &mut Spare::default(), &mut events);
+                    RestoredOrder::Open(events)
                 }
             });
-            let closed = self.slots.closed(slot).filter(|_| !is_off(Guard::SnapshotKeepsTombstones));
-            if let Some(t) = closed.filter(|t| !self.has_removed(t.entity, &t.id)) {
-                let entity = self.index.entity(t.entity).name();
-                visit(StoredOrder::Tombstone { entity, order_id: &t.id, closed_at: t.closed_at });
-            }
         }
-        let has_more = end < self.slots.len() as usize;
-        let then = self.removed.as_ref().filter(|removed| !removed.orders.is_empty()).map(|_| REMOVED);
-        if has_more { Some(end) } else { then }
     }
+}
 
-    fn visit_removed(&self, cursor: usize, limit: usize, visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
-        let orders = self.removed.as_ref().map(|removed| removed.orders.as_slice()).unwrap_or_default();
-        let end = orders.len().min(cursor.saturating_add(limit));
-        for order in orders.get(cursor..end).unwrap_or_default() {
-            match order {
-                RestoredOrder::Open(events) => {
-                    let order_id = events.first().map_or("", |event| event.order_id.as_str());
-                    visit(StoredOrder::Open { order_id, events });
-                }
-                RestoredOrder::Tombstone { .. } if is_off(Guard::SnapshotKeepsTombstones) => {}
-                RestoredOrder::Tombstone { entity, order_id, closed_at } => {
-                    visit(StoredOrder::Tombstone { entity, order_id, closed_at: *closed_at });
-                }
-            }
-        }
-        (end < orders.len()).then_some(REMOVED + end)
-    }
-
-    fn has_removed(&self, entity: EntityId, id: &Str) -> bool {
-        let removed = self.removed.as_ref().filter(|removed| !removed.ids.is_empty());
-        removed.is_some_and(|removed| removed.ids.contains(&(entity, id.clone())))
-    }
-
-    /// An order leaves memory for good while the shard may be being copied. Of several with one id the first counts.
-    pub(super) fn keep_for_copy(&mut self, entity: EntityId, id: &Str, order: impl FnOnce() -> RestoredOrder) {
-        if let Some(removed) = &mut self.removed
-            && removed.ids.insert((entity, id.clone()))
-        {
-            removed.orders.push(order());
-        }
+impl Shard {
+    /// Puts an order that comes back as it lay into a free slot; false where there is no room for more.
+    fn lay_down(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>) -> bool {
+        self.born = self.born.wrapping_add(1);
+        let Some(slot) = self.slots.add_resting(head, events, rest, self.born) else { return false };
+        self.index.insert(&self.slots, head.entity, slot);
+        self.index.opened(head.entity);
+        self.touch(slot);
+        true
     }
 
     /// Takes back an order that a snapshot holds. Only while muted. Events that a shard could not take (a snapshot made

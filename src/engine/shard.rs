@@ -10,6 +10,7 @@ use crate::guard::{Guard, is_off};
 use crate::policy::{Policies, Settings};
 
 use super::backlog::{Partials, Teller, Told};
+use super::copy::Copying;
 use super::former::Unsure;
 use super::history::{History, Since};
 use super::index::Index;
@@ -19,7 +20,6 @@ use super::lifecycle;
 use super::order::{Changed, Published};
 use super::outbox::Outbox;
 use super::past::Past;
-use super::restore::Removed;
 use super::slots::Slots;
 use super::timers::Timers;
 
@@ -161,7 +161,7 @@ pub struct Shard {
     /// While muted: exceptions whose last state nobody vouches for.
     pub(super) doubted: HashSet<ExceptionId, RandomState>,
     /// What left memory while a copy is being taken.
-    pub(super) removed: Option<Removed>,
+    pub(super) copying: Option<Copying>,
     pub(super) restoring: bool,
     pub(super) past: Past,
 }
@@ -194,7 +194,7 @@ impl Shard {
             muted: false,
             forgotten: HashSet::default(),
             doubted: HashSet::default(),
-            removed: None,
+            copying: None,
             restoring: false,
             past,
         }

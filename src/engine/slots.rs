@@ -1,6 +1,7 @@
 //! Where a shard's orders lie. An order at rest is its packed facts and a few numbers; what only few orders have lies beside.
 //! One that is asked for is unpacked, and rests again when a thousand are ([`Slots::rest_some`]).
 
+mod copied;
 mod resting;
 
 use std::ops::Deref;
@@ -8,7 +9,7 @@ use std::ops::Deref;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::domain::{EntityId, Event, Str, Timestamp};
+use crate::domain::{EntityId, Str, Timestamp};
 
 use super::chunks::Chunks;
 use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
@@ -125,24 +126,6 @@ impl Slots {
 
     fn facts(&self, handle: Handle) -> Facts<'_> {
         Facts(self.store.get(handle))
-    }
-
-    /// The events of an order; nothing is visited where there is none.
-    pub fn visit_events(&self, slot: u32, scratch: &mut Scratch, visit: impl FnOnce(EntityId, &Str, &[Event])) {
-        match self.slots.get(slot) {
-            Some(Slot::Awake(at)) => {
-                if let Some(order) = self.awake(*at) {
-                    visit(order.entity, &order.id, &order.events);
-                }
-            }
-            Some(Slot::Resting(resting)) => {
-                let Scratch { events, spare } = scratch;
-                let head = self.codebook.unpack(self.facts(resting.facts), spare, events);
-                visit(head.entity, &Str::new(head.id), events);
-                spare.take(events);
-            }
-            _ => {}
-        }
     }
 
     /// What was published of an order.
@@ -364,13 +347,6 @@ impl Slots {
 
 fn awake_mut(awake: &mut [(u32, Option<Box<Order>>)], at: u32) -> Option<&mut Order> {
     awake.get_mut(at as usize)?.1.as_deref_mut()
-}
-
-/// What unpacking for a look takes, used again.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    events: Vec<Event>,
-    spare: Spare,
 }
 
 impl Tombstone {

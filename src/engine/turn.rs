@@ -146,12 +146,13 @@ impl Shard {
 
     /// Takes an order out of memory: its published states get tombstones, and a closed one is remembered.
     pub(super) fn retire(&mut self, slot: u32) {
+        let is_copied = self.is_being_copied();
         let Some(order) = self.slots.order_mut(slot) else { return };
         for published in order.published.iter().filter(|p| !p.silent) {
             self.outbox.tombstone(published.last.exception_id.clone(), self.frontier);
         }
         let (entity, id, closed_at) = (order.entity, order.id.clone(), order.closed_at);
-        let events = self.removed.as_ref().map(|_| order.events.clone()).unwrap_or_default();
+        let events = if is_copied { order.events.clone() } else { Vec::new() };
         if closed_at.is_none() {
             self.counters.evicted += 1;
             if self.muted {

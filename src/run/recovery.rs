@@ -11,7 +11,7 @@ use crate::codec::{Format, OutputRecord, decode_exception};
 use crate::config::{Config, Delivery};
 use crate::domain::{Exception, ExceptionId, Str, Timestamp};
 use crate::engine::backlog::MemoryRecord;
-use crate::engine::{RestoredOrder, Shard};
+use crate::engine::{Restoring, Shard, Stored};
 use crate::guard::{Guard, is_off};
 use crate::kafka::current::{Entry, Visit};
 use crate::kafka::offsets::Committed;
@@ -72,7 +72,7 @@ pub trait Shelf {
     ///
     /// # Errors
     /// Snapshots are there and cannot be read.
-    fn newest(&self, shard: i32, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<Option<Shelved>, RunError>;
+    fn newest(&self, shard: i32, take: &mut (dyn FnMut(Stored) + Send)) -> Result<Option<Shelved>, RunError>;
 }
 
 /// A snapshot that was read.
@@ -181,11 +181,9 @@ impl<L: Log, S: Shelf> Recovery<'_, L, S> {
         let mut shard = Shard::new(job.partition, Arc::clone(&judged.policies), Arc::clone(self.settings));
         shard.mute();
         shard.set_history(judged.history);
-        let mut orders = 0;
-        let shelved = self.shelf.newest(job.partition, &mut |order| {
-            orders += u64::from(matches!(order, RestoredOrder::Open(_)));
-            shard.restore_order(order);
-        })?;
+        let mut restoring = Restoring::new(&mut shard);
+        let shelved = self.shelf.newest(job.partition, &mut |stored| restoring.take(stored))?;
+        let orders = restoring.finish().0.orders;
         let published = self.published(job.partition, published_to(&committed))?;
         let header = shelved.as_ref().map(|shelved| &shelved.header);
         let inputs = self.inputs(job.partition, &committed, header, !published.ahead.is_empty())?;

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::domain::{Str, Timestamp};
-use crate::engine::RestoredOrder;
+use crate::engine::Stored;
 use crate::kafka::clock::SystemClock;
 use crate::kafka::current::{Reader, Visit};
 use crate::kafka::error::KafkaFailure;
@@ -199,7 +199,7 @@ impl Means {
 }
 
 impl Shelf for Means {
-    fn newest(&self, shard: i32, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<Option<Shelved>, RunError> {
+    fn newest(&self, shard: i32, take: &mut (dyn FnMut(Stored) + Send)) -> Result<Option<Shelved>, RunError> {
         let expected = Expected {
             group_id: self.config.kafka.group_id.clone(),
             cluster_id: self.cluster_id.clone(),

@@ -87,7 +87,8 @@ impl Snapshots {
     pub fn turn<'a>(&mut self, tasks: impl Iterator<Item = &'a mut Task>, health: &Health) -> bool {
         let mut fed = false;
         for task in tasks {
-            fed |= self.writer.feed(&task.shard, task.is_settled());
+            let is_settled = task.is_settled();
+            fed |= self.writer.feed(&mut task.shard, is_settled);
             if !self.writer.is_copying(task.partition) {
                 task.shard.end_copy();
             }
@@ -116,8 +117,9 @@ impl Snapshots {
                 self.begin(task, clock);
             }
         }
-        let shards = tasks.iter().map(|task| (&task.shard, task.is_settled()));
-        let outcomes = self.writer.finish(shards, deadline, turn);
+        let mut shards: Vec<_> = tasks.iter_mut().map(|task| (task.is_settled(), task)).collect();
+        let mut shards: Vec<_> = shards.iter_mut().map(|(settled, task)| (&mut task.shard, *settled)).collect();
+        let outcomes = self.writer.finish(&mut shards, deadline, turn);
         let failed = outcomes.iter().any(|outcome| outcome.result.is_err());
         !failed && tasks.iter().all(|task| !self.writer.is_under_way(task.partition))
     }

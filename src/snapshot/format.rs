@@ -3,33 +3,30 @@
 //! ```text
 //! 89 "OWSNAP" 0A   version u16
 //! kind u8   length u32   payload   crc32 u32      one header
-//! …                                               bodies: unpacked length u32, zstd of length-delimited SnapshotOrder
+//! …                                               bodies: unpacked length u32, zstd of packed orders (engine/facts)
 //! …                                               one trailer, and nothing after it
 //! ```
 //!
 //! Numbers are little-endian. A chunk's CRC-32 covers the version, the chunk's place, its kind, its length and its
 //! payload, so a flipped bit, a missing, repeated or moved chunk and a cut anywhere are all found without unpacking.
+//! The bodies of versions 1 and 2 are length-delimited SnapshotOrder messages.
 
 use prost::Message;
 
 use super::header::{SnapshotHeader, SnapshotTotals};
-use super::wire::{BadMessage, order_messages};
 use crate::codec::generated::orderwatch::internal::v1 as messages;
-use crate::domain::Entity;
-use crate::engine::RestoredOrder;
+use crate::engine::PackedOrders;
 
 /// Begins every snapshot. The first byte is no text, the last is lost where a transfer mangles line ends.
 const MAGIC: [u8; 8] = *b"\x89OWSNAP\n";
-/// The newest version; a reader refuses what it does not know. It is written only where the file says something that version
-/// 1 could not, so that the release before reads what it can.
-pub const FORMAT_VERSION: u16 = VERSION_ENTITIES;
-/// Orders alone.
-const VERSION_ORDERS: u16 = 1;
-/// Inputs and tombstones name their entity.
-const VERSION_ENTITIES: u16 = 2;
-/// Body chunks are closed at this size, before compression.
-pub const CHUNK_BYTES: usize = 1 << 20;
-/// More than any chunk has: one order's message above `CHUNK_BYTES`, at most.
+/// The version that is written; a reader refuses what it does not know. 1 held orders alone, in 2 inputs and tombstones name
+/// their entity, 3 holds orders as they lie in memory.
+pub const FORMAT_VERSION: u16 = 3;
+/// The oldest that is read.
+const FORMAT_VERSION_MIN: u16 = 1;
+/// The last with messages in its bodies.
+const VERSION_MESSAGES: u16 = 2;
+/// More than any chunk has: a stretch of orders ends with the one that brings it above a megabyte.
 const CHUNK_BYTES_MAX: usize = 256 << 20;
 const PREAMBLE: usize = MAGIC.len() + 2;
 const CHUNK_HEAD: usize = 5;
@@ -53,7 +50,7 @@ pub enum FormatError {
     Foreign,
     /// It was written by another orderwatch.
     #[error(
-        "its format version is {found} and this orderwatch reads {VERSION_ORDERS} to {FORMAT_VERSION}; start the orderwatch that wrote it, or a newer one"
+        "its format version is {found} and this orderwatch reads {FORMAT_VERSION_MIN} to {FORMAT_VERSION}; start the orderwatch that wrote it, or a newer one"
     )]
     Version {
         /// The file's version.
@@ -94,17 +91,16 @@ pub enum FormatError {
         found: SnapshotTotals,
     },
     /// One order is larger than a chunk may be.
-    #[error("one message of {bytes} bytes is more than a chunk holds")]
+    #[error("{bytes} bytes in one piece are more than a chunk holds")]
     TooLarge {
         /// Its size.
         bytes: usize,
     },
 }
 
-/// Turns orders into the bytes of a file. Nothing is held back but the chunk that is being filled.
+/// Turns orders into the bytes of a file.
 #[derive(Debug)]
 pub struct Encoder {
-    version: u16,
     index: u32,
     raw: Vec<u8>,
     totals: SnapshotTotals,
@@ -117,64 +113,36 @@ impl Encoder {
     /// The header is larger than a chunk.
     pub fn new(header: &SnapshotHeader, out: &mut Vec<u8>) -> Result<Self, FormatError> {
         out.extend_from_slice(&MAGIC);
-        let orders_alone = header.inputs.iter().all(|input| input.entity == Entity::ORDER_NAME);
-        let version = if orders_alone { VERSION_ORDERS } else { VERSION_ENTITIES };
-        out.extend_from_slice(&version.to_le_bytes());
-        let mut encoder = Encoder { version, index: 0, raw: Vec::new(), totals: SnapshotTotals::default() };
+        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let mut encoder = Encoder { index: 0, raw: Vec::new(), totals: SnapshotTotals::default() };
         encoder.chunk(ChunkKind::Header, &messages::SnapshotHeader::from(header).encode_to_vec(), out)?;
         Ok(encoder)
     }
 
-    /// Adds an order; appends a chunk to `out` whenever one is full.
+    /// Appends a stretch of orders to `out`.
     ///
     /// # Errors
-    /// One event is larger than a chunk.
-    pub fn push(&mut self, order: RestoredOrder, out: &mut Vec<u8>) -> Result<(), FormatError> {
-        match &order {
-            RestoredOrder::Open(events) if events.is_empty() => return Ok(()),
-            RestoredOrder::Open(events) => {
-                self.totals.orders += 1;
-                self.totals.events += events.len() as u64;
-            }
-            RestoredOrder::Tombstone { .. } => self.totals.tombstones += 1,
-        }
-        let mut result = Ok(());
-        order_messages(order, |message| {
-            if result.is_ok() {
-                // Encoding into a Vec fails only where it runs out of room, which a Vec does not.
-                let _ = message.encode_length_delimited(&mut self.raw);
-                if self.raw.len() >= CHUNK_BYTES {
-                    result = self.flush(out);
-                }
-            }
-        });
-        result
+    /// It is larger than a chunk.
+    pub fn push(&mut self, orders: &PackedOrders, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        self.totals += orders.held();
+        self.raw.clear();
+        orders.write(&mut self.raw);
+        let Some(unpacked) = u32::try_from(self.raw.len()).ok().filter(|_| self.raw.len() <= CHUNK_BYTES_MAX) else {
+            return Err(FormatError::TooLarge { bytes: self.raw.len() });
+        };
+        let frame = zstd::bulk::compress(&self.raw, ZSTD_LEVEL)
+            .map_err(|e| FormatError::Malformed { offset: 0, what: e.to_string() })?;
+        self.chunk(ChunkKind::Body, &[unpacked.to_le_bytes().as_slice(), frame.as_slice()].concat(), out)
     }
 
-    /// Appends the last chunks to `out` and says what the file holds.
+    /// Appends the last chunk to `out` and says what the file holds.
     ///
     /// # Errors
-    /// One event is larger than a chunk.
+    /// None, in fact: the trailer is small.
     pub fn finish(mut self, out: &mut Vec<u8>) -> Result<SnapshotTotals, FormatError> {
-        self.flush(out)?;
         let totals = self.totals;
         self.chunk(ChunkKind::Trailer, &messages::SnapshotTrailer::from(totals).encode_to_vec(), out)?;
         Ok(totals)
-    }
-
-    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
-        if self.raw.is_empty() {
-            return Ok(());
-        }
-        if self.raw.len() > CHUNK_BYTES_MAX {
-            return Err(FormatError::TooLarge { bytes: self.raw.len() });
-        }
-        let frame = zstd::bulk::compress(&self.raw, ZSTD_LEVEL)
-            .map_err(|e| FormatError::Malformed { offset: 0, what: e.to_string() })?;
-        let unpacked = u32::try_from(self.raw.len()).unwrap_or(u32::MAX);
-        let packed = [unpacked.to_le_bytes().as_slice(), frame.as_slice()].concat();
-        self.raw.clear();
-        self.chunk(ChunkKind::Body, &packed, out)
     }
 
     fn chunk(&mut self, kind: ChunkKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -183,7 +151,7 @@ impl Encoder {
         out.push(kind as u8);
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(payload);
-        out.extend_from_slice(&checksum(self.version, self.index, kind as u8, length, payload).to_le_bytes());
+        out.extend_from_slice(&checksum(FORMAT_VERSION, self.index, kind as u8, length, payload).to_le_bytes());
         self.index += 1;
         Ok(())
     }
@@ -199,18 +167,22 @@ fn checksum(version: u16, index: u32, kind: u8, length: u32, payload: &[u8]) -> 
     crc.finalize()
 }
 
+/// Orders as they lie in the file.
+#[derive(PartialEq, Debug)]
+pub struct Body {
+    version: u16,
+    /// Where the chunk begins in the file.
+    offset: u64,
+    compressed: Vec<u8>,
+}
+
 /// A piece of a file whose checksum is right.
 #[derive(PartialEq, Debug)]
 pub enum Chunk {
     /// The first.
     Header(Box<SnapshotHeader>),
-    /// Orders, still packed: [`unpack`] opens it.
-    Body {
-        /// Where the chunk begins in the file.
-        offset: u64,
-        /// As it lies in the file.
-        packed: Vec<u8>,
-    },
+    /// Orders, still compressed.
+    Body(Body),
     /// The last.
     Trailer(SnapshotTotals),
 }
@@ -297,7 +269,7 @@ impl Decoder {
             return Ok(false);
         };
         let found = u16::from_le_bytes(*version);
-        if !(VERSION_ORDERS..=FORMAT_VERSION).contains(&found) {
+        if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&found) {
             return Err(FormatError::Version { found });
         }
         self.version = found;
@@ -312,7 +284,7 @@ impl Decoder {
             (1, 0) => messages::SnapshotHeader::decode(payload)
                 .map(|header| Chunk::Header(Box::new(header.into())))
                 .map_err(|e| bad(e.to_string())),
-            (2, 1..) => Ok(Chunk::Body { offset, packed: payload.to_vec() }),
+            (2, 1..) => Ok(Chunk::Body(Body { version: self.version, offset, compressed: payload.to_vec() })),
             (3, 1..) => messages::SnapshotTrailer::decode(payload)
                 .map(|trailer| Chunk::Trailer(trailer.into()))
                 .map_err(|e| bad(e.to_string())),
@@ -327,23 +299,39 @@ fn chunk_head(bytes: &[u8]) -> Option<(u8, u32, &[u8])> {
     Some((kind, u32::from_le_bytes(length), rest))
 }
 
-/// Opens a body chunk and hands its messages to `take`.
-///
-/// # Errors
-/// It does not unpack, or holds something else than orders.
-pub fn unpack(
-    packed: &[u8],
-    offset: u64,
-    mut take: impl FnMut(messages::SnapshotOrder) -> Result<(), BadMessage>,
-) -> Result<(), FormatError> {
-    let bad = |what: String| FormatError::Malformed { offset, what };
-    let (unpacked, frame) = packed.split_first_chunk::<4>().ok_or_else(|| bad("it is too short".to_owned()))?;
-    let unpacked = (u32::from_le_bytes(*unpacked) as usize).min(CHUNK_BYTES_MAX);
-    let raw = zstd::bulk::decompress(frame, unpacked).map_err(|e| bad(e.to_string()))?;
-    let mut rest = raw.as_slice();
-    while !rest.is_empty() {
-        let message = messages::SnapshotOrder::decode_length_delimited(&mut rest).map_err(|e| bad(e.to_string()))?;
-        take(message).map_err(|e| bad(e.to_string()))?;
+/// What is in a body.
+#[derive(Debug)]
+pub enum Opened {
+    /// Orders as they lie in memory.
+    Packed(PackedOrders),
+    /// The messages of an earlier version, one after the other.
+    Messages(Vec<messages::SnapshotOrder>),
+}
+
+impl Body {
+    /// Decompresses it.
+    ///
+    /// # Errors
+    /// It does not decompress, or holds something else than orders.
+    pub fn open(&self) -> Result<Opened, FormatError> {
+        let (unpacked, frame) =
+            self.compressed.split_first_chunk::<4>().ok_or_else(|| self.malformed("it is too short".to_owned()))?;
+        let unpacked = (u32::from_le_bytes(*unpacked) as usize).min(CHUNK_BYTES_MAX);
+        let raw = zstd::bulk::decompress(frame, unpacked).map_err(|e| self.malformed(e.to_string()))?;
+        if self.version > VERSION_MESSAGES {
+            let orders = PackedOrders::parse(&raw);
+            return orders.map(Opened::Packed).ok_or_else(|| self.malformed("it ends within an order".to_owned()));
+        }
+        let (mut orders, mut rest) = (Vec::new(), raw.as_slice());
+        while !rest.is_empty() {
+            let message = messages::SnapshotOrder::decode_length_delimited(&mut rest);
+            orders.push(message.map_err(|e| self.malformed(e.to_string()))?);
+        }
+        Ok(Opened::Messages(orders))
     }
-    Ok(())
+
+    /// Its checksum is right and its content makes no sense.
+    pub fn malformed(&self, what: String) -> FormatError {
+        FormatError::Malformed { offset: self.offset, what }
+    }
 }

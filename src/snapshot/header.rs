@@ -1,6 +1,8 @@
 //! What a snapshot says of itself.
 
 use crate::domain::{Entity, Str, Timestamp};
+/// Last in the file: what it holds.
+pub use crate::engine::Held as SnapshotTotals;
 
 /// First in the file: whose snapshot it is and where the inputs stood when it was begun.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,17 +49,6 @@ pub struct PolicyDocument {
     pub version: Str,
     /// Its `revision:`.
     pub revision: Option<u64>,
-}
-
-/// Last in the file: what it holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SnapshotTotals {
-    /// Orders with their events.
-    pub orders: u64,
-    /// Closed orders that are only remembered.
-    pub tombstones: u64,
-    /// Events of all orders.
-    pub events: u64,
 }
 
 impl SnapshotInput {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::error::StoreError;
-use super::format::{Chunk, Decoder, FormatError, unpack};
+use super::format::{Body, Chunk, Decoder, FormatError, Opened};
 use super::header::{SnapshotHeader, SnapshotInput, SnapshotTotals};
 use super::store::{SnapshotName, SnapshotStore};
 use super::wire::{BadMessage, entity_in, event_in};
 use crate::codec::generated::orderwatch::internal::v1::SnapshotOrder;
 use crate::domain::{Entity, Event, Str, StreamId, Timestamp};
-use crate::engine::RestoredOrder;
+use crate::engine::{RestoredOrder, Stored, Unpacker};
 use crate::telemetry::emit;
 use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
 use futures::StreamExt;
@@ -92,7 +92,7 @@ impl SnapshotStore {
         self.chunks(path, &mut |chunk| {
             match chunk {
                 Chunk::Header(h) => header = Some(*h),
-                Chunk::Body { .. } => {}
+                Chunk::Body(_) => {}
                 Chunk::Trailer(t) => totals = t,
             }
             Ok(())
@@ -122,17 +122,17 @@ impl SnapshotStore {
 }
 
 impl Found {
-    /// Hands every order to `take`. Events of a stream that is not declared any more, or is about another entity now, are left
+    /// Hands all orders to `take`. Events of a stream that is not declared any more, or is about another entity now, are left
     /// out, loudly.
     ///
     /// # Errors
     /// It cannot be read any more: what was taken is a part, make the shard anew.
-    pub async fn read(&self, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<SnapshotTotals, StoreError> {
+    pub async fn read(&self, take: &mut (dyn FnMut(Stored) + Send)) -> Result<SnapshotTotals, StoreError> {
         let began = Instant::now();
         let mut orders = OrderReader::new(&self.header, &self.streams);
         self.store
             .chunks(&self.name.path, &mut |chunk| match chunk {
-                Chunk::Body { offset, packed } => unpack(&packed, offset, |message| orders.message(message, take)),
+                Chunk::Body(body) => orders.body(&body, take),
                 Chunk::Header(_) | Chunk::Trailer(_) => Ok(()),
             })
             .await?;
@@ -155,9 +155,11 @@ impl Found {
     }
 }
 
-/// Puts an order's messages together and maps the file's inputs to the streams declared now.
+/// Opens bodies. Where the streams declared now are the file's inputs, orders stay as they lie in it; else each event's input
+/// is mapped to a stream.
 struct OrderReader {
     streams: Vec<Result<StreamId, Str>>,
+    unpacker: Unpacker,
     unfinished: Option<(Str, Vec<Event>)>,
     dropped: BTreeMap<Str, u64>,
     totals: SnapshotTotals,
@@ -172,37 +174,83 @@ impl OrderReader {
         };
         OrderReader {
             streams: header.inputs.iter().map(stream_of).collect(),
+            unpacker: Unpacker::default(),
             unfinished: None,
             dropped: BTreeMap::new(),
             totals: SnapshotTotals::default(),
         }
     }
 
-    fn message(
-        &mut self,
-        message: SnapshotOrder,
-        take: &mut (dyn FnMut(RestoredOrder) + Send),
-    ) -> Result<(), BadMessage> {
+    fn body(&mut self, body: &Body, take: &mut (dyn FnMut(Stored) + Send)) -> Result<(), FormatError> {
+        let bad = |e: BadMessage| body.malformed(e.to_string());
+        match body.open()? {
+            Opened::Packed(packed) => {
+                self.totals += packed.held();
+                let is_as_then = |(input, stream): (usize, &Result<StreamId, Str>)| {
+                    stream.as_ref().is_ok_and(|stream| usize::from(stream.0) == input)
+                };
+                if self.streams.iter().enumerate().all(is_as_then) {
+                    take(Stored::Packed(packed));
+                    return Ok(());
+                }
+                let mut orders = Vec::new();
+                self.unpacker.read(&packed, &mut |order| orders.push(order));
+                orders.into_iter().try_for_each(|order| self.order(order, take)).map_err(bad)
+            }
+            Opened::Messages(messages) => {
+                messages.into_iter().try_for_each(|message| self.message(message, take)).map_err(bad)
+            }
+        }
+    }
+
+    fn order(&mut self, order: RestoredOrder, take: &mut (dyn FnMut(Stored) + Send)) -> Result<(), BadMessage> {
+        let RestoredOrder::Open(events) = order else {
+            take(Stored::Order(order));
+            return Ok(());
+        };
+        let mut known = Vec::with_capacity(events.len());
+        for mut event in events {
+            if let Some(stream) = self.stream_of(event.position.stream.0.into())? {
+                event.position.stream = stream;
+                known.push(event);
+            }
+        }
+        if !known.is_empty() {
+            take(Stored::Order(RestoredOrder::Open(known)));
+        }
+        Ok(())
+    }
+
+    /// The stream that an input of the file is now; `None` where it is none any more, which is counted.
+    fn stream_of(&mut self, input: u32) -> Result<Option<StreamId>, BadMessage> {
+        match self.streams.get(input as usize) {
+            Some(Ok(stream)) => Ok(Some(*stream)),
+            Some(Err(topic)) => {
+                *self.dropped.entry(topic.clone()).or_default() += 1;
+                Ok(None)
+            }
+            None => Err(BadMessage(format!("an event names input {input}, which the header lacks"))),
+        }
+    }
+
+    /// A message of an earlier version: an order, or a part of one.
+    fn message(&mut self, message: SnapshotOrder, take: &mut (dyn FnMut(Stored) + Send)) -> Result<(), BadMessage> {
         let SnapshotOrder { order_id, events, closed_at_ms, continues, entity } = message;
         if let Some(closed_at_ms) = closed_at_ms {
             self.totals.tombstones += 1;
-            take(RestoredOrder::Tombstone {
+            take(Stored::Order(RestoredOrder::Tombstone {
                 entity: entity_in(entity),
                 order_id: order_id.into(),
                 closed_at: Timestamp::from_millis(closed_at_ms),
-            });
+            }));
             return Ok(());
         }
         let (order_id, mut known) =
             self.unfinished.take().unwrap_or_else(|| (Str::from(order_id), Vec::with_capacity(events.len())));
         self.totals.events += events.len() as u64;
         for event in events {
-            match self.streams.get(event.input as usize) {
-                Some(Ok(stream)) => known.push(event_in(event, &order_id, *stream)?),
-                Some(Err(topic)) => *self.dropped.entry(topic.clone()).or_default() += 1,
-                None => {
-                    return Err(BadMessage(format!("an event names input {}, which the header lacks", event.input)));
-                }
+            if let Some(stream) = self.stream_of(event.input)? {
+                known.push(event_in(event, &order_id, stream)?);
             }
         }
         if continues {
@@ -211,7 +259,7 @@ impl OrderReader {
         }
         self.totals.orders += 1;
         if !known.is_empty() {
-            take(RestoredOrder::Open(known));
+            take(Stored::Order(RestoredOrder::Open(known)));
         }
         Ok(())
     }

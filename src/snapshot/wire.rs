@@ -1,55 +1,22 @@
-//! The messages of proto/orderwatch/internal/v1/snapshot.proto, and how domain types become them and come back.
+//! The messages of proto/orderwatch/internal/v1/snapshot.proto, and how domain types become them and come back. Those of orders
+//! come back only: versions 1 and 2 of the file had them.
 
 use super::header::{PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotTotals};
 use crate::domain::event::Details;
 use crate::domain::{
     AttributeValue, Currency, Entity, Event, Line, Milestone, Money, Position, Promise, Str, StreamId, Timestamp,
 };
-use crate::engine::RestoredOrder;
 
 use crate::codec::generated::orderwatch::internal::v1 as messages;
 use messages::{
-    SnapshotAttribute, SnapshotDetails, SnapshotEvent, SnapshotLine, SnapshotLines, SnapshotMoney, SnapshotOrder,
-    SnapshotPromise, snapshot_attribute,
+    SnapshotAttribute, SnapshotDetails, SnapshotEvent, SnapshotLines, SnapshotMoney, SnapshotPromise,
+    snapshot_attribute,
 };
 
 /// What a message says that no domain value can hold: the file is not ours, or newer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct BadMessage(pub String);
-
-/// An order's events, at most `EVENTS_PER_MESSAGE` to a message, so that no message grows without bound.
-const EVENTS_PER_MESSAGE: usize = 1024;
-
-/// Hands the messages of one order to `write`, in order.
-pub fn order_messages(order: RestoredOrder, mut write: impl FnMut(SnapshotOrder)) {
-    match order {
-        RestoredOrder::Tombstone { entity, order_id, closed_at } => write(SnapshotOrder {
-            order_id: order_id.into(),
-            events: Vec::new(),
-            closed_at_ms: Some(closed_at.as_millis()),
-            continues: false,
-            entity: entity_out(&entity),
-        }),
-        RestoredOrder::Open(events) => {
-            let Some(order_id) = events.first().map(|e| e.order_id.to_string()) else { return };
-            let mut left = events.len();
-            let mut events = events.into_iter();
-            while left > 0 {
-                let part: Vec<_> = events.by_ref().take(EVENTS_PER_MESSAGE).map(event_out).collect();
-                left -= part.len();
-                write(SnapshotOrder {
-                    order_id: order_id.clone(),
-                    events: part,
-                    closed_at_ms: None,
-                    continues: left > 0,
-                    // Its events' input says it.
-                    entity: String::new(),
-                });
-            }
-        }
-    }
-}
 
 /// Orders go without a word, as they did before there was anything else.
 fn entity_out(entity: &Str) -> String {
@@ -59,21 +26,6 @@ fn entity_out(entity: &Str) -> String {
 /// The name of an entity.
 pub fn entity_in(entity: String) -> Str {
     if entity.is_empty() { Str::new_static(Entity::ORDER_NAME) } else { Str::from(entity) }
-}
-
-fn event_out(event: Event) -> SnapshotEvent {
-    SnapshotEvent {
-        event_id: event.event_id.into(),
-        source: event.source.into(),
-        r#type: event.milestone.as_str().to_owned(),
-        event_time_ms: event.event_time.as_millis(),
-        event_time_inferred: event.event_time_inferred,
-        record_time_ms: event.record_time.as_millis(),
-        input: event.position.stream.0.into(),
-        partition: event.position.partition,
-        offset: event.position.offset,
-        details: event.details.map(|d| details_out(*d)),
-    }
 }
 
 /// An event of `order_id`; `stream` is what the message's input became here.
@@ -89,24 +41,6 @@ pub fn event_in(message: SnapshotEvent, order_id: &Str, stream: StreamId) -> Res
         position: Position { stream, partition: message.partition, offset: message.offset },
         details: message.details.map(details_in).transpose()?.map(Box::new),
     })
-}
-
-fn details_out(d: Details) -> SnapshotDetails {
-    SnapshotDetails {
-        total: d.total.map(money_out),
-        lines: d.lines.map(|lines| SnapshotLines {
-            lines: lines.into_iter().map(|l| SnapshotLine { sku: l.sku.into(), quantity: l.quantity }).collect(),
-        }),
-        promised_ship_by: promise_out(d.promised_ship_by),
-        promised_deliver_by: promise_out(d.promised_deliver_by),
-        attributes: d.attributes.into_iter().map(attribute_out).collect(),
-        payment_id: d.payment_id.map(Into::into),
-        capture_id: d.capture_id.map(Into::into),
-        amount: d.amount.map(money_out),
-        fee: d.fee.map(money_out),
-        fulfillment_id: d.fulfillment_id.map(Into::into),
-        reason: d.reason.map(Into::into),
-    }
 }
 
 fn details_in(m: SnapshotDetails) -> Result<Details, BadMessage> {
@@ -128,22 +62,10 @@ fn details_in(m: SnapshotDetails) -> Result<Details, BadMessage> {
     })
 }
 
-fn money_out(money: Money) -> SnapshotMoney {
-    SnapshotMoney { amount_minor: money.amount_minor, currency: money.currency.as_str().to_owned() }
-}
-
 fn money_in(m: SnapshotMoney) -> Result<Money, BadMessage> {
     let currency =
         Currency::parse(&m.currency).ok_or_else(|| BadMessage(format!("`{}` is no currency", m.currency)))?;
     Ok(Money { amount_minor: m.amount_minor, currency })
-}
-
-fn promise_out(promise: Promise) -> Option<SnapshotPromise> {
-    match promise {
-        Promise::Unchanged => None,
-        Promise::Withdrawn => Some(SnapshotPromise { at_ms: None }),
-        Promise::At(at) => Some(SnapshotPromise { at_ms: Some(at.as_millis()) }),
-    }
 }
 
 fn promise_in(m: Option<SnapshotPromise>) -> Promise {
@@ -152,18 +74,6 @@ fn promise_in(m: Option<SnapshotPromise>) -> Promise {
         Some(SnapshotPromise { at_ms: None }) => Promise::Withdrawn,
         Some(SnapshotPromise { at_ms: Some(at) }) => Promise::At(Timestamp::from_millis(at)),
     }
-}
-
-fn attribute_out((name, value): (Str, AttributeValue)) -> SnapshotAttribute {
-    use snapshot_attribute::Value;
-    let value = match value {
-        AttributeValue::Null => None,
-        AttributeValue::Text(text) => Some(Value::Text(text.into())),
-        AttributeValue::Bool(b) => Some(Value::Boolean(b)),
-        AttributeValue::Integer(i) => Some(Value::Integer(i)),
-        AttributeValue::Decimal(d) => Some(Value::Decimal(d)),
-    };
-    SnapshotAttribute { name: name.into(), value }
 }
 
 fn attribute_in(m: SnapshotAttribute) -> (Str, AttributeValue) {

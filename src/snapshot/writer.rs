@@ -10,13 +10,12 @@ use super::error::StoreError;
 use super::format::{Encoder, FormatError};
 use super::header::{SnapshotHeader, SnapshotTotals};
 use super::store::{NewFile, SnapshotStore};
-use crate::engine::Shard;
-use crate::engine::{RestoredOrder, StoredOrder};
+use crate::engine::{PackedOrders, Shard};
 use crate::telemetry::events::{SnapshotFailed, SnapshotPruneFailed, SnapshotWritten};
 use crate::telemetry::{SnapshotStatus, emit};
 
 /// Orders copied in one turn: about a millisecond.
-const SLICE: usize = 1_000;
+const SLICE: usize = 4_000;
 /// Slices that wait for the thread; beyond them the loop copies nothing.
 const SLICES_AHEAD: usize = 2;
 
@@ -56,7 +55,7 @@ struct Feed {
 
 #[derive(Debug)]
 enum Slice {
-    Orders(Vec<RestoredOrder>),
+    Orders(PackedOrders),
     /// The shard has been seen whole: without it, what was written is thrown away.
     End,
 }
@@ -94,8 +93,8 @@ impl SnapshotWriter {
     /// Copies the shard's next slice, where a snapshot of it wants one and the thread keeps up. Call it once a turn.
     /// True where it copied something. `may_end`: everything that the shard has read is committed; only then is the
     /// snapshot ended, so that no restore finds in it what its group has not committed yet.
-    pub fn feed(&mut self, shard: &Shard, may_end: bool) -> bool {
-        self.feed_from(shard.partition(), may_end, |cursor, visit| shard.visit_orders(cursor, SLICE, visit))
+    pub fn feed(&mut self, shard: &mut Shard, may_end: bool) -> bool {
+        self.feed_from(shard.partition(), may_end, |cursor| shard.copy_orders(cursor, SLICE))
     }
 
     /// True while the shard is being copied.
@@ -108,19 +107,19 @@ impl SnapshotWriter {
         self.under_way.get(&shard).and_then(|under_way| under_way.feed.as_ref()).is_some_and(Feed::is_at_its_end)
     }
 
-    /// [`SnapshotWriter::feed`] for anything that can be walked through with a cursor.
+    /// [`SnapshotWriter::feed`] for anything that can be copied with a cursor.
     pub(super) fn feed_from(
         &mut self,
         shard: i32,
         may_end: bool,
-        visit: impl FnOnce(usize, &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize>,
+        copy: impl FnOnce(usize) -> (PackedOrders, Option<usize>),
     ) -> bool {
         let Some(under_way) = self.under_way.get_mut(&shard) else { return false };
         let Some(feed) = under_way.feed.as_mut() else { return false };
         if !may_end && feed.is_at_its_end() {
             return false;
         }
-        match feed.turn(visit) {
+        match feed.turn(copy) {
             Turn::Fed => true,
             Turn::Busy => false,
             Turn::Over => {
@@ -158,17 +157,17 @@ impl SnapshotWriter {
 
     /// Hands over all that is left of `shards` and waits until every snapshot has ended, or until `deadline`: for the
     /// end of a run. `turn` is called between waits, so that the loop's heart goes on beating.
-    pub fn finish<'a>(
+    pub fn finish(
         &mut self,
-        shards: impl Iterator<Item = (&'a Shard, bool)> + Clone,
+        shards: &mut [(&mut Shard, bool)],
         deadline: Instant,
         mut turn: impl FnMut(),
     ) -> Vec<SnapshotOutcome> {
         let mut ended = self.poll();
         while !self.under_way.is_empty() && Instant::now() < deadline {
             let mut fed = false;
-            for (shard, may_end) in shards.clone() {
-                fed |= self.feed(shard, may_end);
+            for (shard, may_end) in shards.iter_mut() {
+                fed |= self.feed(shard, *may_end);
             }
             if !fed {
                 // Both sides wait for the disk or the network here; there is nothing to be woken by on two channels.
@@ -194,7 +193,7 @@ impl Feed {
         self.cursor.is_none() && self.waiting.is_none()
     }
 
-    fn turn(&mut self, visit: impl FnOnce(usize, &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize>) -> Turn {
+    fn turn(&mut self, copy: impl FnOnce(usize) -> (PackedOrders, Option<usize>)) -> Turn {
         if let Some(slice) = self.waiting.take() {
             match self.hand_over(slice) {
                 Turn::Fed => {}
@@ -202,8 +201,8 @@ impl Feed {
             }
         }
         let Some(cursor) = self.cursor else { return self.hand_over(Slice::End) };
-        let mut orders = Vec::with_capacity(SLICE);
-        self.cursor = visit(cursor, &mut |order| orders.push(copy(order)));
+        let (orders, next) = copy(cursor);
+        self.cursor = next;
         match self.hand_over(Slice::Orders(orders)) {
             Turn::Over => Turn::Over,
             // It was copied, whether or not the thread has room for it already.
@@ -221,15 +220,6 @@ impl Feed {
                 Turn::Busy
             }
             Err(TrySendError::Disconnected(_)) => Turn::Over,
-        }
-    }
-}
-
-fn copy(order: StoredOrder<'_>) -> RestoredOrder {
-    match order {
-        StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
-        StoredOrder::Tombstone { entity, order_id, closed_at } => {
-            RestoredOrder::Tombstone { entity: entity.clone(), order_id: order_id.into(), closed_at }
         }
     }
 }
@@ -297,9 +287,7 @@ fn fill(
     loop {
         match slices.recv() {
             Ok(Slice::Orders(orders)) => {
-                for order in orders {
-                    encoder.push(order, &mut out).map_err(|e| unpackable(header, e))?;
-                }
+                encoder.push(&orders, &mut out).map_err(|e| unpackable(header, e))?;
             }
             Ok(Slice::End) => break,
             Err(_) => return Ok(None),

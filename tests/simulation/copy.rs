@@ -1,7 +1,7 @@
 //! Snapshots, taken slice by slice while the shard goes on.
 
-use crate::domain::{Str, Timestamp};
-use crate::engine::{RestoredOrder, StoredOrder};
+use crate::domain::Timestamp;
+use crate::engine::PackedOrders;
 use crate::run::snapshots::header;
 use crate::snapshot::{PolicyDocument, SnapshotHeader};
 
@@ -17,7 +17,7 @@ const SLICE: usize = 3;
 pub struct Taking {
     header: SnapshotHeader,
     cursor: usize,
-    orders: Vec<RestoredOrder>,
+    orders: Vec<PackedOrders>,
 }
 
 impl Process {
@@ -49,14 +49,8 @@ impl Process {
             }
             return;
         }
-        let next = task.shard.visit_orders(taking.cursor, SLICE, &mut |order| {
-            taking.orders.push(match order {
-                StoredOrder::Open { events, .. } => RestoredOrder::Open(events.to_vec()),
-                StoredOrder::Tombstone { entity, order_id, closed_at } => {
-                    RestoredOrder::Tombstone { entity: entity.clone(), order_id: Str::new(order_id), closed_at }
-                }
-            });
-        });
+        let (packed, next) = task.shard.copy_orders(taking.cursor, SLICE);
+        taking.orders.push(packed);
         taking.cursor = next.unwrap_or(usize::MAX);
         self.taking.insert(*partition, taking);
     }

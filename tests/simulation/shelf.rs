@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::domain::Str;
-use crate::engine::RestoredOrder;
+use crate::engine::{PackedOrders, Stored};
 use crate::run::RunError;
 use crate::run::recovery::{self, Shelved};
 use crate::snapshot::SnapshotHeader;
@@ -16,7 +16,7 @@ const KEEP: usize = 3;
 #[derive(Debug)]
 pub struct Snapshot {
     pub header: SnapshotHeader,
-    pub orders: Vec<RestoredOrder>,
+    pub orders: Vec<PackedOrders>,
 }
 
 #[derive(Debug, Default)]
@@ -74,12 +74,12 @@ impl Shelf {
 }
 
 impl recovery::Shelf for Shelf {
-    fn newest(&self, shard: i32, take: &mut (dyn FnMut(RestoredOrder) + Send)) -> Result<Option<Shelved>, RunError> {
+    fn newest(&self, shard: i32, take: &mut (dyn FnMut(Stored) + Send)) -> Result<Option<Shelved>, RunError> {
         let held = self.held.borrow();
         let of_shard = held.get(&shard).map(Vec::as_slice).unwrap_or_default();
         let listed = &of_shard[..of_shard.len() - usize::from(self.lags.get() && !of_shard.is_empty())];
         let Some(snapshot) = listed.last() else { return Ok(None) };
-        snapshot.orders.iter().cloned().for_each(take);
+        snapshot.orders.iter().cloned().map(Stored::Packed).for_each(take);
         Ok(Some(Shelved { header: snapshot.header.clone(), bytes: 0 }))
     }
 }

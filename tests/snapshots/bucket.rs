@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use orderwatch::domain::{Entity, Timestamp};
-use orderwatch::engine::RestoredOrder;
+use orderwatch::engine::Stored;
 use orderwatch::snapshot::{
     Expected, PolicyDocument, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter, StoreError,
 };
@@ -46,8 +46,9 @@ impl Place {
         let found = self.runtime.block_on(self.store.newest(&expected()))?;
         Ok(found.map(|found| {
             let mut remembered = 0;
-            let totals = self.runtime.block_on(found.read(&mut |order| {
-                remembered += u64::from(matches!(order, RestoredOrder::Tombstone { .. }));
+            let totals = self.runtime.block_on(found.read(&mut |stored| match stored {
+                Stored::Packed(packed) => remembered += packed.held().tombstones,
+                Stored::Order(order) => panic!("{order:?}"),
             }));
             assert_eq!(remembered, ORDERS);
             assert_eq!(totals.expect("a whole snapshot").tombstones, ORDERS);
@@ -91,8 +92,8 @@ fn expected() -> Expected {
 }
 
 fn finish(writer: &mut SnapshotWriter) -> Result<Timestamp, String> {
-    let shard = shard(7, ORDERS);
-    let mut ended = writer.finish([(&shard, true)].into_iter(), Instant::now() + PATIENCE, || {});
+    let mut shard = shard(7, ORDERS);
+    let mut ended = writer.finish(&mut [(&mut shard, true)], Instant::now() + PATIENCE, || {});
     let outcome = ended.pop().expect("an end");
     outcome.result.map(|status| status.taken_at).map_err(|e| e.to_string())
 }
@@ -140,10 +141,10 @@ fn an_upload_slower_than_the_interval_holds_nobody_up_and_shows_nothing_half() {
     let place = Place::new();
     place.write(1_000, 10).expect("a first snapshot");
     place.proxy.set(|faults| faults.hold_parts = true);
-    let (mut writer, shard) = (place.writer(3), shard(7, ORDERS));
+    let (mut writer, mut shard) = (place.writer(3), shard(7, ORDERS));
     assert!(writer.begin(header(2_000, MANY_BYTES)));
     eventually(PATIENCE, "a part to be on its way", || {
-        writer.feed(&shard, true);
+        writer.feed(&mut shard, true);
         if place.proxy.held() > 0 { Ok(()) } else { Err("none".to_owned()) }
     });
     for taken_at in [3_000, 4_000] {
@@ -223,10 +224,10 @@ fn credentials_that_expire_are_no_empty_bucket_and_come_back() {
 fn credentials_that_expire_within_an_upload_leave_nothing_of_it() {
     let place = Place::new();
     place.proxy.set(|faults| faults.hold_parts = true);
-    let (mut writer, shard) = (place.writer(3), shard(7, ORDERS));
+    let (mut writer, mut shard) = (place.writer(3), shard(7, ORDERS));
     assert!(writer.begin(header(1_000, MANY_BYTES)));
     eventually(PATIENCE, "a part to be on its way", || {
-        writer.feed(&shard, true);
+        writer.feed(&mut shard, true);
         if place.proxy.held() > 0 { Ok(()) } else { Err("none".to_owned()) }
     });
     place.proxy.set(|faults| (faults.hold_parts, faults.expired) = (false, true));

@@ -65,7 +65,8 @@ pub struct SnapshotTrailer {
     #[prost(uint64, tag = "3")]
     pub events: u64,
 }
-/// One order; many of these make up the body.
+/// One order; many of these make up the body of a file of version 1 or 2. Since version 3 orders are as they lie in memory
+/// (src/engine/facts).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotOrder {
     #[prost(string, tag = "1")]

@@ -1,9 +1,12 @@
 //! An order's facts at rest: one string of bytes, some thirty for an event, from which the very same events come back.
 //!
-//! The id comes first, so that the index can compare it where it lies; then what the order is and when it closed; then
-//! its events in their order. An event is its shape's number, its id, its times as distances, its offset, and what its shape
+//! The id comes first, so that the index can compare it where it lies; then what the order is, when it closed, and how many
+//! events there are; then its events in their order. An event is its shape's number, its id, its times as distances, its offset, and what its shape
 //! says it carries. What many orders share (sources, milestones, names, common values, skus) is a number of the shard's
 //! [`Codebook`], which is bounded; what is an order's own is in its bytes.
+//!
+//! Snapshots hold these bytes as they are. Whoever changes how anything is spelled here writes another version of the file
+//! (`snapshot/format.rs`) and reads the one before; the file of tests/snapshots/v3.snap would not be read any more.
 //!
 //! | to find                             | look in  |
 //! |-------------------------------------|----------|
@@ -13,12 +16,14 @@
 //! | events to bytes, and back           | `pack`, `unpack` |
 //! | what is used again instead of freed | `spare`  |
 //! | where the bytes lie                 | `store`  |
+//! | what a snapshot says beside them    | `told`   |
 
 mod bytes;
 mod pack;
 mod shape;
 mod spare;
 mod store;
+mod told;
 mod unpack;
 mod words;
 
@@ -27,12 +32,14 @@ mod tests;
 
 use crate::domain::{EntityId, Timestamp};
 
-use bytes::{Reader, put_signed, put_text, put_varint};
+use bytes::put_signed;
 use shape::Shapes;
 use words::Words;
 
+pub(super) use bytes::{Reader, put_text, put_varint};
 pub(super) use spare::Spare;
 pub(super) use store::{Handle, Store};
+pub(super) use told::{Told, numbers, tell};
 
 /// The facts of one order at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,24 +91,27 @@ impl<'a> Facts<'a> {
         self.parts().0
     }
 
-    /// The head, and what follows it.
-    fn parts(self) -> (Head<'a>, Reader<'a>) {
+    /// The head, how many events there are, and their bytes.
+    pub fn parts(self) -> (Head<'a>, usize, Reader<'a>) {
         let mut reader = Reader(self.0);
         let length = reader.varint();
         let id = reader.text(length);
         let entity = reader.varint();
         let closed_at = (entity & 1 == 1).then(|| Timestamp::from_millis(reader.signed()));
-        (Head { id, entity: EntityId((entity >> 1) as u16), closed_at }, reader)
+        let events = reader.varint() as usize;
+        (Head { id, entity: EntityId((entity >> 1) as u16), closed_at }, events, reader)
     }
 }
 
 impl Head<'_> {
-    fn write(self, out: &mut Vec<u8>) {
+    /// What stands before so many events.
+    pub fn write(self, events: usize, out: &mut Vec<u8>) {
         put_text(out, self.id);
         put_varint(out, u64::from(self.entity.0) << 1 | u64::from(self.closed_at.is_some()));
         if let Some(closed_at) = self.closed_at {
             put_signed(out, closed_at.as_millis());
         }
+        put_varint(out, events as u64);
     }
 }
 

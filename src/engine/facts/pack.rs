@@ -3,7 +3,7 @@
 use crate::domain::event::Details;
 use crate::domain::{AttributeValue, Event, Money, Promise, Str, Timestamp};
 
-use super::bytes::{put_signed, put_text, put_varint};
+use super::bytes::{Reader, put_signed, put_text, put_varint};
 use super::shape::has;
 use super::words::Words;
 use super::{Codebook, ERA, Facts, Head, spelled, value};
@@ -17,14 +17,14 @@ impl Codebook {
     pub fn pack(&mut self, head: Head<'_>, events: &[Event], known: Option<(Facts<'_>, usize)>) -> Option<Facts<'_>> {
         let mut out = std::mem::take(&mut self.buffer);
         out.clear();
-        head.write(&mut out);
+        head.write(events.len(), &mut out);
         let mut done = 0;
         if let Some((facts, count)) = known {
             if count == events.len() && facts.0.starts_with(&out) {
                 self.buffer = out;
                 return None;
             }
-            out.extend_from_slice(facts.parts().1.0);
+            out.extend_from_slice(facts.parts().2.0);
             done = count;
         }
         for place in done..events.len() {
@@ -32,6 +32,14 @@ impl Codebook {
         }
         self.buffer = out;
         Some(Facts(&self.buffer))
+    }
+
+    /// Facts that lie packed, behind another head.
+    pub fn join(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>) -> Facts<'_> {
+        self.buffer.clear();
+        head.write(events, &mut self.buffer);
+        self.buffer.extend_from_slice(rest.0);
+        Facts(&self.buffer)
     }
 
     fn put_event(&mut self, out: &mut Vec<u8>, order_id: &str, events: &[Event], place: usize) {

@@ -1,12 +1,12 @@
 //! What the events of one kind have in common, as one number: stream, source, milestone, and which fields they carry.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::domain::event::Details;
-use crate::domain::{Currency, Event, Milestone, Money, Promise, Standard, Str, StreamId};
+use crate::domain::{Currency, Event, Milestone, Money, Promise, Str, StreamId};
 
 use super::bytes::{Reader, put_signed, put_text, put_varint};
 use super::words::Met;
@@ -25,9 +25,8 @@ pub(super) struct Shape {
     pub milestone: Milestone,
     /// Which fields there are, as the constants of [`has`].
     pub has: u16,
-    pub total: Option<Currency>,
-    pub amount: Option<Currency>,
-    pub fee: Option<Currency>,
+    /// Of its total, amount and fee.
+    pub currencies: [Option<Currency>; 3],
 }
 
 /// The bits of [`Shape::has`].
@@ -50,45 +49,34 @@ pub(super) mod has {
 
 impl Shape {
     fn of(event: &Event, has: u16) -> Self {
-        let currency = |money: Option<Money>| money.map(|money| money.currency);
-        let details = event.details.as_deref();
         Shape {
             stream: event.position.stream,
             partition: event.position.partition,
             source: event.source.clone(),
             milestone: event.milestone.clone(),
             has,
-            total: currency(details.and_then(|d| d.total)),
-            amount: currency(details.and_then(|d| d.amount)),
-            fee: currency(details.and_then(|d| d.fee)),
+            currencies: currencies(event),
         }
     }
 
     fn is_of(&self, event: &Event, has: u16) -> bool {
-        let currency = |money: Option<Money>| money.map(|money| money.currency);
-        let money = event.details.as_deref().map_or((None, None, None), |d| (d.total, d.amount, d.fee));
         self.has == has
             && self.stream == event.position.stream
             && self.partition == event.position.partition
             && self.milestone == event.milestone
             && self.source == event.source
-            && (self.total, self.amount, self.fee) == (currency(money.0), currency(money.1), currency(money.2))
+            && self.currencies == currencies(event)
     }
 
-    /// For one that has no number.
-    fn write(&self, out: &mut Vec<u8>) {
+    /// All of it: for one that has no number, and for those who learn its number.
+    pub fn write(&self, out: &mut Vec<u8>) {
         put_varint(out, self.stream.0.into());
         put_signed(out, self.partition.into());
         put_text(out, &self.source);
-        match &self.milestone {
-            Milestone::Standard(standard) => put_varint(out, 1 + *standard as u64),
-            Milestone::Custom(name) => {
-                put_varint(out, 0);
-                put_text(out, name);
-            }
-        }
+        // By its name: our own list may get another order.
+        put_text(out, self.milestone.as_str());
         put_varint(out, self.has.into());
-        for currency in [self.total, self.amount, self.fee] {
+        for currency in self.currencies {
             put_text(out, currency.as_ref().map_or("", Currency::as_str));
         }
     }
@@ -101,14 +89,16 @@ impl Shape {
         let stream = StreamId(from.varint() as u16);
         let partition = from.signed() as i32;
         let source = Str::from(text(from));
-        let milestone = match from.varint() {
-            0 => Milestone::Custom(text(from).into()),
-            place => Standard::ALL.get(place as usize - 1).map_or(Milestone::Custom(Str::default()), |s| (*s).into()),
-        };
+        let milestone = Milestone::parse(&text(from));
         let has = from.varint() as u16;
-        let mut currency = || Currency::parse(&text(from));
-        Shape { stream, partition, source, milestone, has, total: currency(), amount: currency(), fee: currency() }
+        let currencies = std::array::from_fn(|_| Currency::parse(&text(from)));
+        Shape { stream, partition, source, milestone, has, currencies }
     }
+}
+
+fn currencies(event: &Event) -> [Option<Currency>; 3] {
+    let money = event.details.as_deref().map_or([None; 3], |d| [d.total, d.amount, d.fee]);
+    money.map(|money: Option<Money>| money.map(|money| money.currency))
 }
 
 fn fields(event: &Event) -> u16 {
@@ -157,15 +147,9 @@ impl Shapes {
     }
 
     fn number(&mut self, event: &Event, has: u16) -> Option<u32> {
-        let mut hasher = self.hasher.build_hasher();
-        event.position.stream.hash(&mut hasher);
-        (event.position.partition, has).hash(&mut hasher);
-        event.milestone.hash(&mut hasher);
-        event.source.hash(&mut hasher);
-        if let Some(d) = event.details.as_deref() {
-            [d.total, d.amount, d.fee].map(|money| money.map(|money| money.currency)).hash(&mut hasher);
-        }
-        let hash = hasher.finish();
+        let place = (event.position.stream, event.position.partition);
+        let currencies = currencies(event);
+        let hash = self.hasher.hash_one((place, has, &event.milestone, &event.source, currencies));
         let is_it =
             |(_, number): &(u64, u32)| self.get(u64::from(*number)).is_some_and(|shape| shape.is_of(event, has));
         if let Some((_, number)) = self.numbers.find(hash, is_it) {
@@ -175,10 +159,26 @@ impl Shapes {
         if self.shapes.len() >= MAX_SHAPES || bytes > MAX_BYTES || !self.met.again(hash) {
             return None;
         }
+        Some(self.push(hash, Shape::of(event, has)))
+    }
+
+    /// Gives a new shape the next number.
+    pub fn add(&mut self, shape: Shape) {
+        let Shape { stream, partition, source, milestone, has, currencies } = &shape;
+        let hash = self.hasher.hash_one(((stream, partition), has, milestone, source, currencies));
+        self.push(hash, shape);
+    }
+
+    fn push(&mut self, hash: u64, shape: Shape) -> u32 {
         let number = self.shapes.len() as u32;
-        self.shapes.push(Shape::of(event, has));
+        self.shapes.push(shape);
         self.numbers.insert_unique(hash, (hash, number), |(hash, _)| *hash);
-        Some(number)
+        number
+    }
+
+    /// All of them, by number.
+    pub fn all(&self) -> &[Shape] {
+        &self.shapes
     }
 
     /// The shape with this number.

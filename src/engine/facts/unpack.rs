@@ -17,7 +17,7 @@ use super::{Codebook, ERA, Facts, Head, spelled, value};
 impl Codebook {
     /// Puts an order's events behind those that are in `events`, which should be none, and says what else is known of it.
     pub fn unpack<'f>(&self, facts: Facts<'f>, spare: &mut Spare, events: &mut Vec<Event>) -> Head<'f> {
-        let (head, mut from) = facts.parts();
+        let (head, _, mut from) = facts.parts();
         let order_id = Str::new(head.id);
         let mut before = ERA;
         while !from.is_empty() {
@@ -69,11 +69,9 @@ impl Codebook {
         event_time: Timestamp,
         spare: &mut Spare,
     ) {
-        let mut money =
+        let money =
             |currency: Option<Currency>| currency.map(|currency| Money { amount_minor: from.signed(), currency });
-        details.total = money(shape.total);
-        details.amount = money(shape.amount);
-        details.fee = money(shape.fee);
+        [details.total, details.amount, details.fee] = shape.currencies.map(money);
         let mut promise = |at: u16, none: u16| match shape.has & (at | none) {
             0 => Promise::Unchanged,
             bit if bit == none => Promise::Withdrawn,

@@ -49,11 +49,6 @@ impl Words {
         }
     }
 
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.texts.len()
-    }
-
     /// The text's number; `None` where it has none (yet).
     pub fn number(&mut self, text: &str) -> Option<u32> {
         if text.len() > MAX_BYTES {
@@ -67,12 +62,22 @@ impl Words {
         if self.texts.len() >= self.most || !self.met.again(hash) {
             return None;
         }
+        Some(self.add(text))
+    }
+
+    /// Gives a new text the next number.
+    pub fn add(&mut self, text: &str) -> u32 {
         let number = self.texts.len() as u32;
         self.texts.push(Str::new(text));
         let (texts, hasher) = (&self.texts, &self.hasher);
         let rehash = |number: &u32| hasher.hash_one(texts.get(*number as usize).map_or("", Str::as_str));
-        self.numbers.insert_unique(hash, number, rehash);
-        Some(number)
+        self.numbers.insert_unique(hasher.hash_one(text), number, rehash);
+        number
+    }
+
+    /// All of them, by number.
+    pub fn all(&self) -> &[Str] {
+        &self.texts
     }
 
     /// The text with this number.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::recovery::orders_of;
 use super::story::*;
 use crate::domain::{Event, Exception, Milestone, Millis, Str, Timestamp};
-use crate::engine::{BacklogSum, PartialsRecord, RestoredOrder, Shard, StoredOrder, Teller, Transition};
+use crate::engine::{BacklogSum, PartialsRecord, RestoredOrder, Shard, Teller, Transition};
 use crate::policy::backlog::Bounds;
 use crate::policy::sla::Pause;
 use crate::policy::{Backlog, Policies, Settings};
@@ -115,20 +116,16 @@ impl Shop {
     }
 
     /// Another process takes over: orders from snapshots, memory and published states from their topics.
-    fn restarted(&self) -> Shop {
+    fn restarted(&mut self) -> Shop {
         let mut shop = Shop::new();
         self.memory.values().flatten().for_each(|value| shop.sum.restore_memory(value).unwrap());
         self.published.iter().for_each(|exception| shop.sum.restore_published(exception.clone()));
-        for (n, old) in self.shards.iter().enumerate() {
+        for (n, old) in self.shards.iter_mut().enumerate() {
             let mut shard = Shard::new(n as i32, Arc::clone(&self.policies), Arc::clone(&self.settings));
             shard.mute();
-            let mut orders = Vec::new();
-            old.visit_orders(0, usize::MAX, &mut |order| {
-                if let StoredOrder::Open { events, .. } = order {
-                    orders.push(RestoredOrder::Open(events.to_vec()));
-                }
-            });
-            orders.into_iter().for_each(|order| assert_eq!(shard.restore_order(order), 0));
+            for order in orders_of(old).into_iter().filter(|order| matches!(order, RestoredOrder::Open(_))) {
+                assert_eq!(shard.restore_order(order), 0);
+            }
             shard.advance(old.frontier());
             shard.unmute();
             shop.tellers[n] = shard.teller(Str::from(format!("{}/{n}", self.topic.len())), None);

@@ -153,7 +153,7 @@ fn a_restart_amid_the_handoffs_goes_on_with_each() {
     s.read(requested(50, "berta"));
     s.advance(85);
     assert_eq!(owned(&s), ["anna 30+ opened", "anna 40 resolved", "berta 80+ opened"]);
-    let mut again = restarted_under(&s, 85, document(), History::default());
+    let mut again = restarted_under(&mut s, 85, document(), History::default());
     assert_eq!(owned(&again), [""; 0]);
     again.read(event("handoff.accepted", 90));
     again.read_late(event("handoff.accepted", 20), 95);
@@ -169,7 +169,7 @@ fn an_event_ends_a_cycle_whose_beginning_was_not_read() {
     // The same, without its facts.
     let mut lost = story();
     lost.published = s.published.clone();
-    let mut again = restarted_under(&lost, 50, document(), History::default());
+    let mut again = restarted_under(&mut lost, 50, document(), History::default());
     again.read_late(event("handoff.accepted", 0), 55);
     assert_eq!(owned(&again), ["anna 55 resolved"]);
     again.read(requested(60, "berta"));
@@ -189,6 +189,6 @@ fn a_cycle_that_was_over_is_frozen_by_itself() {
         vec![Sla { target: crate::policy::sla::Target::Duration(crate::domain::Millis::new(15 * MINUTE)), ..handoff() }]
     };
     let history = History::new(vec![first(vec![handoff()]), era(tight(), 80, &s)]);
-    let again = restarted_under(&s, 80, policies(tight(), vec![]), history);
+    let again = restarted_under(&mut s, 80, policies(tight(), vec![]), history);
     assert_eq!(owned(&again), ["berta 80 opened"], "what Anna took in 20 minutes was in time then");
 }

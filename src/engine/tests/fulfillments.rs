@@ -182,13 +182,13 @@ fn a_restart_amid_the_parcels_goes_on_with_each() {
     s.read(parcel("f-1", "fulfillment.packed", 0));
     s.read(parcel("f-2", "fulfillment.packed", 30));
     s.advance(70);
-    let mut again = restarted_under(&s, 70, document("fulfillment.packed"), History::default());
+    let mut again = restarted_under(&mut s, 70, document("fulfillment.packed"), History::default());
     assert_eq!(of_parcels(&again), [""; 0]);
     again.advance(95);
     again.read(parcel("f-1", "fulfillment.shipped", 100));
     assert_eq!(of_parcels(&again), ["f-2 90+ opened", "f-1 100 resolved"]);
     assert_eq!(again.published[1].sequence, 2);
-    let mut third = restarted_under(&s, 70, document("fulfillment.packed"), History::default());
+    let mut third = restarted_under(&mut s, 70, document("fulfillment.packed"), History::default());
     third.read_late(parcel("f-1", "fulfillment.shipped", 59), 75);
     assert_eq!(of_parcels(&third), ["f-1 75 retracted"]);
 }
@@ -220,7 +220,7 @@ fn a_policy_that_becomes_one_of_parcels_tells_what_stands_anew_and_nothing_that_
     s.read(of("o-2", parcel("f-9", "fulfillment.shipped", 70)));
     assert_eq!(of_parcels(&s), ["- 60+ opened", "- 60+ opened", "- 70 resolved"]);
     let history = History::new(vec![first(of_orders()), era(vec![each_parcel("fulfillment.packed")], 80, &s)]);
-    let mut again = restarted_under(&s, 80, document("fulfillment.packed"), history);
+    let mut again = restarted_under(&mut s, 80, document("fulfillment.packed"), history);
     again.published.sort_by_key(|e| (e.subject.key(""), e.status));
     assert_eq!(of_parcels(&again), ["f-1 80 opened", "- 80 retracted", "- 80 retracted"]);
 }

@@ -4,6 +4,7 @@ mod backlogs;
 mod calendars;
 mod checks;
 mod complete_since;
+mod copies;
 mod each;
 mod edits;
 mod entities;

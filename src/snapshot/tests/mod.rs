@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::format::{Chunk, Decoder, Encoder, FORMAT_VERSION, unpack};
+use super::format::{Chunk, Decoder, Encoder, FORMAT_VERSION};
 use super::*;
 use crate::domain::event::Details;
 use crate::domain::{Currency, Entity, Event, Money, Position, Standard, Str, StreamId, Timestamp};
-use crate::engine::{RestoredOrder, StoredOrder};
+use crate::engine::{PackedOrders, Packer, RestoredOrder, Stored, Unpacker};
 
 const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
 
@@ -72,11 +72,15 @@ fn orders(count: i64) -> Vec<RestoredOrder> {
         .collect()
 }
 
+/// So many orders to a stretch.
+const STRETCH: usize = 1_000;
+
 fn encode(header: &SnapshotHeader, orders: &[RestoredOrder]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = Encoder::new(header, &mut out).unwrap();
-    for order in orders {
-        encoder.push(order.clone(), &mut out).unwrap();
+    let mut packer = Packer::default();
+    for stretch in orders.chunks(STRETCH) {
+        encoder.push(&packer.pack(stretch), &mut out).unwrap();
     }
     encoder.finish(&mut out).unwrap();
     out
@@ -90,8 +94,8 @@ fn decode(bytes: &[u8]) -> Result<Vec<Chunk>, FormatError> {
     for piece in bytes.chunks(7) {
         decoder.feed(piece);
         while let Some(chunk) = decoder.next_chunk()? {
-            if let Chunk::Body { offset, packed } = &chunk {
-                unpack(packed, *offset, |_| Ok(()))?;
+            if let Chunk::Body(body) = &chunk {
+                body.open()?;
             }
             chunks.push(chunk);
         }
@@ -136,8 +140,12 @@ impl Place {
     }
 
     fn read(&self, found: &Found) -> Vec<RestoredOrder> {
-        let mut orders = Vec::new();
-        self.runtime.block_on(found.read(&mut |o| orders.push(o))).unwrap();
+        let (mut orders, mut unpacker) = (Vec::new(), Unpacker::default());
+        let mut take = |stored| match stored {
+            Stored::Order(order) => orders.push(order),
+            Stored::Packed(packed) => unpacker.read(&packed, &mut |order| orders.push(order)),
+        };
+        self.runtime.block_on(found.read(&mut take)).unwrap();
         orders
     }
 
@@ -158,8 +166,9 @@ impl Place {
 /// Feeds `orders` as a shard would, and waits for the outcome.
 fn take(writer: &mut SnapshotWriter, shard: i32, orders: &[RestoredOrder]) -> Result<u64, String> {
     let deadline = Instant::now() + Duration::from_secs(20);
+    let mut packer = Packer::default();
     loop {
-        writer.feed_from(shard, true, |cursor, visit| slice(orders, cursor, visit));
+        writer.feed_from(shard, true, |cursor| slice(&mut packer, orders, cursor));
         if let Some(outcome) = writer.poll().pop() {
             assert_eq!(outcome.shard, shard);
             return outcome.result.map(|status| status.bytes).map_err(|e| e.to_string());
@@ -169,15 +178,7 @@ fn take(writer: &mut SnapshotWriter, shard: i32, orders: &[RestoredOrder]) -> Re
     }
 }
 
-fn slice(orders: &[RestoredOrder], cursor: usize, visit: &mut dyn FnMut(StoredOrder<'_>)) -> Option<usize> {
+fn slice(packer: &mut Packer, orders: &[RestoredOrder], cursor: usize) -> (PackedOrders, Option<usize>) {
     let end = (cursor + 7).min(orders.len());
-    for order in &orders[cursor..end] {
-        visit(match order {
-            RestoredOrder::Open(events) => StoredOrder::Open { order_id: &events[0].order_id, events },
-            RestoredOrder::Tombstone { entity, order_id, closed_at } => {
-                StoredOrder::Tombstone { entity, order_id, closed_at: *closed_at }
-            }
-        });
-    }
-    (end < orders.len()).then_some(end)
+    (packer.pack(&orders[cursor..end]), (end < orders.len()).then_some(end))
 }

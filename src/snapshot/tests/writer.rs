@@ -24,12 +24,12 @@ fn it_waits_for_a_commit_before_it_ends() {
     let place = Place::new();
     let mut writer = place.writer(3);
     writer.begin(header(4, 5_000));
-    let few = orders(3);
+    let (few, mut packer) = (orders(3), Packer::default());
     assert!(!writer.waits_for_a_commit(4));
-    writer.feed_from(4, false, |cursor, visit| slice(&few, cursor, visit));
+    writer.feed_from(4, false, |cursor| slice(&mut packer, &few, cursor));
     for _ in 0..3 {
         assert!(writer.waits_for_a_commit(4), "all of it was copied");
-        assert!(!writer.feed_from(4, false, |cursor, visit| slice(&few, cursor, visit)));
+        assert!(!writer.feed_from(4, false, |cursor| slice(&mut packer, &few, cursor)));
     }
     take(&mut writer, 4, &few).unwrap();
     assert_eq!(place.names(4).len(), 1);
@@ -40,10 +40,10 @@ fn of_a_shard_that_left_nothing_is_told() {
     let place = Place::new();
     let mut writer = place.writer(3);
     writer.begin(header(4, 5_000));
-    let few = orders(3);
+    let (few, mut packer) = (orders(3), Packer::default());
     // One turn hands over the orders, the next their end.
     for _ in 0..2 {
-        writer.feed_from(4, true, |cursor, visit| slice(&few, cursor, visit));
+        writer.feed_from(4, true, |cursor| slice(&mut packer, &few, cursor));
     }
     writer.cancel(4);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -80,8 +80,8 @@ fn one_that_was_given_up_or_cut_short_leaves_the_old_one() {
     let before = place.names(4);
 
     writer.begin(header(4, 2_000));
-    let many = orders(20);
-    assert!(writer.feed_from(4, true, |cursor, visit| slice(&many, cursor, visit)));
+    let (many, mut packer) = (orders(20), Packer::default());
+    assert!(writer.feed_from(4, true, |cursor| slice(&mut packer, &many, cursor)));
     writer.cancel(4);
     assert!(!writer.is_under_way(4));
 
@@ -116,10 +116,10 @@ fn a_failing_place_fails_the_snapshot_and_the_next_one_tries_again() {
 fn the_last_slices_are_handed_over_at_the_end_of_a_run() {
     let place = Place::new();
     let mut writer = place.writer(3);
-    let shard = crate::engine::Shard::new(4, Arc::default(), Arc::new(settings()));
+    let mut shard = crate::engine::Shard::new(4, Arc::default(), Arc::new(settings()));
     writer.begin(header(4, 1_000));
     let turns = Mutex::new(0);
-    let ended = writer.finish([(&shard, true)].into_iter(), Instant::now() + Duration::from_secs(20), || {
+    let ended = writer.finish(&mut [(&mut shard, true)], Instant::now() + Duration::from_secs(20), || {
         *turns.lock().unwrap() += 1;
     });
     assert_eq!(ended.len(), 1);

@@ -1,0 +1,286 @@
+//! A copy of a shard for a snapshot, taken in stretches while the shard goes on: its orders as they lie packed in memory.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
+use crate::domain::{EntityId, Str};
+
+use super::facts::{Codebook, Facts, Reader, Told, numbers, put_text, put_varint, tell};
+use super::restore::RestoredOrder;
+use super::shard::Shard;
+
+/// A stretch of a shard's orders as they lie in memory, and what their facts refer to that no stretch before it told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackedOrders {
+    words: Vec<u8>,
+    /// Each one's facts, behind their length.
+    orders: Vec<u8>,
+    held: Held,
+}
+
+/// A stretch ends after the order with which it has come to so many bytes.
+const BYTES: usize = 1 << 20;
+
+/// How much a stretch holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Orders with their events.
+    pub orders: u64,
+    /// Closed orders that are only remembered.
+    pub tombstones: u64,
+    /// Events of all orders.
+    pub events: u64,
+}
+
+impl PackedOrders {
+    /// What it holds.
+    pub fn held(&self) -> Held {
+        self.held
+    }
+
+    /// Appends it to `out`, as [`PackedOrders::parse`] takes it.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.words.len() as u64);
+        out.extend_from_slice(&self.words);
+        out.extend_from_slice(&self.orders);
+    }
+
+    /// The stretch that these bytes are; `None` where they are none.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let words = from.varint();
+        let (words, mut rest) = from.0.split_at_checked(usize::try_from(words).ok()?)?;
+        let mut held = Held::default();
+        let orders = rest.to_vec();
+        while !rest.is_empty() {
+            let mut from = Reader(rest);
+            let length = usize::try_from(from.varint()).ok()?;
+            let (facts, more) = from.0.split_at_checked(length)?;
+            held.count(Facts(facts).parts().1);
+            rest = more;
+        }
+        Some(PackedOrders { words: words.to_vec(), orders, held })
+    }
+
+    fn has_room(&self) -> bool {
+        self.orders.len() < BYTES
+    }
+
+    pub(super) fn words(&self) -> Reader<'_> {
+        Reader(&self.words)
+    }
+
+    /// The facts of each.
+    pub(super) fn facts(&self) -> impl Iterator<Item = Facts<'_>> {
+        let mut rest = Reader(&self.orders);
+        std::iter::from_fn(move || {
+            let length = (!rest.is_empty()).then(|| rest.varint())?;
+            Some(Facts(rest.bytes(length)))
+        })
+    }
+
+    /// Adds one. When an order closed is found again by whoever takes it back, and is not told; it is all that is known of a
+    /// tombstone.
+    pub(super) fn add(&mut self, facts: Facts<'_>) {
+        put_varint(&mut self.orders, facts.0.len() as u64);
+        self.orders.extend_from_slice(facts.0);
+        self.held.count(facts.parts().1);
+    }
+
+    /// Tells what its facts refer to.
+    fn tell<'a>(&mut self, names: impl Iterator<Item = &'a Str>, codebook: &Codebook, told: &mut ToldBefore) {
+        let names: Vec<&Str> = names.collect();
+        tell(&names, &mut told.entities, &mut self.words, |name, out| put_text(out, name));
+        codebook.tell(&mut told.codebook, &mut self.words);
+    }
+}
+
+impl std::ops::AddAssign for Held {
+    fn add_assign(&mut self, more: Held) {
+        self.orders += more.orders;
+        self.tombstones += more.tombstones;
+        self.events += more.events;
+    }
+}
+
+impl Held {
+    /// What one order is.
+    pub(super) fn of(order: &RestoredOrder) -> Self {
+        let mut held = Held::default();
+        held.count(match order {
+            RestoredOrder::Open(events) => events.len(),
+            RestoredOrder::Tombstone { .. } => 0,
+        });
+        held
+    }
+
+    fn count(&mut self, events: usize) {
+        self.events += events as u64;
+        *(if events == 0 { &mut self.tombstones } else { &mut self.orders }) += 1;
+    }
+}
+
+/// The names of the entities that stretches have told, by number.
+#[derive(Debug, Default)]
+pub(super) struct Names(Vec<Str>);
+
+impl Names {
+    /// Learns what a stretch tells of entities, and leaves what it tells of the codebook.
+    pub fn learn(&mut self, from: &mut Reader<'_>) {
+        for number in numbers(from) {
+            let length = from.varint();
+            let name = from.text(length);
+            if number == self.0.len() {
+                self.0.push(Str::new(name));
+            }
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Str] {
+        &self.0
+    }
+}
+
+/// What the stretches before have told.
+#[derive(Clone, Copy, Debug, Default)]
+struct ToldBefore {
+    entities: usize,
+    codebook: Told,
+}
+
+/// A copy that is being taken.
+#[derive(Debug, Default)]
+pub(super) struct Copying {
+    told: ToldBefore,
+    removed: Removed,
+}
+
+/// What left memory while the shard is being copied: without it, a replay from the copy's offsets would take what is told of
+/// such an order for the beginning of another.
+#[derive(Debug, Default)]
+struct Removed {
+    ids: HashSet<(EntityId, Str), RandomState>,
+    orders: Vec<(EntityId, RestoredOrder)>,
+}
+
+impl Removed {
+    fn has(&self, entity: EntityId, id: &str) -> bool {
+        !self.ids.is_empty() && self.ids.contains(&(entity, Str::new(id)))
+    }
+}
+
+/// Cursors from here on go over what left memory.
+const REMOVED: usize = usize::MAX / 2;
+
+impl Shard {
+    /// A copy of the shard begins: until [`Shard::end_copy`], what leaves memory is kept for it.
+    pub fn begin_copy(&mut self) {
+        self.copying = Some(Copying::default());
+    }
+
+    /// The copy is whole, or given up.
+    pub fn end_copy(&mut self) {
+        self.copying = None;
+    }
+
+    /// Copies up to `limit` orders, about a megabyte at the most, from `cursor` on, and gives the next cursor, `None` at the end. Orders that change
+    /// between two calls may be copied in either state: facts are idempotent, so the replay that follows mends it. What left
+    /// memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id now: the replay removes it again.
+    pub fn copy_orders(&mut self, cursor: usize, limit: usize) -> (PackedOrders, Option<usize>) {
+        let mut copying = self.copying.take();
+        let nothing = Copying::default();
+        let Copying { removed, told } = copying.as_ref().unwrap_or(&nothing);
+        let (mut packed, mut told) = (PackedOrders::default(), *told);
+        let next = match cursor.checked_sub(REMOVED) {
+            Some(cursor) => self.copy_removed(removed, cursor, limit, &mut packed),
+            None => self.copy_slots(removed, cursor, limit, &mut packed),
+        };
+        let names = self.index.open().map(|(entity, _)| entity.name());
+        packed.tell(names, self.slots.codebook(), &mut told);
+        if let Some(copying) = &mut copying {
+            copying.told = told;
+        }
+        self.copying = copying;
+        (packed, next)
+    }
+
+    fn copy_slots(
+        &mut self,
+        removed: &Removed,
+        cursor: usize,
+        limit: usize,
+        packed: &mut PackedOrders,
+    ) -> Option<usize> {
+        let all = self.slots.len() as usize;
+        let end = all.min(cursor.saturating_add(limit));
+        let mut next = cursor.min(end);
+        while next < end && packed.has_room() {
+            self.slots.copy(next as u32, |entity, id| removed.has(entity, id), packed);
+            next += 1;
+        }
+        let then = (!removed.orders.is_empty()).then_some(REMOVED);
+        if next < all { Some(next) } else { then }
+    }
+
+    fn copy_removed(
+        &mut self,
+        removed: &Removed,
+        cursor: usize,
+        limit: usize,
+        packed: &mut PackedOrders,
+    ) -> Option<usize> {
+        let mut next = cursor;
+        while let Some((entity, order)) =
+            removed.orders.get(next).filter(|_| next - cursor < limit && packed.has_room())
+        {
+            self.slots.copy_removed(*entity, order, packed);
+            next += 1;
+        }
+        (next < removed.orders.len()).then_some(REMOVED + next)
+    }
+
+    /// Whether what leaves memory is to be kept for a copy.
+    pub(super) fn is_being_copied(&self) -> bool {
+        self.copying.is_some()
+    }
+
+    /// An order leaves memory for good while the shard may be being copied. Of several with one id the first counts.
+    pub(super) fn keep_for_copy(&mut self, entity: EntityId, id: &Str, order: impl FnOnce() -> RestoredOrder) {
+        if let Some(Copying { removed, .. }) = &mut self.copying
+            && removed.ids.insert((entity, id.clone()))
+        {
+            removed.orders.push((entity, order()));
+        }
+    }
+}
+
+/// Packs orders as a shard does, for tests of those who keep them.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Packer {
+    slots: super::slots::Slots,
+    told: ToldBefore,
+    names: Vec<Str>,
+}
+
+#[cfg(test)]
+impl Packer {
+    /// The next stretch.
+    pub fn pack(&mut self, orders: &[RestoredOrder]) -> PackedOrders {
+        let mut packed = PackedOrders::default();
+        for order in orders {
+            let name = match order {
+                RestoredOrder::Open(_) => "order",
+                RestoredOrder::Tombstone { entity, .. } => entity,
+            };
+            if !self.names.iter().any(|known| known == name) {
+                self.names.push(name.into());
+            }
+            let place = self.names.iter().position(|known| known == name).unwrap_or_default();
+            self.slots.copy_removed(EntityId(place as u16), order, &mut packed);
+        }
+        packed.tell(self.names.iter(), self.slots.codebook(), &mut self.told);
+        packed
+    }
+}
