@@ -5,12 +5,14 @@
 
 #[path = "shop/promises.rs"]
 mod promises;
+#[path = "shop/streams.rs"]
+mod streams;
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orderwatch::codec::{self, Format, RawRecord, StreamCodec, encode_exception};
+use orderwatch::codec::{self, Format, RawRecord, encode_exception};
 use orderwatch::config;
 use orderwatch::demo::log::{ShopLog, TOPICS};
 use orderwatch::demo::policies;
@@ -195,15 +197,7 @@ fn take(shard: &mut Shard, counts: &mut Counts) {
 }
 
 fn plan(policies: Policies, end: Timestamp) -> Plan {
-    let codec = |topic: &str| StreamCodec {
-        topic: Str::new(topic),
-        format: Format::Json,
-        id: None,
-        require: Vec::new(),
-        max_record_bytes: 1 << 20,
-        max_future_skew: Millis::new(300_000),
-        max_past_skew: Millis::new(400 * DAY),
-    };
+    let codec = |topic| streams::codec(topic, Format::Json);
     let settings = Settings {
         streams: TOPICS.map(Str::new).into(),
         group_id: "bench".into(),
