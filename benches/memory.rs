@@ -4,6 +4,7 @@
 //! `cargo bench --bench memory -- 100000 10000000` takes other numbers of orders.
 
 mod open_orders;
+mod resident;
 
 use std::process::Command;
 use std::time::Instant;
@@ -41,10 +42,10 @@ fn main() {
 
 fn measure(shop: &Shop) {
     let mut shards = shop.shards();
-    let (before, began) = (resident(), Instant::now());
+    let (before, began) = (resident::bytes(), Instant::now());
     shop.tell(&mut shards);
     let took = began.elapsed().as_secs_f64();
-    let bytes = resident().saturating_sub(before) as f64 / shop.orders as f64;
+    let bytes = resident::bytes().saturating_sub(before) as f64 / shop.orders as f64;
     check_sample(shop, &mut shards);
     check_deadlines(shop, &mut shards);
     let spent = took * 1e6 / (shop.orders * EVENTS) as f64;
@@ -89,11 +90,4 @@ fn check_deadlines(shop: &Shop, shards: &mut [Shard]) {
     let breached: usize = shards.iter_mut().map(|shard| advance(shard, until)).sum();
     assert_eq!(breached, due, "deadlines are wrong");
     assert!(due > 0);
-}
-
-/// This process's resident memory in bytes.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells a process of its memory");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("of its resident memory too");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("in kilobytes") * 1024
 }
