@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --bench memory -- 100000 10000000` takes other numbers of orders.
 
+mod goals;
 mod open_orders;
 mod resident;
 
@@ -13,8 +14,10 @@ use open_orders::{EVENTS, Shop, advance, mix};
 use orderwatch::domain::Millis;
 use orderwatch::engine::{Applied, Shard};
 
-/// Bytes an order that are aimed at.
+/// Bytes an order that are aimed at …
 const GOAL: f64 = 256.0;
+/// … where so many are open: with fewer, what every shard has once makes an order dearer.
+const MANY: u64 = 10_000_000;
 /// How many orders are looked at one by one.
 const SAMPLE: u64 = 1_000;
 /// What the policies promise.
@@ -49,10 +52,13 @@ fn measure(shop: &Shop) {
     check_sample(shop, &mut shards);
     check_deadlines(shop, &mut shards);
     let spent = took * 1e6 / (shop.orders * EVENTS) as f64;
-    println!(
-        "{:>10} open orders: {bytes:7.1} bytes each (goal {GOAL}), told at {spent:.2} µs an event, the making of it included",
-        shop.orders
-    );
+    let what = format!("{} open orders", shop.orders);
+    if shop.orders >= MANY {
+        goals::at_most(&what, bytes, GOAL, "bytes each");
+    } else {
+        goals::figure(&what, bytes, "bytes each");
+    }
+    goals::figure("an event told, the making of it included", spent, "µs");
 }
 
 /// Some orders are known to the letter, and judged rightly.
