@@ -15,6 +15,9 @@ use orderwatch::domain::{
 use orderwatch::policy::{Policies, Settings};
 
 pub const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
+/// policies.yaml: one promise of payment.
+pub const PAID_IN_1H: &str = "slas:\n  - {id: paid-in-1h, start: order.placed, stop: order.paid_in_full, target: 1h, severity: critical, \
+     owner: desk, route: desk, expected_outcome: paid}\n";
 const KINDS: [&str; 4] = ["order.placed", "payment.captured", "fulfillment.shipped", "fulfillment.delivered"];
 /// The stream of each kind.
 const STREAMS: [u16; 4] = [0, 1, 2, 2];
