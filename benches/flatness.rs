@@ -11,8 +11,9 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
-use open_orders::{EVENTS, Shop, TOPICS, advance, mix};
+use open_orders::{EVENTS, Shop, advance, mix};
 use orderwatch::codec::{self, Format, RawRecord, StreamCodec};
+use orderwatch::demo::log::TOPICS;
 use orderwatch::domain::{Event, Millis};
 use orderwatch::engine::{Applied, Shard};
 

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use orderwatch::demo::log::TOPICS;
 use orderwatch::domain::{Entity, Millis};
 use orderwatch::engine::{RestoredOrder, Shard, StoredOrder};
 use orderwatch::snapshot::{Expected, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter};
 
-use orders::{PAID_IN_1H, Shop, TOPICS};
+use orders::{PAID_IN_1H, Shop};
 
 /// Writes and reads a shard's snapshot.
 #[derive(Parser)]
