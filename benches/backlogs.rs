@@ -16,7 +16,7 @@ use orderwatch::engine::backlog::BacklogStanding;
 use orderwatch::engine::{BacklogSum, PartialsRecord, Shard, Teller};
 use orderwatch::policy::Policies;
 
-use orders::Shop;
+use orders::{PAID_IN_1H, Shop};
 
 /// Takes a shop through twelve shards, with and without a grouped backlog.
 #[derive(Parser)]
@@ -30,8 +30,6 @@ struct Args {
     bench: bool,
 }
 
-const SLAS: &str = "slas:\n  - {id: paid-in-1h, start: order.placed, stop: order.paid_in_full, target: 1h, severity: critical, \
-     owner: desk, route: desk, expected_outcome: paid}\n";
 const BACKLOG: &str = "backlogs:\n  - {id: awaiting-shipment, from: order.paid_in_full, until: order.fully_shipped, \
      group_by: [warehouse], max_groups: 1000, open_when: {depth: 1000000000}, clear_when: {depth: 1}, severity: warning, \
      owner: desk, route: desk, expected_outcome: shipped}\n";
@@ -52,7 +50,7 @@ const LOOK_EVERY: u64 = 10;
 
 fn main() {
     let args = Args::parse();
-    let [without, with] = [SLAS.to_owned(), format!("{SLAS}{BACKLOG}")].map(|yaml| orders::policies(&yaml));
+    let [without, with] = ["", BACKLOG].map(|more| orders::policies(&format!("{PAID_IN_1H}{more}")));
     let (mut base, mut grouped, mut summed) = (Vec::new(), Vec::new(), Vec::new());
     let mut run = Run::default();
     for _ in 0..args.rounds.max(1) {

@@ -1,9 +1,12 @@
 //! What it costs to read one event: CONTRACT's examples, in both formats. `cargo bench --bench decode`
 
+#[path = "shop/streams.rs"]
+mod streams;
+
 use divan::{Bencher, black_box, counter::BytesCount};
 use orderwatch::codec::generated::orderwatch::v1;
-use orderwatch::codec::{Format, RawRecord, StreamCodec, decode};
-use orderwatch::domain::{Millis, StreamId, Timestamp};
+use orderwatch::codec::{Format, RawRecord, decode};
+use orderwatch::domain::{StreamId, Timestamp};
 use prost::Message;
 
 const PLACED: &str = r#"{"event_id":"8f2c","order_id":"o-1","type":"order.placed","event_time":"2026-11-21T10:00:00.000Z","source":"webshop","total":{"amount_minor":12345,"currency":"EUR"},"lines":[{"sku":"A-1","quantity":2}],"promised_ship_by":"2026-11-22T17:00:00Z","promised_deliver_by":"2026-11-25T00:00:00Z","attributes":{"channel":"web","region":"EU","warehouse":"BER-1"}}"#;
@@ -14,20 +17,8 @@ fn main() {
     divan::main();
 }
 
-fn stream(format: Format) -> StreamCodec {
-    StreamCodec {
-        topic: "orders".into(),
-        format,
-        id: None,
-        require: Vec::new(),
-        max_record_bytes: 1024 * 1024,
-        max_future_skew: Millis::from_secs(300),
-        max_past_skew: Millis::from_secs(400 * 86_400),
-    }
-}
-
 fn run(bencher: Bencher<'_, '_>, format: Format, value: &[u8]) {
-    let stream = stream(format);
+    let stream = streams::codec("orders", format);
     let record = RawRecord {
         stream: StreamId(0),
         partition: 0,

@@ -8,6 +8,7 @@
 
 mod goals;
 mod orders;
+mod resident;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -120,7 +121,7 @@ impl Engine {
         assert_eq!((self.opened, self.resolved), (late, late), "what was told of those paid late");
         (self.opened, self.resolved) = (0, 0);
         self.next = until;
-        let (held, rss) = (self.held(), resident_bytes());
+        let (held, rss) = (self.held(), resident::bytes());
         assert_eq!(held, orders, "only those that stay open are held");
         println!(
             "round {round:2} {:>10.0} events/s {:6.2} µs/event, {:.1} MB resident",
@@ -158,12 +159,4 @@ impl Engine {
         }
         held
     }
-}
-
-/// Of this process, as Linux counts it.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc/self/status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
-    kilobytes * 1024
 }

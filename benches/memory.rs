@@ -3,7 +3,9 @@
 //!
 //! `cargo bench --bench memory -- 100000 10000000` takes other numbers of orders.
 
+mod goals;
 mod open_orders;
+mod resident;
 
 use std::process::Command;
 use std::time::Instant;
@@ -12,8 +14,10 @@ use open_orders::{EVENTS, Shop, advance, mix};
 use orderwatch::domain::Millis;
 use orderwatch::engine::{Applied, Shard};
 
-/// Bytes an order that are aimed at.
+/// Bytes an order that are aimed at …
 const GOAL: f64 = 256.0;
+/// … where so many are open: with fewer, what every shard has once makes an order dearer.
+const MANY: u64 = 10_000_000;
 /// How many orders are looked at one by one.
 const SAMPLE: u64 = 1_000;
 /// What the policies promise.
@@ -41,17 +45,20 @@ fn main() {
 
 fn measure(shop: &Shop) {
     let mut shards = shop.shards();
-    let (before, began) = (resident(), Instant::now());
+    let (before, began) = (resident::bytes(), Instant::now());
     shop.tell(&mut shards);
     let took = began.elapsed().as_secs_f64();
-    let bytes = resident().saturating_sub(before) as f64 / shop.orders as f64;
+    let bytes = resident::bytes().saturating_sub(before) as f64 / shop.orders as f64;
     check_sample(shop, &mut shards);
     check_deadlines(shop, &mut shards);
     let spent = took * 1e6 / (shop.orders * EVENTS) as f64;
-    println!(
-        "{:>10} open orders: {bytes:7.1} bytes each (goal {GOAL}), told at {spent:.2} µs an event, the making of it included",
-        shop.orders
-    );
+    let what = format!("{} open orders", shop.orders);
+    if shop.orders >= MANY {
+        goals::at_most(&what, bytes, GOAL, "bytes each");
+    } else {
+        goals::figure(&what, bytes, "bytes each");
+    }
+    goals::figure("an event told, the making of it included", spent, "µs");
 }
 
 /// Some orders are known to the letter, and judged rightly.
@@ -89,11 +96,4 @@ fn check_deadlines(shop: &Shop, shards: &mut [Shard]) {
     let breached: usize = shards.iter_mut().map(|shard| advance(shard, until)).sum();
     assert_eq!(breached, due, "deadlines are wrong");
     assert!(due > 0);
-}
-
-/// This process's resident memory in bytes.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells a process of its memory");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("of its resident memory too");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("in kilobytes") * 1024
 }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use orderwatch::demo::log::TOPICS;
 use orderwatch::domain::{Entity, Millis};
 use orderwatch::engine::{RestoredOrder, Restoring, Shard, Unpacker};
 use orderwatch::snapshot::{Expected, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter};
 
-use orders::{Shop, TOPICS};
+use orders::{PAID_IN_1H, Shop};
 
 /// Writes and reads a shard's snapshot.
 #[derive(Parser)]
@@ -30,8 +31,6 @@ struct Args {
     bench: bool,
 }
 
-const POLICIES: &str = "slas:\n  - {id: paid-in-1h, start: order.placed, stop: order.paid_in_full, target: 1h, severity: critical, \
-     owner: desk, route: desk, expected_outcome: paid}\n";
 const SHOP: Shop = Shop {
     partitions: 1,
     warehouses: 4,
@@ -70,7 +69,7 @@ fn main() {
 }
 
 fn empty() -> Shard {
-    let mut shard = Shard::new(0, orders::policies(POLICIES), Arc::new(orders::settings()));
+    let mut shard = Shard::new(0, orders::policies(PAID_IN_1H), Arc::new(orders::settings()));
     shard.mute();
     shard
 }

@@ -5,20 +5,23 @@
 
 #[path = "shop/promises.rs"]
 mod promises;
+#[path = "shop/setup.rs"]
+mod setup;
+#[path = "shop/streams.rs"]
+mod streams;
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orderwatch::codec::{self, Format, RawRecord, StreamCodec, encode_exception};
-use orderwatch::config;
+use orderwatch::codec::{self, Format, RawRecord, encode_exception};
 use orderwatch::demo::log::{ShopLog, TOPICS};
 use orderwatch::demo::policies;
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::{Counts, Truth};
 use orderwatch::domain::{Event, Exception, Millis, Str, StreamId, Timestamp};
 use orderwatch::engine::{Shard, Transition};
-use orderwatch::policy::{Policies, Settings};
+use orderwatch::policy::Policies;
 use orderwatch::replay::decode::Codecs;
 use orderwatch::replay::drive::Drive;
 use orderwatch::replay::{Dump, Plan, ReplayError, replay};
@@ -65,17 +68,14 @@ impl Bench {
         let end = log.records.last().expect("a shop has events").event.at + Millis::new(DAY);
         let mut truth = Truth::new(&shop, Millis::ZERO, end);
         log.stories.iter().for_each(|story| truth.tell(story));
-        let (policies, _) =
-            config::parse_policies("policies.yaml", &policies::yaml(minute)).expect("the shop's policies");
-        let plan = plan(policies, end);
-        let (promises, _) =
-            config::parse_policies("policies.yaml", &promises::policies(minute)).expect("the two promises");
+        let plan = plan(setup::policies(&policies::yaml(minute)), end);
+        let promises = setup::policies(&promises::policies(minute));
         let dump = tempfile::NamedTempFile::new().expect("a temporary file");
         let mut out = BufWriter::new(dump.as_file());
         log.dump_lines().for_each(|line| out.write_all(&line).expect("the dump is written"));
         out.flush().expect("the dump is written");
         drop(out);
-        Bench { log, truth, plan, promises: Arc::new(promises), dump }
+        Bench { log, truth, plan, promises, dump }
     }
 
     /// Runs a measurement some times and prints the median.
@@ -194,33 +194,12 @@ fn take(shard: &mut Shard, counts: &mut Counts) {
     drop(shard.drain_cycles_ended());
 }
 
-fn plan(policies: Policies, end: Timestamp) -> Plan {
-    let codec = |topic: &str| StreamCodec {
-        topic: Str::new(topic),
-        format: Format::Json,
-        id: None,
-        require: Vec::new(),
-        max_record_bytes: 1 << 20,
-        max_future_skew: Millis::new(300_000),
-        max_past_skew: Millis::new(400 * DAY),
-    };
-    let settings = Settings {
-        streams: TOPICS.map(Str::new).into(),
-        group_id: "bench".into(),
-        entities: Default::default(),
-        grace: Millis::ZERO,
-        stock_grace: Millis::ZERO,
-        retain_closed: Millis::new(30 * DAY),
-        remember_closed: Millis::new(90 * DAY),
-        max_open: Millis::new(180 * DAY),
-        backlog_grid: Millis::from_secs(10),
-        publish_after: Timestamp::MIN,
-        replay: Some("bench".into()),
-    };
+fn plan(policies: Arc<Policies>, end: Timestamp) -> Plan {
+    let codec = |topic| streams::codec(topic, Format::Json);
     Plan {
         codecs: Codecs { orders: TOPICS.map(codec).into(), inventory: Vec::new() },
-        policies: Arc::new(policies),
-        settings: Arc::new(settings),
+        policies,
+        settings: Arc::new(setup::settings()),
         clock: Timestamp::MAX,
         to: Some(end),
     }

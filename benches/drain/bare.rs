@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use orderwatch::codec::{Format, RawRecord, StreamCodec, decode};
 use orderwatch::demo::log::TOPICS;
-use orderwatch::domain::{Millis, Str, StreamId, Timestamp};
+use orderwatch::domain::{StreamId, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
@@ -13,13 +13,14 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::Measured;
 use super::backlog::Backlog;
 use crate::live::cpu;
+use crate::streams;
 use crate::support::{Broker, unique};
 
 /// No drain of a million records takes so long.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 pub fn drain(broker: &Broker, backlog: &Backlog, decodes: bool) -> Measured {
-    let codecs = TOPICS.map(codec);
+    let codecs = TOPICS.map(|topic| streams::codec(topic, Format::Json));
     let (began, cpu_before) = (Instant::now(), cpu::time("self"));
     let consumer = consumer(broker, backlog);
     let mut read = 0;
@@ -65,16 +66,4 @@ fn decode_one(codecs: &[StreamCodec], message: &BorrowedMessage<'_>) {
         headers: &[],
     };
     black_box(decode(&codecs[stream], &raw).expect("the shop sends events"));
-}
-
-fn codec(topic: &str) -> StreamCodec {
-    StreamCodec {
-        topic: Str::new(topic),
-        format: Format::Json,
-        id: None,
-        require: Vec::new(),
-        max_record_bytes: 1 << 20,
-        max_future_skew: Millis::from_secs(300),
-        max_past_skew: Millis::from_secs(400 * 86_400),
-    }
 }

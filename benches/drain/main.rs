@@ -16,6 +16,8 @@ mod live;
 mod ours;
 #[path = "../shop/promises.rs"]
 mod promises;
+#[path = "../shop/streams.rs"]
+mod streams;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod told;

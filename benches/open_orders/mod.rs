@@ -1,17 +1,17 @@
 //! Any number of open orders, each a function of its number: five events, two lines, four attributes, an id of twelve
 //! characters, one SLA that was met and one that runs. Event ids are UUIDs, as most producers make them.
 
+#[path = "../shop/setup.rs"]
+mod setup;
+
 use std::sync::Arc;
 
-use orderwatch::config;
 use orderwatch::domain::event::Details;
 use orderwatch::domain::{
     AttributeValue, Currency, Event, Line, Milestone, Millis, Money, Position, Str, StreamId, Timestamp,
 };
 use orderwatch::engine::{Applied, Shard, Transition};
-use orderwatch::policy::Settings;
 
-pub const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
 pub const EVENTS: u64 = 5;
 const PARTITIONS: u64 = 6;
 const MINUTE: i64 = 60_000;
@@ -146,22 +146,7 @@ impl Shop {
 
     /// Its shards, with nothing in them.
     pub fn shards(&self) -> Vec<Shard> {
-        let (policies, _) = config::parse_policies("policies.yaml", POLICIES).expect("the policies are sound");
-        let days = |days: i64| Millis::from_secs(days * 86_400);
-        let settings = Settings {
-            streams: TOPICS.map(Str::new).into(),
-            group_id: "bench".into(),
-            entities: Default::default(),
-            grace: Millis::ZERO,
-            stock_grace: Millis::ZERO,
-            retain_closed: days(30),
-            remember_closed: days(90),
-            max_open: days(180),
-            backlog_grid: Millis::from_secs(10),
-            publish_after: Timestamp::MIN,
-            replay: Some("bench".into()),
-        };
-        let (policies, settings) = (Arc::new(policies), Arc::new(settings));
+        let (policies, settings) = (setup::policies(POLICIES), Arc::new(setup::settings()));
         (0..PARTITIONS as i32).map(|p| Shard::new(p, Arc::clone(&policies), Arc::clone(&settings))).collect()
     }
 

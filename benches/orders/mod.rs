@@ -4,17 +4,22 @@
 //! Each bench compiles all of it and uses a part, hence the `allow`.
 #![allow(dead_code)]
 
-use std::ops::Range;
-use std::sync::Arc;
+#[path = "../shop/setup.rs"]
+mod setup;
 
-use orderwatch::config;
+use std::ops::Range;
+
 use orderwatch::domain::event::Details;
 use orderwatch::domain::{
     AttributeValue, Currency, Event, Line, Milestone, Millis, Money, Position, StreamId, Timestamp,
 };
-use orderwatch::policy::{Policies, Settings};
+use orderwatch::policy::Settings;
 
-pub const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
+pub use setup::policies;
+
+/// policies.yaml: one promise of payment.
+pub const PAID_IN_1H: &str = "slas:\n  - {id: paid-in-1h, start: order.placed, stop: order.paid_in_full, target: 1h, severity: critical, \
+     owner: desk, route: desk, expected_outcome: paid}\n";
 const KINDS: [&str; 4] = ["order.placed", "payment.captured", "fulfillment.shipped", "fulfillment.delivered"];
 /// The stream of each kind.
 const STREAMS: [u16; 4] = [0, 1, 2, 2];
@@ -118,23 +123,7 @@ impl Shop {
     }
 }
 
-pub fn policies(yaml: &str) -> Arc<Policies> {
-    Arc::new(config::parse_policies("policies.yaml", yaml).expect("the bench's policies").0)
-}
-
-/// Nothing is left out, no grace.
+/// Of a running engine; closed orders are kept for a day, and remembered for a day more.
 pub fn settings() -> Settings {
-    Settings {
-        streams: TOPICS.map(Into::into).to_vec(),
-        group_id: "shop".into(),
-        entities: Default::default(),
-        grace: Millis::ZERO,
-        stock_grace: Millis::ZERO,
-        retain_closed: DAY,
-        remember_closed: DAY,
-        max_open: Millis::new(DAY.get() * 180),
-        backlog_grid: Millis::from_secs(10),
-        publish_after: Timestamp::MIN,
-        replay: None,
-    }
+    Settings { group_id: "shop".into(), retain_closed: DAY, remember_closed: DAY, replay: None, ..setup::settings() }
 }

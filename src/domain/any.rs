@@ -1,4 +1,4 @@
-//! For tests: any event of an order there can be.
+//! For tests: any event of an order there can be, and a bare one.
 
 use proptest::prelude::*;
 
@@ -67,6 +67,22 @@ fn details() -> impl Strategy<Value = Details> {
             fulfillment_id: words.pop().flatten(),
             reason: words.pop().flatten(),
         })
+}
+
+/// An event of order `o-1` that is known when it happens, `at_ms` after 1970, and says nothing else.
+pub fn bare(milestone: impl Into<Milestone>, at_ms: i64) -> Event {
+    let at = Timestamp::from_millis(at_ms);
+    Event {
+        order_id: "o-1".into(),
+        event_id: "e".into(),
+        source: "shop".into(),
+        milestone: milestone.into(),
+        event_time: at,
+        event_time_inferred: false,
+        record_time: at,
+        position: Position { stream: StreamId(0), partition: 0, offset: 0 },
+        details: None,
+    }
 }
 
 pub fn event() -> impl Strategy<Value = Event> {

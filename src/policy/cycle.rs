@@ -155,6 +155,7 @@ impl Beginning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::any::bare;
     use crate::domain::{Milestone, StreamId};
 
     #[test]
@@ -176,17 +177,8 @@ mod tests {
     }
 
     fn event(milestone: Milestone, minute: i64, stream: u16, offset: i64) -> Event {
-        Event {
-            order_id: "o-1".into(),
-            event_id: "e".into(),
-            source: "shop".into(),
-            milestone,
-            event_time: Timestamp::from_millis(minute),
-            event_time_inferred: false,
-            record_time: Timestamp::from_millis(minute),
-            position: Position { stream: StreamId(stream), partition: 0, offset },
-            details: None,
-        }
+        let position = Position { stream: StreamId(stream), partition: 0, offset };
+        Event { position, ..bare(milestone, minute) }
     }
 
     #[test]

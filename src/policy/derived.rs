@@ -185,8 +185,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::any::bare;
     use crate::domain::event::Details;
-    use crate::domain::{Position, StreamId};
 
     fn lines() -> impl Strategy<Value = Option<Vec<Line>>> {
         let line = (0..2_usize, 0..3_i64).prop_map(|(sku, quantity)| Line { sku: ["A", "B"][sku].into(), quantity });
@@ -196,15 +196,9 @@ mod tests {
     fn events() -> impl Strategy<Value = Vec<Event>> {
         let kinds = prop_oneof![Just(Standard::OrderPlaced), Just(Standard::FulfillmentShipped)];
         let event = (kinds, lines(), 0..3_i64, 0..5_i64).prop_map(|(kind, lines, at, told_at)| Event {
-            order_id: "o".into(),
-            event_id: "e".into(),
-            source: "shop".into(),
-            milestone: kind.into(),
-            event_time: Timestamp::from_millis(at),
-            event_time_inferred: false,
             record_time: Timestamp::from_millis(told_at),
-            position: Position { stream: StreamId(0), partition: 0, offset: 0 },
             details: Some(Box::new(Details { lines, ..Details::default() })),
+            ..bare(kind, at)
         });
         proptest::collection::vec(event, 1..4).prop_map(|mut events| {
             for (offset, event) in (0..).zip(&mut events) {

@@ -176,8 +176,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::any::bare;
     use crate::domain::event::Details;
-    use crate::domain::{Position, StreamId};
 
     fn event() -> impl Strategy<Value = Event> {
         let kinds = prop_oneof![
@@ -190,17 +190,8 @@ mod tests {
             let currency = Currency::parse(currency).expect("a currency");
             let money = amount.map(|amount_minor| Money { amount_minor, currency });
             let (total, amount) = if kind == Standard::OrderPlaced { (money, None) } else { (None, money) };
-            Event {
-                order_id: "o".into(),
-                event_id: "e".into(),
-                source: "shop".into(),
-                milestone: kind.into(),
-                event_time: Timestamp::from_millis(at),
-                event_time_inferred: false,
-                record_time: Timestamp::from_millis(at),
-                position: Position { stream: StreamId(0), partition: 0, offset: 0 },
-                details: Some(Box::new(Details { total, amount, ..Details::default() })),
-            }
+            let details = Details { total, amount, ..Details::default() };
+            Event { details: Some(Box::new(details)), ..bare(kind, at) }
         })
     }
 
@@ -214,7 +205,7 @@ mod tests {
                 event.position.offset = offset as i64;
             }
             events.sort_by_key(Event::order_key);
-            let view = OrderView::new("o", &events);
+            let view = OrderView::new("o-1", &events);
             let Some(money) = Bounds::of(&events) else { return Ok(()) };
             for reason in REASONS {
                 let finds = by_instant(&view, tolerance, None, reason).iter().any(|point| point.finding.is_some());
