@@ -21,6 +21,9 @@ pub struct PackedOrders {
 /// A stretch ends after the order with which it has come to so many bytes.
 const BYTES: usize = 1 << 20;
 
+/// To pack an order takes as long as to copy so many that lie packed.
+const PACKED_COUNTS: usize = 8;
+
 /// How much a stretch holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
@@ -184,7 +187,7 @@ impl Shard {
         self.copying = None;
     }
 
-    /// Copies up to `limit` orders, about a megabyte at the most, from `cursor` on, and gives the next cursor, `None` at the end. Orders that change
+    /// Copies up to `limit` orders, fewer where they are large or lie unpacked, from `cursor` on, and gives the next cursor, `None` at the end. Orders that change
     /// between two calls may be copied in either state: facts are idempotent, so the replay that follows mends it. What left
     /// memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id now: the replay removes it again.
     pub fn copy_orders(&mut self, cursor: usize, limit: usize) -> (PackedOrders, Option<usize>) {
@@ -213,10 +216,10 @@ impl Shard {
         packed: &mut PackedOrders,
     ) -> Option<usize> {
         let all = self.slots.len() as usize;
-        let end = all.min(cursor.saturating_add(limit));
-        let mut next = cursor.min(end);
-        while next < end && packed.has_room() {
-            self.slots.copy(next as u32, |entity, id| removed.has(entity, id), packed);
+        let (mut next, mut left) = (cursor.min(all), limit);
+        while next < all && left > 0 && packed.has_room() {
+            let was_packed = self.slots.copy(next as u32, |entity, id| removed.has(entity, id), packed);
+            left = left.saturating_sub(if was_packed { PACKED_COUNTS } else { 1 });
             next += 1;
         }
         let then = (!removed.orders.is_empty()).then_some(REMOVED);

@@ -91,6 +91,16 @@ impl Index {
         }
     }
 
+    /// Makes room for so many, where all of them are of one entity.
+    pub fn reserve(&mut self, slots: &Slots, count: usize) {
+        let hasher = &self.hasher;
+        let [known] = self.entities.as_mut_slice() else { return };
+        known.tables.resize_with(TABLES, HashTable::new);
+        for table in &mut known.tables {
+            table.reserve(count / TABLES, |slot| hasher.hash_one(slots.id_bytes(*slot)));
+        }
+    }
+
     /// Finds it no more.
     pub fn remove(&mut self, entity: EntityId, id: &str, slot: u32) {
         let hash = self.hash(id.as_bytes());

@@ -35,6 +35,8 @@ pub enum RestoredOrder {
 /// What a snapshot gives back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
+    /// So much comes.
+    Announced(Held),
     /// An order.
     Order(RestoredOrder),
     /// Many, as they lay.
@@ -62,6 +64,7 @@ impl<'s> Restoring<'s> {
     pub fn take(&mut self, stored: Stored) {
         let packed = match stored {
             Stored::Packed(packed) => packed,
+            Stored::Announced(held) => return self.shard.make_room((held.orders + held.tombstones) as usize),
             Stored::Order(order) => {
                 self.held += Held::of(&order);
                 self.refused += self.shard.restore_order(order);
@@ -138,6 +141,12 @@ impl Unpacker {
 }
 
 impl Shard {
+    /// So many are to come: tables that grow while they do take as long as all else.
+    fn make_room(&mut self, orders: usize) {
+        self.index.reserve(&self.slots, orders);
+        self.dirty.reserve(orders);
+    }
+
     /// Puts an order that comes back as it lay into a free slot; false where there is no room for more.
     fn lay_down(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>) -> bool {
         self.born = self.born.wrapping_add(1);

@@ -129,6 +129,7 @@ impl Found {
     /// It cannot be read any more: what was taken is a part, make the shard anew.
     pub async fn read(&self, take: &mut (dyn FnMut(Stored) + Send)) -> Result<SnapshotTotals, StoreError> {
         let began = Instant::now();
+        take(Stored::Announced(self.totals));
         let mut orders = OrderReader::new(&self.header, &self.streams);
         self.store
             .chunks(&self.name.path, &mut |chunk| match chunk {

@@ -47,6 +47,7 @@ impl Place {
         Ok(found.map(|found| {
             let mut remembered = 0;
             let totals = self.runtime.block_on(found.read(&mut |stored| match stored {
+                Stored::Announced(held) => assert_eq!(held.tombstones, ORDERS),
                 Stored::Packed(packed) => remembered += packed.held().tombstones,
                 Stored::Order(order) => panic!("{order:?}"),
             }));

@@ -20,30 +20,32 @@ impl Slots {
         self.codebook.learn(from);
     }
 
-    /// Copies what is in a slot, but for orders of which only is known what was published, and what is `left_out`.
-    pub fn copy(&mut self, slot: u32, is_left_out: impl Fn(EntityId, &str) -> bool, packed: &mut PackedOrders) {
+    /// Copies what is in a slot, but for orders of which only is known what was published, and what is `left_out`. True where it
+    /// had to be packed for it.
+    pub fn copy(&mut self, slot: u32, is_left_out: impl Fn(EntityId, &str) -> bool, packed: &mut PackedOrders) -> bool {
         let is_tombstone = matches!(self.slots.get(slot), Some(Slot::Closed(_)));
         let facts = match self.slots.get(slot) {
             Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => Facts(self.store.get(*facts)),
             Some(Slot::Awake(at)) => {
-                let Some((_, Some(order))) = self.awake.get(*at as usize) else { return };
+                let Some((_, Some(order))) = self.awake.get(*at as usize) else { return false };
                 if !order.events.is_empty() && !is_left_out(order.entity, &order.id) {
                     let head = Head { id: &order.id, entity: order.entity, closed_at: None };
                     self.codebook.pack(head, &order.events, None).into_iter().for_each(|facts| packed.add(facts));
                 }
-                return;
+                return true;
             }
-            Some(Slot::Free) | None => return,
+            Some(Slot::Free) | None => return false,
         };
         let (head, events, rest) = facts.parts();
         let is_nothing = events == 0 && (!is_tombstone || is_off(Guard::SnapshotKeepsTombstones));
         if is_nothing || is_left_out(head.entity, head.id) {
-            return;
+            return false;
         }
         match head.closed_at.filter(|_| !is_tombstone) {
             None => packed.add(facts),
             Some(_) => packed.add(self.codebook.join(Head { closed_at: None, ..head }, events, rest)),
         }
+        false
     }
 
     /// Copies what has left memory.

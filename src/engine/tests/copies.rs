@@ -9,7 +9,7 @@ use super::properties::any_event;
 use super::recovery::{copied, orders_of};
 use super::story::*;
 use crate::domain::Event;
-use crate::engine::{PackedOrders, RestoredOrder, Restoring, Shard, Stored, Transition, Unpacker};
+use crate::engine::{Held, PackedOrders, RestoredOrder, Restoring, Shard, Stored, Transition, Unpacker};
 
 fn muted() -> Shard {
     let document = policies(vec![sla("order.placed", "payment.captured", 60)], vec![]);
@@ -59,7 +59,11 @@ fn packed(copy: &[PackedOrders]) -> Vec<Stored> {
         assert_eq!(&parsed, packed);
         Stored::Packed(parsed)
     });
-    again.collect()
+    let all = copy.iter().fold(Held::default(), |mut all, packed| {
+        all += packed.held();
+        all
+    });
+    std::iter::once(Stored::Announced(all)).chain(again).collect()
 }
 
 fn sorted(shard: &mut Shard) -> Vec<String> {

@@ -142,6 +142,7 @@ impl Place {
     fn read(&self, found: &Found) -> Vec<RestoredOrder> {
         let (mut orders, mut unpacker) = (Vec::new(), Unpacker::default());
         let mut take = |stored| match stored {
+            Stored::Announced(_) => {}
             Stored::Order(order) => orders.push(order),
             Stored::Packed(packed) => unpacker.read(&packed, &mut |order| orders.push(order)),
         };
