@@ -225,6 +225,11 @@ impl Frontier {
         held.min_by_key(|(input, ..)| input.frontier()).map(|(_, index, cause)| (StreamId(index), cause))
     }
 
+    /// The time up to which this input is known to have been read; `None` while it has shown nothing.
+    pub fn reached_in(&self, stream: StreamId) -> Option<Timestamp> {
+        self.inputs.get(usize::from(stream.0)).and_then(Input::frontier)
+    }
+
     /// Why this input is held; `None` when it was read to its end.
     pub fn held_cause(&self, stream: StreamId) -> Option<HeldCause> {
         self.inputs.get(usize::from(stream.0)).and_then(|input| input.held)

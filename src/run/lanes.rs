@@ -125,6 +125,21 @@ impl Lanes {
         })
     }
 
+    /// By how much that input lies behind the clock which is the furthest behind of those that have something to be read, here or
+    /// at the broker. What stands still for another reason, such as an open transaction, has nothing to be read.
+    pub fn behind(&self, frontier: &Frontier, clock: Timestamp) -> Millis {
+        let behind = self.lanes.iter().zip(0u16..).filter_map(|(lane, index)| {
+            let stream = StreamId(index);
+            let next = match lane.records.front() {
+                Some(head) => Some(frontier.peek(stream, head.timestamp, clock)),
+                None if frontier.held_cause(stream) == Some(HeldCause::Behind) => None,
+                None => return None,
+            };
+            Some(clock - next.max(frontier.reached_in(stream)).unwrap_or(Timestamp::MIN))
+        });
+        behind.max().unwrap_or(Millis::ZERO)
+    }
+
     /// The streams whose buffers have become full: they are to be paused.
     pub fn take_full(&mut self) -> Vec<StreamId> {
         self.switch(|lane| !lane.paused && (lane.records.len() >= RECORDS_MAX || lane.bytes >= BYTES_MAX), true)
@@ -223,6 +238,37 @@ mod tests {
         assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
         frontier.read(A, 0, Some(at(160_000)), CLOCK);
         assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait));
+    }
+
+    #[test]
+    fn what_is_behind_is_what_there_is_to_read() {
+        let (mut lanes, mut frontier) = (Lanes::new(2), Frontier::new(2));
+        let read_to_its_end = Ends { high: 0, stable: 0 };
+        assert_eq!(lanes.behind(&frontier, CLOCK), Millis::ZERO, "nothing is assigned");
+        for stream in [A, B] {
+            frontier.assign(stream, 0, EffectiveTime::default());
+            frontier.ends(stream, read_to_its_end, Some(at(1_000)));
+        }
+        assert_eq!(lanes.behind(&frontier, CLOCK), Millis::ZERO, "both were read to their ends");
+        lanes.push(record(A, 0, 9_000_000));
+        lanes.push(record(B, 0, 9_999_950));
+        assert_eq!(lanes.behind(&frontier, CLOCK), Millis::from_secs(1_000), "A's comes first");
+        lanes.clear();
+        lanes.push(record(A, 0, 500));
+        frontier.ends(A, read_to_its_end, Some(at(9_999_900)));
+        assert_eq!(lanes.behind(&frontier, CLOCK), Millis::new(100), "of A all is read that was there 100 ms ago");
+    }
+
+    #[test]
+    fn what_the_broker_still_has_is_behind_as_far_as_it_was_read_and_an_open_transaction_is_not() {
+        let (lanes, mut frontier) = (Lanes::new(2), assigned());
+        assert_eq!(lanes.behind(&frontier, CLOCK), CLOCK - Timestamp::MIN, "nobody knows what there is");
+        frontier.read(A, 0, Some(at(9_000_000)), CLOCK);
+        frontier.ends(A, Ends { high: 9, stable: 9 }, Some(CLOCK));
+        frontier.ends(B, Ends { high: 9, stable: 0 }, Some(CLOCK));
+        assert_eq!(lanes.behind(&frontier, CLOCK), Millis::from_secs(1_000));
+        frontier.ends(A, Ends { high: 9, stable: 1 }, Some(CLOCK));
+        assert_eq!(lanes.behind(&frontier, CLOCK), Millis::ZERO);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!   [`commits`]: its offsets.
 //! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published;
 //!   [`told`]: what is in `exceptions-current`; [`overheard`]: what others wrote there in our place; [`publish`]: how a batch is
-//!   written, and what follows where it is not taken; [`fit`]: records that their topic does not take.
+//!   written, and what follows where it is not taken; [`put_off`]: how long it may wait; [`fit`]: records that their topic does not take.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards; [`inventory`]: the stock that it holds demand against.
 //! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
@@ -35,6 +35,7 @@ pub mod lanes;
 pub mod overheard;
 pub mod pace;
 pub mod publish;
+pub mod put_off;
 pub mod queue;
 pub mod recovery;
 pub mod replaying;

@@ -14,10 +14,8 @@ use super::RunError;
 use super::commit::{Moment, Pending};
 use super::service::Service;
 use super::task::Task;
-use super::{backlogs, start};
+use super::{backlogs, put_off, start};
 
-/// How long what is to be said may wait while there is more to read at once.
-const CATCHING_UP_COMMITS: Duration = Duration::from_millis(250);
 /// After an abort, the difference is made again after this long.
 const AFTER_ABORT: Duration = Duration::from_millis(50);
 /// A commit that waits longer than this waits for a broker that is away.
@@ -30,12 +28,15 @@ impl Service {
         started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| task.is_behind_in(stream)))
     }
 
-    /// A transaction takes some ten milliseconds however much it carries: while there is more to read at once, it is made
-    /// for some turns together. A dead letter is not put off, for only so many of them are taken before they are written.
-    pub(super) fn puts_off_commit(&self, monotonic: Instant) -> bool {
-        let since = monotonic.saturating_duration_since(self.committed_at);
-        let is_catching_up = self.more_to_read || self.more_work;
-        is_catching_up && since < CATCHING_UP_COMMITS && !self.shards.tasks().any(Task::has_dead_letters)
+    /// While there is more to read at once, a commit is made for some turns together ([`put_off`]). A dead letter is not put
+    /// off, for only so many of them are taken before they are written.
+    pub(super) fn puts_off_commit(&self, clock: Timestamp, monotonic: Instant) -> bool {
+        if !(self.more_to_read || self.more_work) || self.shards.tasks().any(Task::has_dead_letters) {
+            return false;
+        }
+        let started = self.shards.tasks().filter(|task| task.started);
+        let longest = put_off::longest(started.map(|task| task.waiting(clock, monotonic)));
+        monotonic.saturating_duration_since(self.committed_at) < longest
     }
 
     /// Writes what follows from what was read; `force`: every offset that moved too.

@@ -299,15 +299,16 @@ impl Service {
             }
         }
         self.sum()?;
-        if self.puts_off_commit(monotonic) {
+        if self.puts_off_commit(clock, monotonic) {
             self.catching_up = true;
             return Ok(());
         }
-        self.committed_at = monotonic;
         // Where it has come to the ends is committed at once, and not when the next commit is due.
         let has_caught_up = self.catching_up && !self.is_behind();
         self.catching_up &= !has_caught_up;
-        self.commit(clock, has_caught_up)
+        self.commit(clock, has_caught_up)?;
+        self.committed_at = Instant::now();
+        Ok(())
     }
 
     /// Whoever holds shard 0 sums the backlogs of all.

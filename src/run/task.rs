@@ -18,6 +18,7 @@ use crate::telemetry::events::{BatchApplied, ShardRestored, StreamCounts};
 use super::commits::{Commits, streams};
 use super::lanes::{Lanes, Next};
 use super::overheard::Overheard;
+use super::put_off::Waiting;
 use super::recovery::Restored;
 use super::replaying::Replaying;
 use super::told::Published;
@@ -335,6 +336,13 @@ impl Task {
     /// Whether the sum is to be told with the next commit: of what changed, or that a grid point was passed.
     pub fn has_to_tell(&self) -> bool {
         self.is_live() && (self.teller.has_news() || self.teller.is_due(self.shard.frontier()))
+    }
+
+    /// For how long a commit may be put off, as far as it has a say in that.
+    pub fn waiting(&self, clock: Timestamp, monotonic: Instant) -> Waiting {
+        let says = !self.shard.is_published() || !self.retell.is_empty() || !self.repair.is_empty();
+        let says = says || !self.decree.is_empty() || self.wants_to_tell(monotonic);
+        Waiting { says: says && self.is_live(), behind: self.lanes.behind(&self.frontier, clock) }
     }
 
     /// The earliest instant that the frontier must pass before something happens, or the sum is to be told.
