@@ -21,8 +21,10 @@ use orderwatch::engine::{Applied, Shard};
 const ROUNDS: usize = 21;
 /// Events told in a round, and in one turn of the loop.
 const ROUND: usize = 500;
-/// The large shop may cost so many times what the small one costs: memory that is in no cache.
-const GOAL: f64 = 2.0;
+/// The large shop may cost so many times what the small one costs, decoded and applied.
+const GOAL: f64 = 1.3;
+/// The same where it is applied alone: memory that is in no cache.
+const GOAL_IN_ENGINE: f64 = 2.0;
 
 /// The product's own.
 #[global_allocator]
@@ -40,7 +42,7 @@ fn main() {
     let figures: Vec<[f64; 2]> = worlds.iter().map(World::report).collect();
     if let [[few_whole, few], .., [many_whole, many]] = figures.as_slice() {
         goals::at_most("an event of the largest, of the smallest's", many_whole / few_whole, GOAL, "x");
-        goals::at_most("the same in the engine", many / few, GOAL, "x");
+        goals::at_most("the same in the engine", many / few, GOAL_IN_ENGINE, "x");
     }
 }
 
