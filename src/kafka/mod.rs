@@ -33,6 +33,7 @@ mod step;
 pub mod topics;
 pub mod topology;
 
+pub use bell::Bell;
 pub use error::KafkaFailure;
 pub use record::Fetched;
 
