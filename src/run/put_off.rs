@@ -9,10 +9,9 @@ use std::time::Duration;
 use crate::domain::Millis;
 
 /// What is no further behind than this is committed in each turn.
-const NOTHING_BELOW: Millis = Millis::new(100);
-/// The share of the time by which it is behind, in hundredths. The smaller it is, the further behind a process stays whose load
-/// leaves it little room: it falls back until it makes transactions seldom enough to keep up.
-const SHARE: u8 = 25;
+const NOTHING_BELOW: Millis = Millis::from_secs(1);
+/// The share of the time by which it is behind, in hundredths.
+const SHARE: u8 = 10;
 /// It waits no longer than this, however far it is behind.
 const AT_MOST: Millis = Millis::from_secs(1);
 
@@ -57,17 +56,17 @@ mod tests {
 
     #[test]
     fn what_is_hardly_behind_does_not_wait() {
-        for behind in [ms(i64::MIN), ms(-1), Millis::ZERO, ms(50), ms(99)] {
+        for behind in [ms(i64::MIN), ms(-1), Millis::ZERO, ms(50), ms(999)] {
             assert_eq!(share(behind), Duration::ZERO, "{behind:?}");
         }
     }
 
     #[test]
-    fn what_is_behind_waits_for_a_quarter_of_that_and_never_for_more_than_a_second() {
-        assert_eq!(share(ms(100)), Duration::from_millis(25));
-        assert_eq!(share(ms(2_003)), Duration::from_millis(500));
-        assert_eq!(share(ms(3_999)), Duration::from_millis(999));
-        for behind in [ms(4_000), ms(4_004), HOUR, ms(i64::MAX)] {
+    fn what_is_behind_waits_for_a_tenth_of_that_and_never_for_more_than_a_second() {
+        assert_eq!(share(ms(1_000)), Duration::from_millis(100));
+        assert_eq!(share(ms(5_009)), Duration::from_millis(500));
+        assert_eq!(share(ms(9_999)), Duration::from_millis(999));
+        for behind in [ms(10_000), ms(10_010), HOUR, ms(i64::MAX)] {
             assert_eq!(share(behind), Duration::from_secs(1), "{behind:?}");
         }
     }
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn where_no_shard_says_anything_the_last_of_all_decides() {
-        let shards = [shard(false, ms(50)), shard(false, ms(2_000))];
+        let shards = [shard(false, ms(50)), shard(false, ms(5_000))];
         assert_eq!(longest(shards.into_iter()), Duration::from_millis(500));
         assert_eq!(longest(std::iter::empty()), Duration::ZERO);
     }
