@@ -33,7 +33,6 @@ mod step;
 pub mod topics;
 pub mod topology;
 
-pub use bell::Bell;
 pub use error::KafkaFailure;
 pub use record::Fetched;
 

@@ -160,11 +160,11 @@ impl std::fmt::Debug for Source {
 }
 
 impl Source {
-    /// Subscribes to every stream's topic. `bell` is rung when there is something to poll.
+    /// Subscribes to every stream's topic.
     ///
     /// # Errors
     /// The client cannot be made.
-    pub fn subscribe(kafka: &KafkaConfig, streams: &[Str], bell: Arc<Bell>) -> Result<Self, KafkaFailure> {
+    pub fn subscribe(kafka: &KafkaConfig, streams: &[Str]) -> Result<Self, KafkaFailure> {
         let context = Context {
             streams: streams.to_vec(),
             changes: Mutex::default(),
@@ -174,6 +174,7 @@ impl Source {
         let failed = |source| KafkaFailure::Client { purpose: "consuming", source };
         let mut consumer: BaseConsumer<Context> =
             client::consumer(kafka).create_with_context(context).map_err(failed)?;
+        let bell = Arc::new(Bell::default());
         let ringer = Arc::clone(&bell);
         consumer.set_nonempty_callback(move || ringer.ring());
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();

@@ -10,7 +10,6 @@ use crate::kafka::source::GroupChange;
 use crate::telemetry::events::{GroupJoined, RestoreStarted, ShardsAssigned, ShardsRevoked, SpareMember};
 use crate::telemetry::{Health, Held, ShardState, emit};
 
-use super::decoding::{Batch, Buffered};
 use super::recovery::{Recovered, ShardJob};
 use super::task::{Phase, Task};
 use super::wire::Wire;
@@ -83,37 +82,6 @@ impl Shards {
         match self.slots.get_mut(&partition)? {
             Slot::Held(task) => Some(task),
             _ => None,
-        }
-    }
-
-    /// Puts what was polled into the shards' buffers.
-    pub fn buffer(&mut self, polled: Vec<Buffered>) {
-        for buffered in polled {
-            if let Some(task) = self.task_mut(buffered.record.input.partition) {
-                task.lanes.push(buffered);
-            }
-        }
-    }
-
-    /// Lends what was polled to the decoder.
-    pub fn lend(&mut self, polled: Vec<Buffered>) -> Batch {
-        for Buffered { record, .. } in &polled {
-            if let Some(task) = self.task_mut(record.input.partition) {
-                task.lanes.went(record);
-            }
-        }
-        let states = self.tasks().map(|task| (task.partition, task.lent()));
-        Batch { states: states.collect(), records: polled }
-    }
-
-    /// Takes back what was lent. What was polled for a state of a shard that is not here any more was thrown away with it.
-    pub fn take_back(&mut self, batch: Batch) {
-        for buffered in batch.records {
-            let partition = buffered.record.input.partition;
-            let task = self.task_mut(partition);
-            if let Some(task) = task.filter(|task| batch.states.get(&partition) == Some(&task.lent())) {
-                task.lanes.came_back(buffered);
-            }
         }
     }
 

@@ -9,8 +9,6 @@ use crate::domain::{Millis, StreamId, Timestamp};
 use crate::engine::{Frontier, HeldCause};
 use crate::kafka::Fetched;
 
-use super::decoding::Buffered;
-
 /// A buffer that holds more than this is not fetched for, until it is half empty. To stop fetching throws away what was
 /// fetched ahead, so that a buffer holds more than comes in one answer, many times over.
 const RECORDS_MAX: usize = 32_768;
@@ -21,27 +19,16 @@ const AHEAD_MAX: Millis = Millis::from_secs(60);
 
 #[derive(Debug, Default)]
 struct Lane {
-    records: VecDeque<Buffered>,
-    /// Records at the decoder: they come after those that are here.
-    away: usize,
-    /// Of both.
+    records: VecDeque<Fetched>,
     bytes: usize,
     paused: bool,
 }
 
 impl Lane {
-    fn pop(&mut self) -> Option<Buffered> {
-        let buffered = self.records.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(buffered.record.size());
-        Some(buffered)
-    }
-
-    fn len(&self) -> usize {
-        self.records.len() + self.away
-    }
-
-    fn head(&self) -> Option<&Fetched> {
-        self.records.front().map(|buffered| &buffered.record)
+    fn pop(&mut self) -> Option<Fetched> {
+        let record = self.records.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(record.size());
+        Some(record)
     }
 }
 
@@ -49,16 +36,13 @@ impl Lane {
 #[derive(Debug)]
 pub struct Lanes {
     lanes: Vec<Lane>,
-    cleared: u64,
 }
 
 /// What the next record is.
-// It is taken apart where it is given: a box would cost each record an allocation.
-#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Next {
     /// This one.
-    Take(Buffered),
+    Take(Fetched),
     /// There is one, and it waits for a sibling.
     Wait,
     /// There is none.
@@ -68,93 +52,58 @@ pub enum Next {
 impl Lanes {
     /// Empty buffers for so many streams.
     pub fn new(streams: usize) -> Self {
-        Lanes { lanes: (0..streams).map(|_| Lane::default()).collect(), cleared: 0 }
+        Lanes { lanes: (0..streams).map(|_| Lane::default()).collect() }
     }
 
-    /// Adds a record that was polled, or one that comes back from the decoder.
-    pub fn push(&mut self, buffered: Buffered) {
-        if let Some(lane) = self.lane(buffered.record.input.stream) {
-            lane.bytes += buffered.record.size();
-            lane.records.push_back(buffered);
-        }
-    }
-
-    /// A record that was polled is at the decoder, whence it comes to [`Lanes::came_back`] unless they are cleared meanwhile.
-    pub fn went(&mut self, record: &Fetched) {
-        if let Some(lane) = self.lane(record.input.stream) {
+    /// Adds a record that was polled.
+    pub fn push(&mut self, record: Fetched) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(record.input.stream.0)) {
             lane.bytes += record.size();
-            lane.away += 1;
+            lane.records.push_back(record);
         }
-    }
-
-    /// Adds a record that was at the decoder.
-    pub fn came_back(&mut self, buffered: Buffered) {
-        if let Some(lane) = self.lane(buffered.record.input.stream) {
-            lane.away = lane.away.saturating_sub(1);
-            lane.records.push_back(buffered);
-        }
-    }
-
-    /// How often they were cleared.
-    pub fn cleared(&self) -> u64 {
-        self.cleared
     }
 
     /// Takes the next record of a stream, where it is such a one.
-    pub fn take_if(&mut self, stream: StreamId, is_one: impl FnOnce(&mut Buffered) -> bool) -> Option<Buffered> {
-        let lane = self.lane(stream)?;
-        if is_one(lane.records.front_mut()?) { lane.pop() } else { None }
+    pub fn take_if(&mut self, stream: StreamId, is_one: impl FnOnce(&Fetched) -> bool) -> Option<Fetched> {
+        let lane = self.lanes.get_mut(usize::from(stream.0))?;
+        lane.records.front().filter(|head| is_one(head))?;
+        lane.pop()
     }
 
     /// Takes back what [`Lanes::next`] gave last: it comes first again.
-    pub fn put_back(&mut self, buffered: Buffered) {
-        if let Some(lane) = self.lane(buffered.record.input.stream) {
-            lane.bytes += buffered.record.size();
-            lane.records.push_front(buffered);
+    pub fn put_back(&mut self, record: Fetched) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(record.input.stream.0)) {
+            lane.bytes += record.size();
+            lane.records.push_front(record);
         }
-    }
-
-    fn lane(&mut self, stream: StreamId) -> Option<&mut Lane> {
-        self.lanes.get_mut(usize::from(stream.0))
     }
 
     /// Throws away what is buffered: it is fetched again from the position.
     pub fn clear(&mut self) {
-        self.cleared += 1;
         self.lanes.iter_mut().for_each(|lane| *lane = Lane::default());
     }
 
-    /// Whether nothing of a stream waits, here or at the decoder.
+    /// Whether nothing of a stream waits.
     pub fn is_empty(&self, stream: StreamId) -> bool {
-        self.lanes.get(usize::from(stream.0)).is_none_or(|lane| lane.len() == 0)
+        self.lanes.get(usize::from(stream.0)).is_none_or(|lane| lane.records.is_empty())
     }
 
     /// Whether the next record of a stream lies at or past `offset`.
     pub fn starts_at(&self, stream: StreamId, offset: i64) -> bool {
         let lane = self.lanes.get(usize::from(stream.0));
-        lane.and_then(Lane::head).is_some_and(|head| head.offset >= offset)
+        lane.and_then(|lane| lane.records.front()).is_some_and(|head| head.offset >= offset)
     }
 
-    /// Whether nothing waits at all, here or at the decoder.
+    /// Whether nothing waits at all.
     pub fn all_empty(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.len() == 0)
-    }
-
-    /// Whether the next record of a stream is here.
-    pub fn is_here(&self, stream: StreamId) -> bool {
-        self.lanes.get(usize::from(stream.0)).is_some_and(|lane| !lane.records.is_empty())
-    }
-
-    /// Whether something is here.
-    pub fn has_some(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.records.is_empty())
+        self.lanes.iter().all(|lane| lane.records.is_empty())
     }
 
     /// Takes the record with the least effective time. Records at or past `until`, by stream, stay where they are.
     pub fn next(&mut self, frontier: &Frontier, clock: Timestamp, until: Option<&[i64]>) -> Next {
         let may_go = |index: u16, offset| until.and_then(|u| u.get(usize::from(index))).is_none_or(|end| offset < *end);
         let heads = self.lanes.iter().zip(0u16..).filter_map(|(lane, index)| {
-            let head = lane.head().filter(|head| may_go(index, head.offset))?;
+            let head = lane.records.front().filter(|head| may_go(index, head.offset))?;
             Some((frontier.peek(StreamId(index), head.timestamp, clock), index))
         });
         let Some((effective, index)) = heads.min() else { return Next::Empty };
@@ -170,8 +119,8 @@ impl Lanes {
             let stream = StreamId(index);
             // An open transaction upstream may last: the frontier waits for it, the siblings do not. What is merely slow is
             // waited for as long as it takes: read far ahead of it, an order could not tell what is late for it.
-            let held = || frontier.held_cause(stream);
-            let comes = || lane.away > 0 || matches!(held(), Some(HeldCause::Behind | HeldCause::BrokerUnreachable));
+            let comes =
+                || matches!(frontier.held_cause(stream), Some(HeldCause::Behind | HeldCause::BrokerUnreachable));
             lane.records.is_empty() && comes() && effective > frontier.peek(stream, None, clock) + AHEAD_MAX
         })
     }
@@ -181,9 +130,9 @@ impl Lanes {
     pub fn behind(&self, frontier: &Frontier, clock: Timestamp) -> Millis {
         let behind = self.lanes.iter().zip(0u16..).filter_map(|(lane, index)| {
             let stream = StreamId(index);
-            let next = match lane.head() {
+            let next = match lane.records.front() {
                 Some(head) => Some(frontier.peek(stream, head.timestamp, clock)),
-                None if lane.away > 0 || frontier.held_cause(stream) == Some(HeldCause::Behind) => None,
+                None if frontier.held_cause(stream) == Some(HeldCause::Behind) => None,
                 None => return None,
             };
             Some(clock - next.max(frontier.reached_in(stream)).unwrap_or(Timestamp::MIN))
@@ -193,12 +142,12 @@ impl Lanes {
 
     /// The streams whose buffers have become full: they are to be paused.
     pub fn take_full(&mut self) -> Vec<StreamId> {
-        self.switch(|lane| !lane.paused && (lane.len() >= RECORDS_MAX || lane.bytes >= BYTES_MAX), true)
+        self.switch(|lane| !lane.paused && (lane.records.len() >= RECORDS_MAX || lane.bytes >= BYTES_MAX), true)
     }
 
     /// The paused streams whose buffers are half empty: they are to be resumed.
     pub fn take_drained(&mut self) -> Vec<StreamId> {
-        self.switch(|lane| lane.paused && lane.len() <= RECORDS_MAX / 2 && lane.bytes <= BYTES_MAX / 2, false)
+        self.switch(|lane| lane.paused && lane.records.len() <= RECORDS_MAX / 2 && lane.bytes <= BYTES_MAX / 2, false)
     }
 
     fn switch(&mut self, which: impl Fn(&Lane) -> bool, paused: bool) -> Vec<StreamId> {
@@ -226,8 +175,8 @@ mod tests {
 
     const CLOCK: Timestamp = Timestamp::from_millis(10_000_000);
 
-    fn record(stream: StreamId, offset: i64, time: i64) -> Buffered {
-        Fetched::bare(InputPartition { stream, partition: 0 }, offset, Some(at(time))).into()
+    fn record(stream: StreamId, offset: i64, time: i64) -> Fetched {
+        Fetched::bare(InputPartition { stream, partition: 0 }, offset, Some(at(time)))
     }
 
     fn assigned() -> Frontier {
@@ -239,7 +188,7 @@ mod tests {
 
     fn taken(next: Next) -> (u16, i64) {
         match next {
-            Next::Take(Buffered { record, .. }) => (record.input.stream.0, record.offset),
+            Next::Take(record) => (record.input.stream.0, record.offset),
             other => panic!("{other:?}"),
         }
     }
@@ -289,38 +238,6 @@ mod tests {
         assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
         frontier.read(A, 0, Some(at(160_000)), CLOCK);
         assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait));
-    }
-
-    #[test]
-    fn what_is_at_the_decoder_is_waited_for_as_what_is_here() {
-        let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
-        frontier.ends(B, Ends { high: 0, stable: 0 }, Some(at(1_000)));
-        let (near, far) = (record(B, 0, 61_000), record(B, 1, 61_001));
-        let away = record(A, 0, 500);
-        frontier.ends(A, Ends { high: 0, stable: 0 }, Some(at(1_000)));
-        frontier.read(A, 0, Some(at(1_000)), CLOCK);
-        lanes.went(&away.record);
-        assert!(!lanes.is_empty(A) && !lanes.all_empty() && !lanes.is_here(A) && !lanes.has_some());
-        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Empty));
-        assert_eq!(lanes.behind(&frontier, CLOCK), CLOCK - at(1_000));
-        lanes.push(near);
-        lanes.push(far);
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (1, 0), "a little ahead is fine");
-        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Wait));
-        lanes.came_back(away);
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 0));
-        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (1, 1));
-        assert!(lanes.all_empty());
-    }
-
-    #[test]
-    fn what_is_at_the_decoder_takes_room_until_the_buffers_are_cleared() {
-        let mut lanes = Lanes::new(2);
-        let away = record(A, 0, 1).record;
-        (0..RECORDS_MAX).for_each(|_| lanes.went(&away));
-        assert_eq!(lanes.take_full(), [A]);
-        lanes.clear();
-        assert!(lanes.all_empty() && lanes.cleared() == 1);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The live run: Kafka -> codec -> engine -> Kafka, one loop, one thread.
 //!
 //! A turn takes what was polled, applies it, moves the frontiers, and commits what follows with the offsets that it
-//! follows from. Nothing that has an effect is in flight between two turns, so a rebalance never interrupts a commit.
+//! follows from. Nothing is in flight between two turns, so a rebalance never interrupts a commit.
 //!
 //! - [`service`]: the loop; [`group`]: shards coming and going; [`pace`]: how long it may sleep and when it asks for
 //!   end offsets.
 //! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
-//!   [`decoding`]: what lies in them, [`decoder`]: the thread that decodes it; [`commits`]: its offsets.
+//!   [`commits`]: its offsets.
 //! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published;
 //!   [`told`]: what is in `exceptions-current`; [`overheard`]: what others wrote there in our place; [`publish`]: how a batch is
 //!   written, and what follows where it is not taken; [`put_off`]: how long it may wait; [`fit`]: records that their topic does not take.
@@ -16,7 +16,7 @@
 //!   that reaches; [`restore`]: the thread that does it, [`queue`]: in which order; [`snapshots`]: writing a shard out.
 //! - [`start`]: from the configuration to a running service; [`stop`]: being told to end it.
 //!
-//! `task`, `lanes`, `decoding`, `commits`, `commit`, `group`, `recovery`, `inputs`, `inventory` and `backlogs` do no I/O and read no clock (a monotonic time is
+//! `task`, `lanes`, `commits`, `commit`, `group`, `recovery`, `inputs`, `inventory` and `backlogs` do no I/O and read no clock (a monotonic time is
 //! an argument), so that `tests/simulation` runs them as they are.
 
 // An error ends the process or is logged: its size is no matter.
@@ -26,8 +26,6 @@ pub mod backlogs;
 pub mod commit;
 pub mod commits;
 pub mod completeness;
-pub mod decoder;
-pub mod decoding;
 pub mod documents;
 pub mod fit;
 pub mod group;

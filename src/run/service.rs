@@ -1,4 +1,4 @@
-//! The loop: poll, apply, advance, commit; one thread, nothing that has an effect in flight between two turns.
+//! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -24,7 +24,6 @@ use crate::telemetry::{Health, emit};
 use super::RunError;
 use super::backlogs::{self, Backlogs};
 use super::commit::Pending;
-use super::decoder::Decoder;
 use super::fit::Fit;
 use super::group::{Beat, SEEK_AGAIN, Shards};
 use super::pace::{Pace, Pressure};
@@ -53,7 +52,6 @@ pub struct Service {
     pub(super) clock: SystemClock,
     pub(super) source: Source,
     pub(super) ends: EndOffsets,
-    pub(super) decoder: Decoder,
     pub(super) publisher: Publisher,
     /// The largest batch that it produces.
     pub(super) batch_max: usize,
@@ -122,7 +120,6 @@ impl Service {
 
     fn poll(&mut self, patience: Duration) -> Result<(), RunError> {
         let mut patience = patience;
-        let mut polled = Vec::new();
         self.more_to_read = true;
         for _ in 0..POLL_RECORDS {
             let Polled::Record(record) = self.source.poll(patience)? else {
@@ -130,22 +127,10 @@ impl Service {
                 break;
             };
             patience = Duration::ZERO;
-            if self.shards.task_mut(record.input.partition).is_some_and(|task| task.started) {
-                polled.push(record.into());
+            if let Some(task) = self.shards.task_mut(record.input.partition).filter(|task| task.started) {
+                task.lanes.push(record);
             }
         }
-        while let Some(batch) = self.decoder.take()? {
-            self.shards.take_back(batch);
-        }
-        match self.decoder.wants(polled.len()) {
-            true => self.decoder.give(self.shards.lend(polled))?,
-            false => self.shards.buffer(polled),
-        }
-        self.pause_and_resume();
-        Ok(())
-    }
-
-    fn pause_and_resume(&mut self) {
         for task in self.shards.tasks_mut() {
             let partition = task.partition;
             let inputs = |streams: Vec<crate::domain::StreamId>| -> Vec<_> {
@@ -160,6 +145,7 @@ impl Service {
                 self.source.resume(&drained);
             }
         }
+        Ok(())
     }
 
     /// Takes what the coordinator and the restoring thread have done, and lets restored shards go.

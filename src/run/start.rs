@@ -13,7 +13,7 @@ use crate::kafka::clock::{EndOffsets, SystemClock};
 use crate::kafka::current::Reader;
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::Source;
-use crate::kafka::{Bell, control, topics, topology};
+use crate::kafka::{control, topics, topology};
 use crate::policy::{Policies, Settings};
 use crate::snapshot::{SnapshotStore, SnapshotWriter};
 use crate::telemetry::events::{PoliciesInForce, PoliciesRefused, Started};
@@ -21,7 +21,6 @@ use crate::telemetry::{Health, emit, install_metrics};
 
 use super::RunError;
 use super::backlogs::Backlogs;
-use super::decoder::Decoder;
 use super::documents::{Choice, Documents, put_in_force};
 use super::fit::Fit;
 use super::group::Shards;
@@ -103,8 +102,6 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let backlogs = Backlogs::new(Arc::clone(&settings), config.outputs.control.clone(), shards);
     let fit = Fit::start(Arc::clone(&config), runtime.clone());
     let dead_letter_bytes = dead_letter_bytes(&config, fit.of(&config.outputs.dead_letters));
-    let wire = Wire::new(&config, dead_letter_bytes);
-    let bell = Arc::new(Bell::default());
     Ok(Service {
         clock: clock.clone(),
         ends: EndOffsets::start(kafka, &inputs, &config.outputs.current, clock)?,
@@ -113,8 +110,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         fit,
         restorer: Restorer::start(means)?,
         snapshots: Snapshots::new(writer, Arc::clone(&config), cluster_id, document(&config)),
-        decoder: Decoder::start(wire.codecs.clone(), Arc::clone(&bell))?,
-        wire,
+        wire: Wire::new(&config, dead_letter_bytes),
         reporter: Reporter::new(streams.clone(), &config.policies, &settings),
         health,
         http,
@@ -138,7 +134,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         retry_at: None,
         torn: None,
         // Last: the group is joined when everything else stands.
-        source: Source::subscribe(kafka, &streams, bell)?,
+        source: Source::subscribe(kafka, &streams)?,
     })
 }
 

@@ -16,7 +16,6 @@ use crate::telemetry::emit;
 use crate::telemetry::events::{BatchApplied, ShardRestored, StreamCounts};
 
 use super::commits::{Commits, streams};
-use super::decoding::State;
 use super::lanes::{Lanes, Next};
 use super::overheard::Overheard;
 use super::put_off::Waiting;
@@ -165,11 +164,6 @@ impl Task {
         self.phase = Phase::Live;
     }
 
-    /// The state of its buffers, as the decoder's batches name it.
-    pub fn lent(&self) -> State {
-        (self.epoch, self.lanes.cleared())
-    }
-
     /// Whether it waits for the next assignment.
     pub fn is_parked(&self) -> bool {
         matches!(self.phase, Phase::Parked { .. })
@@ -212,7 +206,7 @@ impl Task {
         let mut more = false;
         for taken in 0..=BATCH_RECORDS {
             if taken == BATCH_RECORDS || self.dead_letters.len() >= BATCH_DEAD_LETTERS {
-                more = self.lanes.has_some();
+                more = !self.lanes.all_empty();
                 break;
             }
             let until = match &self.phase {
@@ -220,10 +214,10 @@ impl Task {
                 _ => None,
             };
             match self.lanes.next(&self.frontier, clock, until) {
-                Next::Take(mut next) => {
-                    let stream = next.record.input.stream;
-                    if self.apply(wire, &mut next, clock, counts.entry(stream).or_default()) == Fate::NotYet {
-                        self.wait_with(wire, next, clock, &mut counts);
+                Next::Take(record) => {
+                    let stream = record.input.stream;
+                    if self.apply(wire, &record, clock, counts.entry(stream).or_default()) == Fate::NotYet {
+                        self.wait_with(wire, record, clock, &mut counts);
                         break;
                     }
                 }

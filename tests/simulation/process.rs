@@ -18,7 +18,6 @@ use crate::policy::{Policies, Settings};
 use crate::run::RunError;
 use crate::run::backlogs::Backlogs;
 use crate::run::commit::{Moment, Pending};
-use crate::run::decoding::{Batch, Buffered};
 use crate::run::group::Shards;
 use crate::run::recovery::{Recovered, Recovery, ShardJob};
 use crate::run::wire::Wire;
@@ -95,8 +94,6 @@ pub struct Process {
     jobs: VecDeque<ShardJob>,
     question: Option<Question>,
     pub in_flight: Option<InFlight>,
-    /// What is at the decoder.
-    lent: Option<Batch>,
     pub taking: BTreeMap<i32, Taking>,
     /// By what each of its shards is judged, since when.
     eras: BTreeMap<i32, Eras>,
@@ -125,7 +122,6 @@ impl Process {
             jobs: VecDeque::new(),
             question: None,
             in_flight: None,
-            lent: None,
             taking: BTreeMap::new(),
             eras: BTreeMap::new(),
         }
@@ -228,29 +224,17 @@ impl Process {
     }
 
     fn poll(&mut self, rng: &mut Rng, around: &Surroundings) {
-        if let Some(mut lent) = self.lent.take() {
-            lent.decode(&self.wire.codecs);
-            self.shards.take_back(lent);
-        }
         let inputs: Vec<InputPartition> = self.positions.keys().copied().collect();
         let Some(input) = rng.pick(&inputs).copied() else { return };
         let broker = around.broker.borrow();
         let (topic, position) = (TOPICS[usize::from(input.stream.0)], self.positions[&input]);
         let max = 1 + rng.below(6);
         let (entries, position) = broker.fetch(topic, input.partition, position, max);
-        if !self.shards.task_mut(input.partition).is_some_and(|task| task.started) {
-            return;
-        }
-        let polled = entries.iter().filter_map(|entry| {
-            let record = entry.record.as_ref()?;
+        let Some(task) = self.shards.task_mut(input.partition).filter(|task| task.started) else { return };
+        for entry in entries {
+            let Some(record) = &entry.record else { continue };
             let fetched = Fetched::bare(input, entry.offset, Some(Timestamp::from_millis(record.time)));
-            Some(fetched.with_value(&record.key, record.value.as_deref()).into())
-        });
-        let polled: Vec<Buffered> = polled.collect();
-        // Every other time it is the decoder's, until the next poll; anything may come in between.
-        match position % 2 {
-            0 if !polled.is_empty() => self.lent = Some(self.shards.lend(polled)),
-            _ => self.shards.buffer(polled),
+            task.lanes.push(fetched.with_value(&record.key, record.value.as_deref()));
         }
         self.positions.insert(input, position);
     }

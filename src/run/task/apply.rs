@@ -1,28 +1,25 @@
-//! One record, applied to its shard.
+//! One record: decoded, and applied to its shard.
 
 use std::collections::BTreeMap;
 
-use crate::codec::{MalformedCode, dead_letter};
+use crate::codec::{MalformedCode, dead_letter, decode};
 use crate::domain::{StreamId, Timestamp};
 use crate::engine::Applied;
 use crate::kafka::Fetched;
-use crate::run::decoding::Buffered;
 use crate::run::wire::Wire;
 use crate::telemetry::emit;
 use crate::telemetry::events::{DeadLettered, StreamCounts};
 
 use super::{BATCH_DEAD_LETTERS, Fate, Task};
 
+fn is_event(wire: &Wire, record: &Fetched) -> bool {
+    let codec = wire.codecs.get(usize::from(record.input.stream.0));
+    !record.is_null() && codec.is_some_and(|codec| record.with_raw(|raw| decode(codec, raw)).is_ok())
+}
+
 impl Task {
     /// Takes one record in.
-    pub(super) fn apply(
-        &mut self,
-        wire: &Wire,
-        next: &mut Buffered,
-        clock: Timestamp,
-        counts: &mut StreamCounts,
-    ) -> Fate {
-        let (said, record) = (next.take(&wire.codecs), &next.record);
+    pub(super) fn apply(&mut self, wire: &Wire, record: &Fetched, clock: Timestamp, counts: &mut StreamCounts) -> Fate {
         let stream = record.input.stream;
         let ahead = u64::from(record.timestamp.is_some_and(|time| time > clock));
         if record.is_null() {
@@ -30,8 +27,8 @@ impl Task {
             self.frontier.read(stream, record.offset, record.timestamp, clock);
             return self.done(counts, ahead);
         }
-        let Some(said) = said else { return Fate::Done };
-        match said {
+        let Some(stream_codec) = wire.codecs.get(usize::from(stream.0)) else { return Fate::Done };
+        match record.with_raw(|raw| decode(stream_codec, raw)) {
             Ok(event) => {
                 let effective = self.frontier.peek(stream, record.timestamp, clock);
                 let applied = self.shard.apply(event, effective);
@@ -73,24 +70,23 @@ impl Task {
     pub(super) fn wait_with(
         &mut self,
         wire: &Wire,
-        next: Buffered,
+        record: Fetched,
         clock: Timestamp,
         counts: &mut BTreeMap<StreamId, StreamCounts>,
     ) {
-        let (stream, time) = (next.record.input.stream, next.record.timestamp);
+        let (stream, time) = (record.input.stream, record.timestamp);
         let until = self.frontier.peek(stream, time, clock);
-        self.lanes.put_back(next);
+        self.lanes.put_back(record);
         for sibling in self.streams() {
             // The time of what is no event may be worth nothing.
-            while let Some(mut dead) = self.lanes.take_if(sibling, |head| !head.is_event(&wire.codecs)) {
-                self.apply(wire, &mut dead, clock, counts.entry(sibling).or_default());
+            while let Some(dead) = self.lanes.take_if(sibling, |head| !is_event(wire, head)) {
+                self.apply(wire, &dead, clock, counts.entry(sibling).or_default());
                 if self.dead_letters.len() >= BATCH_DEAD_LETTERS {
                     // The next turn goes on from here.
                     return;
                 }
             }
-            // Of what is at the decoder nobody knows the time.
-            if self.lanes.is_here(sibling) {
+            if !self.lanes.is_empty(sibling) {
                 self.frontier.comes(sibling, Some(until), clock);
             }
         }
