@@ -12,6 +12,7 @@
 //! | when an order is closed                        | `lifecycle` |
 //! | what a published exception says                | `render`    |
 //! | what an aborted transaction takes back         | `outbox`    |
+//! | what a snapshot holds of a shard               | `copy`      |
 //! | what a restart takes back                      | `restore`   |
 //! | what an edit of the policies changes           | `history`   |
 //! | what was over before it and not told to its end | `former`   |

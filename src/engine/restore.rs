@@ -1,12 +1,12 @@
-//! What a shard gives to a snapshot and takes back from one, and from `exceptions-current` (DESIGN section 9).
+//! What a shard takes back from a snapshot ([`super::copy`] gives it), and from `exceptions-current` (DESIGN section 9).
 
 use std::sync::Arc;
+
+use hashbrown::HashSet;
 
 use crate::domain::{EntityId, Event, Exception, ExceptionId, Str, Timestamp};
 use crate::guard::{Guard, is_off};
 use crate::policy::Settings;
-
-use hashbrown::HashSet;
 
 use super::copy::{Held, Names, PackedOrders};
 use super::facts::{Codebook, Facts, Head, Reader, Spare};

@@ -6,13 +6,14 @@
 //! noted at its beginning, is exact.
 //!
 //! Taking one (live run): [`SnapshotWriter::begin`] with the header, [`SnapshotWriter::feed`] once a turn until nothing
-//! is in progress, [`SnapshotWriter::poll`] for how it ended. Packing and writing happen on a thread of their own.
+//! is in progress, [`SnapshotWriter::poll`] for how it ended. Orders are handed over as they lie in memory; they are compressed and
+//! written on a thread of their own.
 //!
 //! Reading one back: [`SnapshotStore::newest`] and [`Found::read`], on a thread that may block.
 //!
 //! - `header`: what a snapshot says of itself
 //! - `format`: the file's framing: magic, version, chunks, checksums
-//! - `wire`: the Protobuf messages in the chunks, and domain types to and from them
+//! - `wire`: the Protobuf messages of header and trailer, and of the orders in versions 1 and 2
 //! - `store`: where the files lie: a directory or a bucket; switched atomically; the last N are kept
 //! - `directory`, `bucket`: such a place by its URL
 //! - `error`: what can go wrong there, and what to do about it

@@ -1,4 +1,5 @@
-//! Taking snapshots while the shards go on: the loop hands over a slice of orders a turn, a thread packs and writes them.
+//! Taking snapshots while the shards go on: the loop hands over a slice of orders a turn, a thread compresses and
+//! writes them.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
