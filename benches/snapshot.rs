@@ -34,7 +34,8 @@ struct Args {
 const SHOP: Shop = Shop {
     partitions: 1,
     warehouses: 4,
-    tick: Millis::new(10),
+    // Ten million of them come within the day for which a closed one is kept.
+    tick: Millis::new(2),
     after: [0, 500, 1_000, 1_500],
     late_every: 0,
     late_by: 0,
