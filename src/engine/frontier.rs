@@ -235,6 +235,11 @@ impl Frontier {
         self.inputs.get(usize::from(stream.0)).and_then(|input| input.held)
     }
 
+    /// Whether this input has records that were not read, as far as is known.
+    pub fn is_behind(&self, stream: StreamId) -> bool {
+        self.held_cause(stream) == Some(HeldCause::Behind)
+    }
+
     /// The next offset to read of a stream; `None` while it is not assigned.
     pub fn position(&self, stream: StreamId) -> Option<i64> {
         self.inputs.get(usize::from(stream.0)).filter(|input| input.assigned).map(|input| input.position)

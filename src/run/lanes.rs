@@ -132,7 +132,7 @@ impl Lanes {
             let stream = StreamId(index);
             let next = match lane.records.front() {
                 Some(head) => Some(frontier.peek(stream, head.timestamp, clock)),
-                None if frontier.held_cause(stream) == Some(HeldCause::Behind) => None,
+                None if frontier.is_behind(stream) => None,
                 None => return None,
             };
             Some(clock - next.max(frontier.reached_in(stream)).unwrap_or(Timestamp::MIN))

@@ -25,7 +25,7 @@ impl Service {
     /// Whether an input has records that were not applied, as far as is known.
     pub(super) fn is_behind(&self) -> bool {
         let mut started = self.shards.tasks().filter(|task| task.started);
-        started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| task.is_behind_in(stream)))
+        started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| task.frontier.is_behind(stream)))
     }
 
     /// While there is more to read at once, a commit is made for some turns together ([`put_off`]). A dead letter is not put

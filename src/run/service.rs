@@ -390,7 +390,7 @@ impl Service {
             if task.is_live() {
                 pressure.deadline = [pressure.deadline, task.next_deadline()].into_iter().flatten().min();
             }
-            let is_behind = |stream| task.lanes.is_empty(stream) && task.is_behind_in(stream);
+            let is_behind = |stream| task.lanes.is_empty(stream) && task.frontier.is_behind(stream);
             pressure.behind |= task.started && task.streams().any(is_behind);
         }
         pressure

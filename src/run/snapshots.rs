@@ -117,8 +117,11 @@ impl Snapshots {
                 self.begin(task, clock);
             }
         }
-        let mut shards: Vec<_> = tasks.iter_mut().map(|task| (task.is_settled(), task)).collect();
-        let mut shards: Vec<_> = shards.iter_mut().map(|(settled, task)| (&mut task.shard, *settled)).collect();
+        let shards = tasks.iter_mut().map(|task| {
+            let is_settled = task.is_settled();
+            (&mut task.shard, is_settled)
+        });
+        let mut shards: Vec<_> = shards.collect();
         let outcomes = self.writer.finish(&mut shards, deadline, turn);
         let failed = outcomes.iter().any(|outcome| outcome.result.is_err());
         !failed && tasks.iter().all(|task| !self.writer.is_under_way(task.partition))

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::codec::OutputRecord;
 use crate::domain::{Exception, Str, StreamId, Timestamp};
-use crate::engine::{Frontier, HeldCause, Shard, ShardCounters, Teller, Transition};
+use crate::engine::{Frontier, Shard, ShardCounters, Teller, Transition};
 use crate::kafka::InputPartition;
 use crate::kafka::offsets::ShardOffsets;
 use crate::telemetry::emit;
@@ -195,11 +195,6 @@ impl Task {
         }
     }
 
-    /// Whether an input has records that were not applied, as far as is known.
-    pub fn is_behind_in(&self, stream: StreamId) -> bool {
-        self.frontier.held_cause(stream) == Some(HeldCause::Behind)
-    }
-
     /// Applies what is buffered, in the order of effective time. Tells whether there is more that can be applied now.
     pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp) -> bool {
         let mut counts: BTreeMap<StreamId, StreamCounts> = BTreeMap::new();
@@ -340,8 +335,7 @@ impl Task {
 
     /// For how long a commit may be put off, as far as it has a say in that.
     pub fn waiting(&self, clock: Timestamp, monotonic: Instant) -> Waiting {
-        let says = !self.shard.is_published() || !self.retell.is_empty() || !self.repair.is_empty();
-        let says = says || !self.decree.is_empty() || self.wants_to_tell(monotonic);
+        let says = !self.has_said_all() || !self.decree.is_empty() || self.wants_to_tell(monotonic);
         Waiting { says: says && self.is_live(), behind: self.lanes.behind(&self.frontier, clock) }
     }
 
@@ -379,11 +373,12 @@ impl Task {
 
     /// Whether every offset stands committed, and what was published with it.
     pub fn is_settled(&self) -> bool {
-        self.dead_letters.is_empty()
-            && self.retell.is_empty()
-            && self.repair.is_empty()
-            && self.shard.is_published()
-            && self.commits.are_at(&self.frontier)
+        self.dead_letters.is_empty() && self.has_said_all() && self.commits.are_at(&self.frontier)
+    }
+
+    /// Whether no state of an exception waits to be written.
+    fn has_said_all(&self) -> bool {
+        self.shard.is_published() && self.retell.is_empty() && self.repair.is_empty()
     }
 
     /// What is to be committed.
