@@ -127,9 +127,7 @@ impl Encoder {
         self.totals += orders.held();
         self.raw.clear();
         orders.write(&mut self.raw);
-        let Some(unpacked) = u32::try_from(self.raw.len()).ok().filter(|_| self.raw.len() <= CHUNK_BYTES_MAX) else {
-            return Err(FormatError::TooLarge { bytes: self.raw.len() });
-        };
+        let unpacked = length(&self.raw)?;
         let frame = zstd::bulk::compress(&self.raw, ZSTD_LEVEL)
             .map_err(|e| FormatError::Malformed { offset: 0, what: e.to_string() })?;
         self.chunk(ChunkKind::Body, &[unpacked.to_le_bytes().as_slice(), frame.as_slice()].concat(), out)
@@ -146,8 +144,7 @@ impl Encoder {
     }
 
     fn chunk(&mut self, kind: ChunkKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
-        let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= CHUNK_BYTES_MAX);
-        let length = length.ok_or(FormatError::TooLarge { bytes: payload.len() })?;
+        let length = length(payload)?;
         out.push(kind as u8);
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(payload);
@@ -155,6 +152,12 @@ impl Encoder {
         self.index += 1;
         Ok(())
     }
+}
+
+/// Of what goes into one chunk.
+fn length(bytes: &[u8]) -> Result<u32, FormatError> {
+    let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= CHUNK_BYTES_MAX);
+    length.ok_or(FormatError::TooLarge { bytes: bytes.len() })
 }
 
 fn checksum(version: u16, index: u32, kind: u8, length: u32, payload: &[u8]) -> u32 {
