@@ -151,12 +151,8 @@ impl Engine {
 
     /// Everything that a snapshot would hold.
     fn held(&mut self) -> u64 {
-        let (mut held, mut cursor) = (0, Some(0));
-        while let Some(from) = cursor {
-            let (packed, next) = self.shard.copy_orders(from, usize::MAX);
-            held += packed.held().orders + packed.held().tombstones;
-            cursor = next;
-        }
+        let mut held = 0;
+        orders::copied(&mut self.shard, |packed| held += packed.held().orders + packed.held().tombstones);
         held
     }
 }

@@ -194,11 +194,9 @@ fn header() -> SnapshotHeader {
 
 /// How many orders a shard holds, and a number that stands for all of their events, whatever their order.
 fn digest(shard: &mut Shard) -> (u64, u64) {
-    let (mut held, mut all, mut unpacker, mut cursor) = (0, 0_u64, Unpacker::default(), Some(0));
-    shard.begin_copy();
-    while let Some(from) = cursor {
-        let (packed, next) = shard.copy_orders(from, usize::MAX);
-        unpacker.read(&packed, &mut |order| {
+    let (mut held, mut all, mut unpacker) = (0, 0_u64, Unpacker::default());
+    orders::copied(shard, |packed| {
+        unpacker.read(packed, &mut |order| {
             let RestoredOrder::Open(events) = order else { panic!("no order was forgotten") };
             let mut hasher = DefaultHasher::new();
             for event in &events {
@@ -207,9 +205,7 @@ fn digest(shard: &mut Shard) -> (u64, u64) {
             held += 1;
             all = all.wrapping_add(hasher.finish());
         });
-        cursor = next;
-    }
-    shard.end_copy();
+    });
     (held, all)
 }
 

@@ -13,6 +13,7 @@ use orderwatch::domain::event::Details;
 use orderwatch::domain::{
     AttributeValue, Currency, Event, Line, Milestone, Millis, Money, Position, StreamId, Timestamp,
 };
+use orderwatch::engine::{PackedOrders, Shard};
 use orderwatch::policy::Settings;
 
 pub use setup::policies;
@@ -126,4 +127,16 @@ impl Shop {
 /// Of a running engine; closed orders are kept for a day, and remembered for a day more.
 pub fn settings() -> Settings {
     Settings { group_id: "shop".into(), retain_closed: DAY, remember_closed: DAY, replay: None, ..setup::settings() }
+}
+
+/// Visits all that a snapshot of the shard would hold.
+pub fn copied(shard: &mut Shard, mut visit: impl FnMut(&PackedOrders)) {
+    let mut cursor = Some(0);
+    shard.begin_copy();
+    while let Some(from) = cursor {
+        let (packed, next) = shard.copy_orders(from, usize::MAX);
+        visit(&packed);
+        cursor = next;
+    }
+    shard.end_copy();
 }
