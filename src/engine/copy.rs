@@ -5,7 +5,7 @@ use hashbrown::HashSet;
 
 use crate::domain::{EntityId, Str};
 
-use super::facts::{Codebook, Facts, Reader, Told, numbers, put_text, put_varint, tell};
+use super::facts::{Codebook, Facts, Reader, Told, learn_texts, put_text, put_varint, tell};
 use super::restore::RestoredOrder;
 use super::shard::Shard;
 
@@ -56,10 +56,8 @@ impl PackedOrders {
         let mut held = Held::default();
         let orders = rest.to_vec();
         while !rest.is_empty() {
-            let mut from = Reader(rest);
-            let length = usize::try_from(from.varint()).ok()?;
-            let (facts, more) = from.0.split_at_checked(length)?;
-            held.count(Facts(facts).parts().1);
+            let (facts, more) = split(rest)?;
+            held.count(facts.parts().1);
             rest = more;
         }
         Some(PackedOrders { words: words.to_vec(), orders, held })
@@ -75,19 +73,20 @@ impl PackedOrders {
 
     /// The facts of each.
     pub(super) fn facts(&self) -> impl Iterator<Item = Facts<'_>> {
-        let mut rest = Reader(&self.orders);
+        let mut rest = self.orders.as_slice();
         std::iter::from_fn(move || {
-            let length = (!rest.is_empty()).then(|| rest.varint())?;
-            Some(Facts(rest.bytes(length)))
+            let (facts, more) = split(rest).filter(|_| !rest.is_empty())?;
+            rest = more;
+            Some(facts)
         })
     }
 
-    /// Adds one. When an order closed is found again by whoever takes it back, and is not told; it is all that is known of a
-    /// tombstone.
-    pub(super) fn add(&mut self, facts: Facts<'_>) {
+    /// Adds facts of so many events. When an order closed is found again by whoever takes it back, and is not told; it is all
+    /// that is known of a tombstone.
+    pub(super) fn add(&mut self, facts: Facts<'_>, events: usize) {
         put_varint(&mut self.orders, facts.0.len() as u64);
         self.orders.extend_from_slice(facts.0);
-        self.held.count(facts.parts().1);
+        self.held.count(events);
     }
 
     /// Tells what its facts refer to.
@@ -96,6 +95,14 @@ impl PackedOrders {
         tell(&names, &mut told.entities, &mut self.words, |name, out| put_text(out, name));
         codebook.tell(&mut told.codebook, &mut self.words);
     }
+}
+
+/// The first facts, and what follows them; `None` where these bytes end before them.
+fn split(bytes: &[u8]) -> Option<(Facts<'_>, &[u8])> {
+    let mut from = Reader(bytes);
+    let length = usize::try_from(from.varint()).ok()?;
+    let (facts, rest) = from.0.split_at_checked(length)?;
+    Some((Facts(facts), rest))
 }
 
 impl std::ops::AddAssign for Held {
@@ -130,13 +137,7 @@ pub(super) struct Names(Vec<Str>);
 impl Names {
     /// Learns what a stretch tells of entities, and leaves what it tells of the codebook.
     pub fn learn(&mut self, from: &mut Reader<'_>) {
-        for number in numbers(from) {
-            let length = from.varint();
-            let name = from.text(length);
-            if number == self.0.len() {
-                self.0.push(Str::new(name));
-            }
-        }
+        learn_texts(from, self.0.len(), |name| self.0.push(Str::new(name)));
     }
 
     /// All of them.
@@ -187,9 +188,10 @@ impl Shard {
         self.copying = None;
     }
 
-    /// Copies up to `limit` orders, fewer where they are large or lie unpacked, from `cursor` on, and gives the next cursor, `None` at the end. Orders that change
-    /// between two calls may be copied in either state: facts are idempotent, so the replay that follows mends it. What left
-    /// memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id now: the replay removes it again.
+    /// Copies up to `limit` orders, fewer where they are large or lie unpacked, from `cursor` on, and gives the next cursor,
+    /// `None` at the end. Orders that change between two calls may be copied in either state: facts are idempotent, so the
+    /// replay that follows mends it. What left memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id
+    /// now: the replay removes it again.
     pub fn copy_orders(&mut self, cursor: usize, limit: usize) -> (PackedOrders, Option<usize>) {
         let mut copying = self.copying.take();
         let nothing = Copying::default();

@@ -76,25 +76,21 @@ impl<'s> Restoring<'s> {
         self.names.learn(&mut words);
         self.shard.slots.learn(&mut words);
         let entities: Vec<_> = self.names.all().iter().map(|name| self.shard.index.id_of(name)).collect();
-        for facts in packed.facts() {
-            // Of what no stream is about any more nothing can come that would be late.
-            if let Some(entity) = entities.get(usize::from(facts.head().entity.0)).copied().flatten() {
-                self.take_facts(entity, facts);
-            }
-        }
+        packed.facts().for_each(|facts| self.take_facts(&entities, facts));
     }
 
-    fn take_facts(&mut self, entity: EntityId, facts: Facts<'_>) {
+    /// `entities`: what those are here that the facts name by number.
+    fn take_facts(&mut self, entities: &[Option<EntityId>], facts: Facts<'_>) {
         let (head, events, rest) = facts.parts();
+        // Of what no stream is about any more nothing can come that would be late.
+        let Some(entity) = entities.get(usize::from(head.entity.0)).copied().flatten() else { return };
         let shard = &mut *self.shard;
         let is_known = shard.index.get(&shard.slots, entity, head.id).is_some();
         match head.closed_at {
             Some(_) if is_known => {}
             Some(closed_at) => shard.remember(entity, head.id.into(), closed_at),
             None if is_known || !shard.lay_down(Head { entity, ..head }, events, rest) => {
-                let mut events = Vec::with_capacity(events.min(rest.0.len()));
-                shard.slots.codebook().unpack(facts, &mut Spare::default(), &mut events);
-                self.later.push(RestoredOrder::Open(events));
+                self.later.push(open(shard.slots.codebook(), facts));
             }
             None => {}
         }
@@ -123,21 +119,26 @@ impl Unpacker {
         self.names.learn(&mut words);
         self.codebook.learn(&mut words);
         for facts in packed.facts() {
-            let (head, count, rest) = facts.parts();
+            let head = facts.head();
             take(match head.closed_at {
                 Some(closed_at) => RestoredOrder::Tombstone {
                     entity: self.names.all().get(usize::from(head.entity.0)).cloned().unwrap_or_default(),
                     order_id: head.id.into(),
                     closed_at,
                 },
-                None => {
-                    let mut events = Vec::with_capacity(count.min(rest.0.len()));
-                    self.codebook.unpack(facts, &mut Spare::default(), &mut events);
-                    RestoredOrder::Open(events)
-                }
+                None => open(&self.codebook, facts),
             });
         }
     }
+}
+
+/// An order, unpacked.
+fn open(codebook: &Codebook, facts: Facts<'_>) -> RestoredOrder {
+    let (_, count, rest) = facts.parts();
+    // An event takes a byte at the least, whatever is said of their number.
+    let mut events = Vec::with_capacity(count.min(rest.0.len()));
+    codebook.unpack(facts, &mut Spare::default(), &mut events);
+    RestoredOrder::Open(events)
 }
 
 impl Shard {
@@ -149,10 +150,9 @@ impl Shard {
 
     /// Puts an order that comes back as it lay into a free slot; false where there is no room for more.
     fn lay_down(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>) -> bool {
-        self.born = self.born.wrapping_add(1);
-        let Some(slot) = self.slots.add_resting(head, events, rest, self.born) else { return false };
-        self.index.insert(&self.slots, head.entity, slot);
-        self.index.opened(head.entity);
+        let birth = self.next_birth();
+        let Some(slot) = self.slots.add_resting(head, events, rest, birth) else { return false };
+        self.note_open(head.entity, slot);
         self.touch(slot);
         true
     }

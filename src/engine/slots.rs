@@ -203,9 +203,14 @@ impl Slots {
         let head = Head { id, entity: *entity, closed_at: Some(*closed_at) };
         let slot = self.vacant();
         let facts = self.codebook.pack(head, &[], None).and_then(|facts| self.store.put(slot, facts.0));
-        match (facts, self.slots.get_mut(slot)) {
-            (Some(facts), Some(place)) => {
-                *place = Slot::Closed(facts);
+        self.settle(slot, facts.map(Slot::Closed))
+    }
+
+    /// Puts into a vacant slot what found room, or frees it.
+    fn settle(&mut self, slot: u32, held: Option<Slot>) -> Option<u32> {
+        match (held, self.slots.get_mut(slot)) {
+            (Some(held), Some(place)) => {
+                *place = held;
                 Some(slot)
             }
             _ => {

@@ -126,11 +126,22 @@ impl Shard {
 
     /// Puts a new order into a free slot.
     pub(super) fn occupy(&mut self, entity: EntityId, id: Str) -> u32 {
+        let birth = self.next_birth();
+        let slot = self.slots.add_order(&id, entity, birth);
+        self.note_open(entity, slot);
+        slot
+    }
+
+    /// What tells the next order from those before it.
+    pub(super) fn next_birth(&mut self) -> u32 {
         self.born = self.born.wrapping_add(1);
-        let slot = self.slots.add_order(&id, entity, self.born);
+        self.born
+    }
+
+    /// The slot has an order that is open: it is found by its id, and counted.
+    pub(super) fn note_open(&mut self, entity: EntityId, slot: u32) {
         self.index.insert(&self.slots, entity, slot);
         self.index.opened(entity);
-        slot
     }
 
     /// Puts a tombstone into a free slot.

@@ -67,6 +67,12 @@ impl<'a> Reader<'a> {
         bytes
     }
 
+    /// What [`put_text`] wrote.
+    pub fn own_text(&mut self) -> &'a str {
+        let length = self.varint();
+        self.text(length)
+    }
+
     #[inline]
     pub fn text(&mut self, length: u64) -> &'a str {
         std::str::from_utf8(self.bytes(length)).unwrap_or_default()

@@ -39,7 +39,7 @@ use words::Words;
 pub(super) use bytes::{Reader, put_text, put_varint};
 pub(super) use spare::Spare;
 pub(super) use store::{Handle, Store};
-pub(super) use told::{Told, numbers, tell};
+pub(super) use told::{Told, learn_texts, tell};
 
 /// The facts of one order at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +94,7 @@ impl<'a> Facts<'a> {
     /// The head, how many events there are, and their bytes.
     pub fn parts(self) -> (Head<'a>, usize, Reader<'a>) {
         let mut reader = Reader(self.0);
-        let length = reader.varint();
-        let id = reader.text(length);
+        let id = reader.own_text();
         let entity = reader.varint();
         let closed_at = (entity & 1 == 1).then(|| Timestamp::from_millis(reader.signed()));
         let events = reader.varint() as usize;

@@ -82,16 +82,12 @@ impl Shape {
     }
 
     pub fn read(from: &mut Reader<'_>) -> Self {
-        let text = |from: &mut Reader<'_>| {
-            let length = from.varint();
-            from.text(length).to_owned()
-        };
         let stream = StreamId(from.varint() as u16);
         let partition = from.signed() as i32;
-        let source = Str::from(text(from));
-        let milestone = Milestone::parse(&text(from));
+        let source = Str::new(from.own_text());
+        let milestone = Milestone::parse(from.own_text());
         let has = from.varint() as u16;
-        let currencies = std::array::from_fn(|_| Currency::parse(&text(from)));
+        let currencies = std::array::from_fn(|_| Currency::parse(from.own_text()));
         Shape { stream, partition, source, milestone, has, currencies }
     }
 }

@@ -33,13 +33,20 @@ impl Codebook {
             }
         }
         for words in [&mut self.names, &mut self.values, &mut self.skus] {
-            for number in numbers(from) {
-                let length = from.varint();
-                let text = from.text(length);
-                if number == words.all().len() {
-                    words.add(text);
-                }
-            }
+            learn_texts(from, words.all().len(), |text| {
+                words.add(text);
+            });
+        }
+    }
+}
+
+/// Learns texts that [`tell`] told, where so many are known.
+pub(in crate::engine) fn learn_texts(from: &mut Reader<'_>, mut known: usize, mut add: impl FnMut(&str)) {
+    for number in numbers(from) {
+        let text = from.own_text();
+        if number == known {
+            add(text);
+            known += 1;
         }
     }
 }
@@ -54,7 +61,7 @@ pub(in crate::engine) fn tell<T>(all: &[T], told: &mut usize, out: &mut Vec<u8>,
 }
 
 /// The numbers of what follows, each of which takes a byte at the least.
-pub(in crate::engine) fn numbers(from: &mut Reader<'_>) -> std::ops::Range<usize> {
+fn numbers(from: &mut Reader<'_>) -> std::ops::Range<usize> {
     let first = from.varint() as usize;
     let count = (from.varint() as usize).min(from.0.len());
     first..first.saturating_add(count)

@@ -96,10 +96,7 @@ impl Codebook {
     fn attribute(&self, from: &mut Reader<'_>, order_id: &Str) -> (Str, AttributeValue) {
         let told = from.varint();
         let name = match told >> 3 {
-            0 => {
-                let length = from.varint();
-                Str::new(from.text(length))
-            }
+            0 => Str::new(from.own_text()),
             number => self.names.text(number - 1),
         };
         let value = match told & 7 {

@@ -30,7 +30,9 @@ impl Slots {
                 let Some((_, Some(order))) = self.awake.get(*at as usize) else { return false };
                 if !order.events.is_empty() && !is_left_out(order.entity, &order.id) {
                     let head = Head { id: &order.id, entity: order.entity, closed_at: None };
-                    self.codebook.pack(head, &order.events, None).into_iter().for_each(|facts| packed.add(facts));
+                    if let Some(facts) = self.codebook.pack(head, &order.events, None) {
+                        packed.add(facts, order.events.len());
+                    }
                 }
                 return true;
             }
@@ -42,8 +44,8 @@ impl Slots {
             return false;
         }
         match head.closed_at.filter(|_| !is_tombstone) {
-            None => packed.add(facts),
-            Some(_) => packed.add(self.codebook.join(Head { closed_at: None, ..head }, events, rest)),
+            None => packed.add(facts, events),
+            Some(_) => packed.add(self.codebook.join(Head { closed_at: None, ..head }, events, rest), events),
         }
         false
     }
@@ -57,7 +59,7 @@ impl Slots {
         };
         let Some(id) = id else { return };
         if let Some(facts) = self.codebook.pack(Head { id, entity, closed_at }, events, None) {
-            packed.add(facts);
+            packed.add(facts, events.len());
         }
     }
 
@@ -65,15 +67,6 @@ impl Slots {
     pub fn add_resting(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>, birth: u32) -> Option<u32> {
         let slot = self.vacant();
         let facts = self.store.put(slot, self.codebook.join(head, events, rest).0);
-        match (facts, self.slots.get_mut(slot)) {
-            (Some(facts), Some(place)) => {
-                *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: false });
-                Some(slot)
-            }
-            _ => {
-                self.free.push(slot);
-                None
-            }
-        }
+        self.settle(slot, facts.map(|facts| Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: false })))
     }
 }
