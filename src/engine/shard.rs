@@ -232,7 +232,7 @@ impl Shard {
             Place::NotYet => return Ok(Applied::NotYet),
             Place::Slot(slot) => self.merge(slot, event)?,
         };
-        self.slots.rest_some();
+        self.slots.rest_unjudged();
         if effective_time < self.frontier {
             self.counters.late += 1;
         }
@@ -381,9 +381,9 @@ impl Shard {
         self.touch_deferred();
     }
 
-    /// Whether facts changed that no judgement has seen yet.
-    pub fn has_unjudged(&self) -> bool {
-        !self.dirty.is_empty()
+    /// How many orders have facts that no judgement has seen yet. They lie unpacked until one has.
+    pub fn unjudged(&self) -> usize {
+        self.dirty.len()
     }
 
     /// Whether all that was published is in the log for good, as far as it has been judged.
@@ -413,10 +413,7 @@ impl Shard {
 
     /// Visits what is at risk, open or escalated in the published set, in no order.
     pub fn visit_standing(&self, visit: &mut dyn FnMut(&Exception)) {
-        for slot in 0..self.slots.len() {
-            let published = self.slots.published(slot).iter();
-            let standing = published.filter(|p| !p.silent && !p.last.status.has_ended());
-            standing.for_each(|p: &Published| visit(&p.last));
-        }
+        let standing = self.slots.all_published().filter(|p| !p.silent && !p.last.status.has_ended());
+        standing.for_each(|p: &Published| visit(&p.last));
     }
 }

@@ -17,9 +17,10 @@ use super::order::{Order, Published};
 
 use resting::{Rare, Resting};
 
-/// So many orders may lie unpacked before all are packed again: more than the 2,000 records of a turn touch while catching up, so
-/// that each is unpacked once.
+/// So many orders may lie unpacked once they are judged.
 const MOST_AWAKE: usize = 1 << 10;
+/// So many at all: more than wait to be judged while catching up, so that each is unpacked once.
+const MOST_UNJUDGED: usize = 1 << 15;
 /// So many unpacked orders' memory is kept for the next.
 const MOST_SPARE: usize = MOST_AWAKE;
 
@@ -137,6 +138,12 @@ impl Slots {
             }
             _ => &[],
         }
+    }
+
+    /// What was published of all orders, in no order.
+    pub fn all_published(&self) -> impl Iterator<Item = &Published> {
+        let awake = self.awake.iter().filter_map(|(_, order)| order.as_ref()).flat_map(|order| &order.published);
+        self.rare.values().flat_map(|rare| &rare.published).chain(awake)
     }
 
     /// What is remembered, where it is a closed order.
@@ -272,11 +279,21 @@ impl Slots {
         self.lie_awake(slot, order);
     }
 
-    /// Puts all orders to rest, when they have become many.
+    /// Puts all orders to rest, when those that are judged have become many.
     pub fn rest_some(&mut self) {
-        if self.awake.len() < MOST_AWAKE {
-            return;
+        if self.awake.len() >= MOST_AWAKE {
+            self.rest_all();
         }
+    }
+
+    /// The same while they wait to be judged.
+    pub fn rest_unjudged(&mut self) {
+        if self.awake.len() >= MOST_UNJUDGED {
+            self.rest_all();
+        }
+    }
+
+    fn rest_all(&mut self) {
         let mut homeless = Vec::new();
         for at in 0..self.awake.len() {
             let Some((slot, Some(order))) = self.awake.get_mut(at).map(|(slot, order)| (*slot, order.take())) else {
@@ -285,7 +302,7 @@ impl Slots {
             homeless.extend(self.rest(slot, order).err().map(|order| (slot, order)));
         }
         self.awake.clear();
-        if self.awake.capacity() > 4 * MOST_AWAKE {
+        if self.awake.capacity() > 4 * MOST_UNJUDGED {
             self.awake = Vec::new();
         }
         homeless.into_iter().for_each(|(slot, order)| self.lie_awake(slot, order));

@@ -17,7 +17,7 @@ impl Shard {
             if self.slots.is_dirty(slot) {
                 self.judge(slot, standing);
                 self.leave_if_overdue(slot, self.frontier);
-                self.slots.rest_some();
+                self.slots.rest_unjudged();
             }
         }
         if !self.unsure.is_empty() && !self.muted {

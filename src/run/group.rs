@@ -85,6 +85,22 @@ impl Shards {
         }
     }
 
+    /// Gives a shard away for a moment.
+    pub fn lend(&mut self, partition: i32) -> Option<Box<Task>> {
+        match self.slots.remove(&partition)? {
+            Slot::Held(task) => Some(task),
+            other => {
+                self.slots.insert(partition, other);
+                None
+            }
+        }
+    }
+
+    /// Takes one back that was lent.
+    pub fn take_back(&mut self, task: Box<Task>) {
+        self.slots.insert(task.partition, Slot::Held(task));
+    }
+
     /// Whether shards are being read back.
     pub fn restoring(&self) -> bool {
         self.slots.values().any(|slot| matches!(slot, Slot::Restoring { .. }))

@@ -94,6 +94,11 @@ impl Lanes {
         lane.and_then(|lane| lane.records.front()).is_some_and(|head| head.offset >= offset)
     }
 
+    /// How many records wait.
+    pub fn count(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.records.len()).sum()
+    }
+
     /// Whether nothing waits at all.
     pub fn all_empty(&self) -> bool {
         self.lanes.iter().all(|lane| lane.records.is_empty())

@@ -1,15 +1,15 @@
-//! The live run: Kafka -> codec -> engine -> Kafka, one loop, one thread.
+//! The live run: Kafka -> codec -> engine -> Kafka, one loop.
 //!
 //! A turn takes what was polled, applies it, moves the frontiers, and commits what follows with the offsets that it
 //! follows from. Nothing is in flight between two turns, so a rebalance never interrupts a commit.
 //!
 //! - [`service`]: the loop; [`group`]: shards coming and going; [`pace`]: how long it may sleep and when it asks for
 //!   end offsets.
-//! - [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
+//! - [`workers`]: shards side by side; [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
 //!   [`commits`]: its offsets.
 //! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published;
 //!   [`told`]: what is in `exceptions-current`; [`overheard`]: what others wrote there in our place; [`publish`]: how a batch is
-//!   written, and what follows where it is not taken; [`put_off`]: how long it may wait; [`fit`]: records that their topic does not take.
+//!   written, and what follows where it is not taken; [`put_off`]: how long it may wait, and judging with it; [`fit`]: records that their topic does not take.
 //! - [`report`]: what people see of it.
 //! - [`backlogs`]: the sum over the shards; [`inventory`]: the stock that it holds demand against.
 //! - [`recovery`]: what a restart makes of what it finds; [`inputs`]: where its inputs go on; [`completeness`]: how far back
@@ -48,6 +48,7 @@ pub mod stop;
 pub mod task;
 pub mod told;
 pub mod wire;
+pub mod workers;
 
 use crate::http::BindError;
 use crate::kafka::KafkaFailure;

@@ -12,9 +12,9 @@ use crate::telemetry::events::{BatchCommitted, ExceptionPublished, TransactionAb
 
 use super::RunError;
 use super::commit::{Moment, Pending};
+use super::put_off::PutOff;
 use super::service::Service;
-use super::task::Task;
-use super::{backlogs, put_off, start};
+use super::{backlogs, start};
 
 /// After an abort, the difference is made again after this long.
 const AFTER_ABORT: Duration = Duration::from_millis(50);
@@ -28,21 +28,27 @@ impl Service {
         started.any(|task| !task.lanes.all_empty() || task.streams().any(|stream| task.frontier.is_behind(stream)))
     }
 
-    /// While there is more to read at once, a commit is made for some turns together ([`put_off`]). A dead letter is not put
-    /// off, for only so many of them are taken before they are written.
+    /// For how long judging and commits were put off.
+    pub(super) fn put_off(&self, monotonic: Instant) -> PutOff {
+        let unjudged = self.shards.tasks().map(|task| task.shard.unjudged()).sum();
+        PutOff { since: monotonic.saturating_duration_since(self.committed_at), unjudged }
+    }
+
+    /// Whether nothing is told yet, and there is more to read at once.
     pub(super) fn puts_off_commit(&self, clock: Timestamp, monotonic: Instant) -> bool {
-        if !(self.more_to_read || self.more_work) || self.shards.tasks().any(Task::has_dead_letters) {
+        if !(self.more_to_read || self.more_work) || self.shards.tasks().any(|task| task.says(monotonic)) {
             return false;
         }
-        let started = self.shards.tasks().filter(|task| task.started);
-        let longest = put_off::longest(started.map(|task| task.waiting(clock, monotonic)));
-        monotonic.saturating_duration_since(self.committed_at) < longest
+        let behind = self.shards.tasks().filter(|task| task.started).map(|task| task.behind(clock)).max();
+        behind.is_some_and(|behind| self.put_off(monotonic).offsets(behind))
     }
 
     /// Writes what follows from what was read; `force`: every offset that moved too.
     pub(super) fn commit(&mut self, clock: Timestamp, force: bool) -> Result<(), RunError> {
         let owner_is_live = self.shards.tasks().any(|task| task.partition == backlogs::OWNER && task.is_live());
         let moment = Moment { clock, monotonic: Instant::now(), force };
+        // Those that put off their judging do it now.
+        self.shards.tasks_mut().filter(|task| task.started).for_each(|task| task.advance(moment.monotonic));
         let fit = &self.fit;
         let tasks = self.shards.tasks_mut().filter(|task| !fit.holds(Some(task.partition)));
         let owner_is_live = owner_is_live && !fit.holds(None);

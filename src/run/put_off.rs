@@ -1,36 +1,46 @@
-//! How long a commit may be put off. Pure.
+//! What is put off while there is more to read at once: judging what was read, and the commit of what it tells. Pure.
 //!
-//! A transaction takes the loop some ten milliseconds or more, however little it carries, so that while there is more to read
-//! at once several turns are committed together. An alarm that is an hour late is not hurt by one second more, and one that
-//! is 50 ms late must not wait: what is said may wait for a share of the time by which what it follows from lies behind.
+//! A transaction takes the loop some ten milliseconds or more, however little it carries, and an order of which several events
+//! come need be judged only once for all of them. So a shard that lies behind reads on for some turns before it judges. An alarm
+//! that is an hour late is not hurt by one second more, and one that is 50 ms late must not wait: it waits for a share of the
+//! time by which what it follows from lies behind.
+//!
+//! What is judged and has something to say is committed in the same turn. If it waited, what is read meanwhile could show that it
+//! was none.
 
 use std::time::Duration;
 
 use crate::domain::Millis;
 
-/// What is no further behind than this is committed in each turn.
+/// What is no further behind than this is judged and committed in each turn.
 const NOTHING_BELOW: Millis = Millis::from_secs(1);
 /// The share of the time by which it is behind, in hundredths.
 const SHARE: u8 = 10;
 /// It waits no longer than this, however far it is behind.
 const AT_MOST: Millis = Millis::from_secs(1);
 
-/// A shard, as far as a commit is put off for it.
+/// So many orders, of all shards together, may wait to be judged: each lies unpacked until it is, which takes some kilobytes.
+const MOST_UNJUDGED: usize = 1 << 14;
+
+/// For how long things were put off, and how many wait for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting {
-    /// Whether anything of it is to be written, other than offsets.
-    pub says: bool,
-    /// By how much what is read of its inputs lies behind the clock.
-    pub behind: Millis,
+pub struct PutOff {
+    /// Since the last commit, or the last time that there was nothing to commit.
+    pub since: Duration,
+    /// Orders that wait to be judged.
+    pub unjudged: usize,
 }
 
-/// How long after the last commit the next may come. The least behind of the shards that have something to say decides: one
-/// that reads back hours makes no other late. Where no shard has, what the backlogs' sum has to say is as far behind as the
-/// last of all.
-pub fn longest(shards: impl Iterator<Item = Waiting> + Clone) -> Duration {
-    let said = shards.clone().filter(|shard| shard.says).map(|shard| shard.behind).min();
-    let behind = said.or_else(|| shards.map(|shard| shard.behind).max());
-    behind.map_or(Duration::ZERO, share)
+impl PutOff {
+    /// Whether a shard that lies so far `behind` may read on before it judges.
+    pub fn judging(&self, behind: Millis) -> bool {
+        self.unjudged < MOST_UNJUDGED && self.since < share(behind)
+    }
+
+    /// Whether offsets with which nothing is told may wait, where the last of the shards lies so far `behind`.
+    pub fn offsets(&self, behind: Millis) -> bool {
+        self.since < share(behind)
+    }
 }
 
 fn share(behind: Millis) -> Duration {
@@ -50,10 +60,6 @@ mod tests {
         Millis::new(ms)
     }
 
-    fn shard(says: bool, behind: Millis) -> Waiting {
-        Waiting { says, behind }
-    }
-
     #[test]
     fn what_is_hardly_behind_does_not_wait() {
         for behind in [ms(i64::MIN), ms(-1), Millis::ZERO, ms(50), ms(999)] {
@@ -71,18 +77,22 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_shard_that_reads_back_hours_makes_no_other_late() {
-        let shards = [shard(true, HOUR), shard(true, ms(50)), shard(false, ms(20))];
-        assert_eq!(longest(shards.into_iter()), Duration::ZERO);
-        let quiet = [shard(true, HOUR), shard(false, ms(50))];
-        assert_eq!(longest(quiet.into_iter()), Duration::from_secs(1));
+    fn put_off(since: u64, unjudged: usize) -> PutOff {
+        PutOff { since: Duration::from_millis(since), unjudged }
     }
 
     #[test]
-    fn where_no_shard_says_anything_the_last_of_all_decides() {
-        let shards = [shard(false, ms(50)), shard(false, ms(5_000))];
-        assert_eq!(longest(shards.into_iter()), Duration::from_millis(500));
-        assert_eq!(longest(std::iter::empty()), Duration::ZERO);
+    fn a_shard_that_is_far_behind_judges_once_a_second_and_one_that_is_not_each_turn() {
+        assert!(put_off(999, 0).judging(HOUR));
+        assert!(!put_off(1_000, 0).judging(HOUR));
+        assert!(!put_off(0, 0).judging(ms(999)));
+        assert!(!put_off(0, MOST_UNJUDGED).judging(HOUR), "too many orders lie unpacked");
+    }
+
+    #[test]
+    fn offsets_alone_wait_as_long() {
+        assert!(put_off(499, MOST_UNJUDGED).offsets(ms(5_000)));
+        assert!(!put_off(500, 0).offsets(ms(5_000)));
+        assert!(!put_off(0, 0).offsets(Millis::ZERO));
     }
 }

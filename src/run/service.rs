@@ -1,4 +1,4 @@
-//! The loop: poll, apply, advance, commit; one thread, nothing in flight between two turns.
+//! The loop: poll, apply, advance, commit; nothing in flight between two turns.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -32,8 +32,9 @@ use super::report::Reporter;
 use super::restore::{self, Job, Restorer};
 use super::snapshots::Snapshots;
 use super::stop::Stop;
-use super::task::Task;
+use super::task::{Task, Turn};
 use super::wire::Wire;
+use super::workers::Workers;
 
 /// Records taken from the consumer in one turn.
 const POLL_RECORDS: usize = 4_096;
@@ -58,7 +59,8 @@ pub struct Service {
     pub(super) fit: Fit,
     pub(super) restorer: Restorer,
     pub(super) snapshots: Snapshots,
-    pub(super) wire: Wire,
+    pub(super) wire: Arc<Wire>,
+    pub(super) workers: Workers,
     pub(super) health: Arc<Health>,
     pub(super) http: Server,
     pub(super) runtime: Handle,
@@ -287,11 +289,8 @@ impl Service {
             }
         }
         let (clock, monotonic) = (self.clock.now(), Instant::now());
-        self.more_work = false;
-        for task in self.shards.tasks_mut().filter(|task| task.started) {
-            self.more_work |= task.take_batch(&self.wire, clock);
-            task.advance(monotonic);
-        }
+        let turn = Turn { clock, monotonic, put_off: self.put_off(monotonic), more_to_read: self.more_to_read };
+        self.more_work = self.workers.turn(&mut self.shards, turn)?;
         for task in self.shards.tasks_mut().filter(|task| task.is_live()) {
             if task.overheard.wants_to_read(Instant::now()) {
                 emit(OthersPublish { shard: task.partition });

@@ -32,6 +32,7 @@ use super::service::{Service, beats};
 use super::snapshots::{Snapshots, document};
 use super::stop::{Stop, stop_on_signals};
 use super::wire::Wire;
+use super::workers::Workers;
 
 /// The largest batch that is produced: small against what any topic takes.
 pub(super) const BATCH_BYTES: usize = 256 << 10;
@@ -102,6 +103,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let backlogs = Backlogs::new(Arc::clone(&settings), config.outputs.control.clone(), shards);
     let fit = Fit::start(Arc::clone(&config), runtime.clone());
     let dead_letter_bytes = dead_letter_bytes(&config, fit.of(&config.outputs.dead_letters));
+    let wire = Arc::new(Wire::new(&config, dead_letter_bytes));
     Ok(Service {
         clock: clock.clone(),
         ends: EndOffsets::start(kafka, &inputs, &config.outputs.current, clock)?,
@@ -110,7 +112,8 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         fit,
         restorer: Restorer::start(means)?,
         snapshots: Snapshots::new(writer, Arc::clone(&config), cluster_id, document(&config)),
-        wire: Wire::new(&config, dead_letter_bytes),
+        workers: Workers::start(Workers::of_use(shards), &wire)?,
+        wire,
         reporter: Reporter::new(streams.clone(), &config.policies, &settings),
         health,
         http,

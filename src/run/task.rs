@@ -1,31 +1,30 @@
 //! One shard held here: from a polled record to what is to be published.
 
 mod apply;
+mod turn;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::codec::OutputRecord;
-use crate::domain::{Exception, Str, StreamId, Timestamp};
+use crate::domain::{Exception, Millis, Str, StreamId, Timestamp};
 use crate::engine::{Frontier, Shard, ShardCounters, Teller, Transition};
 use crate::kafka::InputPartition;
 use crate::kafka::offsets::ShardOffsets;
 use crate::telemetry::emit;
-use crate::telemetry::events::{BatchApplied, ShardRestored, StreamCounts};
+use crate::telemetry::events::ShardRestored;
 
 use super::commits::{Commits, streams};
-use super::lanes::{Lanes, Next};
+use super::lanes::Lanes;
 use super::overheard::Overheard;
-use super::put_off::Waiting;
 use super::recovery::Restored;
 use super::replaying::Replaying;
 use super::told::Published;
 use super::wire::Wire;
 
-/// Records applied in one turn, so that a turn stays short while catching up.
-const BATCH_RECORDS: usize = 2_000;
+pub use turn::{Taken, Turn};
+
 /// Dead letters in one turn: each may be as large as the largest record.
 const BATCH_DEAD_LETTERS: usize = 100;
 /// What is to be told to the backlogs' sum waits so long for other reasons to commit.
@@ -195,42 +194,7 @@ impl Task {
         }
     }
 
-    /// Applies what is buffered, in the order of effective time. Tells whether there is more that can be applied now.
-    pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp) -> bool {
-        let mut counts: BTreeMap<StreamId, StreamCounts> = BTreeMap::new();
-        let mut more = false;
-        for taken in 0..=BATCH_RECORDS {
-            if taken == BATCH_RECORDS || self.dead_letters.len() >= BATCH_DEAD_LETTERS {
-                more = !self.lanes.all_empty();
-                break;
-            }
-            let until = match &self.phase {
-                Phase::Replaying(replaying) => Some(replaying.until.as_slice()),
-                _ => None,
-            };
-            match self.lanes.next(&self.frontier, clock, until) {
-                Next::Take(record) => {
-                    let stream = record.input.stream;
-                    if self.apply(wire, &record, clock, counts.entry(stream).or_default()) == Fate::NotYet {
-                        self.wait_with(wire, record, clock, &mut counts);
-                        break;
-                    }
-                }
-                Next::Wait | Next::Empty => break,
-            }
-        }
-        match &mut self.phase {
-            Phase::Replaying(replaying) => replaying.records += counts.values().map(|c| c.events).sum::<u64>(),
-            _ => {
-                for (stream, counts) in counts {
-                    emit(BatchApplied { meters: &wire.meters, stream, counts });
-                }
-            }
-        }
-        more
-    }
-
-    /// Moves the shard's frontier to where its inputs have come, and ends the replay where it is at its end.
+    /// Judges what was applied, and moves the shard's frontier to where its inputs have come, and ends the replay where it is at its end.
     pub fn advance(&mut self, monotonic: Instant) {
         let Some(frontier) = self.frontier.advance() else {
             self.finish_replay(monotonic);
@@ -333,10 +297,15 @@ impl Task {
         self.is_live() && (self.teller.has_news() || self.teller.is_due(self.shard.frontier()))
     }
 
-    /// For how long a commit may be put off, as far as it has a say in that.
-    pub fn waiting(&self, clock: Timestamp, monotonic: Instant) -> Waiting {
+    /// Whether it has anything to write, other than offsets.
+    pub fn says(&self, monotonic: Instant) -> bool {
         let says = !self.has_said_all() || !self.decree.is_empty() || self.wants_to_tell(monotonic);
-        Waiting { says: says && self.is_live(), behind: self.lanes.behind(&self.frontier, clock) }
+        self.has_dead_letters() || says && self.is_live()
+    }
+
+    /// By how much what is read of its inputs lies behind the clock.
+    pub fn behind(&self, clock: Timestamp) -> Millis {
+        self.lanes.behind(&self.frontier, clock)
     }
 
     /// The earliest instant that the frontier must pass before something happens, or the sum is to be told.

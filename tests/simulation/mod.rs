@@ -8,6 +8,7 @@
 //! - `process`: orderwatch, with `batch`, what it commits, and `copy`, its snapshots, which lie on the `shelf`
 //! - `policies`: the documents, which `edits` changes and `deploys` rolls out; `eras`: which of them judges, since when
 //! - `retention`: restores of inputs whose beginning is gone, one by one; `parked`: of shards that wait in memory
+//! - `side_by_side`: shards whose turns are done by threads of their own
 //! - `truth`: what must hold afterwards, and `judged`, what of edits; `log`: what a run left behind; `words`: for people
 //! - `oracle`: what stands, as a plain function of all the records
 
@@ -29,6 +30,7 @@ mod retention;
 mod rng;
 mod shelf;
 mod shop;
+mod side_by_side;
 mod truth;
 mod words;
 mod world;

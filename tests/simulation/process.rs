@@ -20,6 +20,7 @@ use crate::run::backlogs::Backlogs;
 use crate::run::commit::{Moment, Pending};
 use crate::run::group::Shards;
 use crate::run::recovery::{Recovered, Recovery, ShardJob};
+use crate::run::task::Taken;
 use crate::run::wire::Wire;
 use crate::telemetry::Health;
 
@@ -281,9 +282,16 @@ impl Process {
     fn work(&mut self, rng: &mut Rng, around: &Surroundings) {
         let (clock, monotonic) = (self.reading(around).now(), Self::monotonic(around));
         for task in self.shards.tasks_mut().filter(|task| task.started) {
-            task.take_batch(&self.wire, clock);
-            task.advance(monotonic);
+            let taken = task.take_batch(&self.wire, clock);
+            if taken == Taken::Waits || rng.chance(70) {
+                task.advance(monotonic);
+            }
         }
+        // Far behind, a loop reads on for some turns before it judges; what it says then, it says at once.
+        if rng.chance(20) && !self.shards.tasks().any(|task| task.says(monotonic)) {
+            return;
+        }
+        self.shards.tasks_mut().filter(|task| task.started).for_each(|task| task.advance(monotonic));
         let wants_snapshot = rng.chance(10) || !self.taking.is_empty();
         let moment = Moment { clock, monotonic, force: wants_snapshot };
         let tasks = self.shards.tasks_mut();
