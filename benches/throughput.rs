@@ -28,8 +28,8 @@ use orderwatch::replay::{Dump, Plan, ReplayError, replay};
 
 const PARTITIONS: i32 = 6;
 const ROUNDS: usize = 3;
-/// As many as the live loop applies in a turn.
-const BATCH: usize = 2_000;
+/// About as many as a shard of the live loop takes in before it judges, far behind.
+const BATCH: usize = 20_000;
 const DAY: i64 = 86_400_000;
 
 /// The product's own.

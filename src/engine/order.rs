@@ -1,8 +1,7 @@
 //! One order, unpacked: its facts, and what was published of it. In this folder `order` stands for
 //! whatever a stream is about: a checkout or a return is kept and judged in the same way.
 
-use crate::domain::event::Details;
-use crate::domain::{AttributeValue, EntityId, Event, Exception, Line, Str, Timestamp};
+use crate::domain::{AttributeValue, EntityId, Event, Exception, Str, Timestamp};
 use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
 use crate::policy::interest::Interest;
@@ -20,6 +19,9 @@ pub const MAX_ATTRIBUTES: usize = 1_000;
 /// The most bytes of attribute names and values kept of one order: an exception carries them, and must fit into a record
 /// even where every byte is escaped.
 pub const MAX_ATTRIBUTE_BYTES: usize = 128 << 10;
+
+/// The events of a usual order: it is placed, paid, packed, shipped and delivered.
+const USUAL_EVENTS: usize = 5;
 
 /// Which policy, and which of its cases, an entry of the published set belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,6 +98,8 @@ pub struct Order {
     pub touched: Interest,
     /// Policies that were found to have nothing to say of it.
     pub inert: Inert,
+    /// What its events come to, as far as they were added up.
+    pub(super) sums: Sums,
     /// Its facts as they lie packed, and how many events they hold that are its first, unchanged; 0 where they are not.
     pub(super) packed: Option<(Handle, usize)>,
 }
@@ -108,10 +112,11 @@ impl Order {
     pub fn merge(&mut self, event: Event) -> Result<(Applied, Changed), Rejected> {
         let known = self.events.iter().enumerate().find(|(_, known)| known.same_identity(&event));
         let Some((i, known)) = known else {
-            self.check_bounds(&event, None)?;
+            let sums = self.check_bounds(&event, None)?;
             let is_newest = self.events.last().is_none_or(|last| last.event_time < event.event_time);
             self.touched = self.touched.and(Interest::touched_by(&event, is_newest));
             self.insert(event);
+            self.sums = sums;
             return Ok((Applied::New, Changed(true)));
         };
         let applied = match event.same_content(known) {
@@ -121,16 +126,20 @@ impl Order {
         };
         let earlier = event.position < known.position;
         if earlier {
-            self.check_bounds(&event, Some(i))?;
+            let sums = self.check_bounds(&event, Some(i))?;
             self.touched = Interest::ALL;
             self.events.remove(i);
             self.repack_from(i);
             self.insert(event);
+            self.sums = sums;
         }
         Ok((applied, Changed(earlier)))
     }
 
     fn insert(&mut self, event: Event) {
+        if self.events.capacity() == 0 {
+            self.events.reserve(USUAL_EVENTS);
+        }
         let at = self.events.partition_point(|known| known.order_key() < event.order_key());
         self.repack_from(at);
         self.events.insert(at, event);
@@ -144,37 +153,30 @@ impl Order {
         }
     }
 
-    /// `replaced`: the place of the event that this one takes.
-    fn check_bounds(&self, event: &Event, replaced: Option<usize>) -> Result<(), Rejected> {
-        let kept = || self.events.iter().enumerate().filter(move |(i, _)| Some(*i) != replaced).map(|(_, e)| e);
-        if kept().count() >= MAX_EVENTS {
+    /// What the order comes to with the event. `replaced`: the place of the event that this one takes.
+    fn check_bounds(&self, event: &Event, replaced: Option<usize>) -> Result<Sums, Rejected> {
+        let kept = self.events.iter().enumerate().filter(|(i, _)| Some(*i) != replaced).map(|(_, e)| e);
+        let before = Some(self.sums).filter(|sums| replaced.is_none() && sums.events == self.events.len());
+        let before = before.unwrap_or_else(|| kept.fold(Sums::default(), Sums::and));
+        if before.events >= MAX_EVENTS {
             return Err(Rejected::TooManyEvents { limit: MAX_EVENTS });
         }
-        let Some(details) = &event.details else { return Ok(()) };
-        // Figures are added up without regard to sign, so that no order of arrival leaves the bounds on the way.
-        let total = |figure: &dyn Fn(&Details) -> i128| -> i128 {
-            let all = kept().filter_map(|e| e.details.as_deref()).chain([&**details]);
-            all.map(|d| figure(d).abs()).sum()
-        };
-        if details.lines.is_some() && total(&|d| lines(d).len() as i128) > MAX_LINES as i128 {
+        let sums = before.and(event);
+        let Some(details) = &event.details else { return Ok(sums) };
+        if details.lines.is_some() && sums.lines > MAX_LINES {
             return Err(Rejected::TooManyLines { limit: MAX_LINES });
         }
-        let too_many = || {
-            total(&|d| d.attributes.len() as i128) > MAX_ATTRIBUTES as i128
-                || total(&|d| d.attributes.iter().map(attribute_bytes).sum()) > MAX_ATTRIBUTE_BYTES as i128
-        };
-        if !details.attributes.is_empty() && too_many() {
+        let too_many = sums.attributes > MAX_ATTRIBUTES || sums.attribute_bytes > MAX_ATTRIBUTE_BYTES;
+        if !details.attributes.is_empty() && too_many {
             return Err(Rejected::TooManyAttributes { limit: MAX_ATTRIBUTES, bytes: MAX_ATTRIBUTE_BYTES });
         }
-        let amount = |d: &Details| d.amount.map_or(0, |m| m.amount_minor.into());
-        if details.amount.is_some() && total(&amount) > i64::MAX.into() {
+        if details.amount.is_some() && sums.amounts > i64::MAX.into() {
             return Err(Rejected::Overflow { what: "amounts" });
         }
-        let pieces = |d: &Details| lines(d).iter().map(|l| i128::from(l.quantity)).sum();
-        if details.lines.is_some() && total(&pieces) > i64::MAX.into() {
+        if details.lines.is_some() && sums.pieces > i64::MAX.into() {
             return Err(Rejected::Overflow { what: "quantities" });
         }
-        Ok(())
+        Ok(sums)
     }
 
     /// The earliest record time among its events.
@@ -203,14 +205,38 @@ impl Order {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Changed(pub bool);
 
-fn lines(details: &Details) -> &[Line] {
-    details.lines.as_deref().unwrap_or(&[])
+/// What is bounded of an order, added up over its first events in whatever order. Figures are added without regard to sign, so that
+/// no order of arrival leaves the bounds on the way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    events: usize,
+    lines: usize,
+    attributes: usize,
+    attribute_bytes: usize,
+    amounts: i128,
+    pieces: i128,
 }
 
-fn attribute_bytes((name, value): &(Str, AttributeValue)) -> i128 {
+impl Sums {
+    fn and(self, event: &Event) -> Self {
+        let events = self.events + 1;
+        let Some(details) = event.details.as_deref() else { return Sums { events, ..self } };
+        let lines = details.lines.as_deref().unwrap_or(&[]);
+        Sums {
+            events,
+            lines: self.lines + lines.len(),
+            attributes: self.attributes + details.attributes.len(),
+            attribute_bytes: self.attribute_bytes + details.attributes.iter().map(attribute_bytes).sum::<usize>(),
+            amounts: self.amounts + details.amount.map_or(0, |m| i128::from(m.amount_minor).abs()),
+            pieces: self.pieces + lines.iter().map(|l| i128::from(l.quantity)).sum::<i128>(),
+        }
+    }
+}
+
+fn attribute_bytes((name, value): &(Str, AttributeValue)) -> usize {
     let value = match value {
         AttributeValue::Text(text) => text.len(),
         _ => size_of::<AttributeValue>(),
     };
-    (name.len() + value) as i128
+    name.len() + value
 }

@@ -16,6 +16,9 @@ pub(super) const MAX_SHAPES: usize = 4096;
 /// The most bytes of a source and a milestone together in a shape with a number.
 const MAX_BYTES: usize = 128;
 
+/// Kinds of events by what is quickly seen of them.
+const KINDS: usize = 64;
+
 /// An event without what is its own.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Shape {
@@ -120,12 +123,21 @@ fn fields(event: &Event) -> u16 {
 }
 
 /// Shapes by number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shapes {
     shapes: Vec<Shape>,
+    /// The number that was found last for each kind of event: nearly always it is the next one's too.
+    last: [u32; KINDS],
     numbers: HashTable<(u64, u32)>,
     hasher: RandomState,
     met: Met,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        let (shapes, numbers, hasher, met) = Default::default();
+        Shapes { shapes, last: [0; KINDS], numbers, hasher, met }
+    }
 }
 
 impl Shapes {
@@ -143,6 +155,25 @@ impl Shapes {
     }
 
     fn number(&mut self, event: &Event, has: u16) -> Option<u32> {
+        let milestone = match &event.milestone {
+            Milestone::Standard(standard) => *standard as usize,
+            Milestone::Custom(name) => name.len(),
+        };
+        let kind = (milestone ^ usize::from(has)) % KINDS;
+        let last = self
+            .last
+            .get(kind)
+            .copied()
+            .filter(|number| self.shapes.get(*number as usize).is_some_and(|shape| shape.is_of(event, has)));
+        if last.is_some() {
+            return last;
+        }
+        let number = self.find(event, has)?;
+        self.last.get_mut(kind).into_iter().for_each(|last| *last = number);
+        Some(number)
+    }
+
+    fn find(&mut self, event: &Event, has: u16) -> Option<u32> {
         let place = (event.position.stream, event.position.partition);
         let currencies = currencies(event);
         let hash = self.hasher.hash_one((place, has, &event.milestone, &event.source, currencies));

@@ -6,7 +6,7 @@ use crate::policy::interest::Interest;
 
 use super::super::facts::{Codebook, Facts, Handle, Spare};
 use super::super::inert::Inert;
-use super::super::order::{CaseKey, Order, Published};
+use super::super::order::{CaseKey, Order, Published, Sums};
 
 /// An order at rest.
 #[derive(Debug)]
@@ -94,6 +94,6 @@ impl Order {
         stays.clear();
         settled.clear();
         (self.id, self.packed, self.closed_at, self.dirty) = (Str::default(), None, None, false);
-        (self.touched, self.inert) = (Interest::NONE, Inert::default());
+        (self.touched, self.inert, self.sums) = (Interest::NONE, Inert::default(), Sums::default());
     }
 }
