@@ -40,14 +40,20 @@ struct FirstStart {
 ///
 /// # Errors
 /// The topic cannot be read or written.
-pub fn agree(config: &Config, now: Timestamp) -> Result<Agreed, KafkaFailure> {
+pub fn agree(config: &Config, writer: &Writer, now: Timestamp) -> Result<Agreed, KafkaFailure> {
     let reader = Reader::start(&config.kafka)?;
     let topic = &config.outputs.control;
     if let Some(first_start) = first_start(&reader, topic)? {
         return Ok(Agreed { first_start, is_first: false });
     }
     let text = serde_json::to_string(&FirstStart { at: now }).unwrap_or_default();
-    write(&config.kafka, topic, FIRST_START, &text)?;
+    writer.write(&[OutputRecord {
+        topic: topic.clone(),
+        partition: Some(0),
+        key: Some(Bytes::from_static(FIRST_START.as_bytes())),
+        value: Some(Bytes::from(text)),
+        headers: Vec::new(),
+    }])?;
     // Read again: another process may have been quicker, and then its word stands.
     let first_start = first_start(&reader, topic)?.unwrap_or(now);
     Ok(Agreed { first_start, is_first: first_start == now })
@@ -65,40 +71,45 @@ fn first_start(reader: &Reader, topic: &Str) -> Result<Option<Timestamp>, KafkaF
     Ok(held.map(|held| held.at))
 }
 
-fn write(kafka: &KafkaConfig, topic: &Str, key: &str, value: &str) -> Result<(), KafkaFailure> {
-    let record = OutputRecord {
-        topic: topic.clone(),
-        partition: Some(0),
-        key: Some(Bytes::copy_from_slice(key.as_bytes())),
-        value: Some(Bytes::copy_from_slice(value.as_bytes())),
-        headers: Vec::new(),
-    };
-    write_all(kafka, &[record])
+/// Writes to the control topic, in no transaction.
+pub struct Writer {
+    producer: BaseProducer<Deliveries>,
+    brokers: String,
 }
 
-/// Writes records to the control topic, in no transaction, and waits until they are in the log.
-///
-/// # Errors
-/// The topic cannot be written.
-pub fn write_all(kafka: &KafkaConfig, records: &[OutputRecord]) -> Result<(), KafkaFailure> {
-    let producer: BaseProducer<Deliveries> =
-        client::producer(kafka, None, Sizes { message_max: 1 << 20, batch_max: 1 << 16 })
-            .create_with_context(Deliveries::default())
-            .map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
-    let failed = |topic: &str, source| KafkaFailure::Unanswered {
-        question: format!("writing to {topic}"),
-        brokers: kafka.brokers.clone(),
-        source,
-    };
-    for OutputRecord { topic, partition, key, value, .. } in records {
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, 0);
-        (record.partition, record.key, record.payload) = (*partition, key.as_deref(), value.as_deref());
-        producer.send(record).map_err(|(e, _)| failed(topic, e))?;
+impl Writer {
+    /// librdkafka then asks for a producer id by itself, half a second after it found no broker connected: made early, it costs
+    /// a start nothing.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub fn start(kafka: &KafkaConfig) -> Result<Self, KafkaFailure> {
+        let config = client::producer(kafka, None, Sizes { message_max: 1 << 20, batch_max: 1 << 16 });
+        let producer = config.create_with_context(Deliveries::default());
+        let producer = producer.map_err(|source| KafkaFailure::Client { purpose: "the control topic", source })?;
+        Ok(Writer { producer, brokers: kafka.brokers.clone() })
     }
-    producer.flush(READ_WITHIN).map_err(|e| failed("the control topic", e))?;
-    match producer.context().take() {
-        Reports { refusal: Some(Refusal::Denied(topic)), .. } => Err(access::denied_topic("WRITE", &topic)),
-        Reports { failure: Some(reason), .. } => Err(KafkaFailure::NotWritten { reason }),
-        _ => Ok(()),
+
+    /// Writes records, and waits until they are in the log.
+    ///
+    /// # Errors
+    /// The topic cannot be written.
+    pub fn write(&self, records: &[OutputRecord]) -> Result<(), KafkaFailure> {
+        let failed = |topic: &str, source| KafkaFailure::Unanswered {
+            question: format!("writing to {topic}"),
+            brokers: self.brokers.clone(),
+            source,
+        };
+        for OutputRecord { topic, partition, key, value, .. } in records {
+            let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, 0);
+            (record.partition, record.key, record.payload) = (*partition, key.as_deref(), value.as_deref());
+            self.producer.send(record).map_err(|(e, _)| failed(topic, e))?;
+        }
+        self.producer.flush(READ_WITHIN).map_err(|e| failed("the control topic", e))?;
+        match self.producer.context().take() {
+            Reports { refusal: Some(Refusal::Denied(topic)), .. } => Err(access::denied_topic("WRITE", &topic)),
+            Reports { failure: Some(reason), .. } => Err(KafkaFailure::NotWritten { reason }),
+            _ => Ok(()),
+        }
     }
 }

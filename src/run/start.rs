@@ -74,19 +74,20 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let (orders, questions) = Orders::new(config.http.token.as_deref());
     let http = runtime.block_on(Server::start(&config.http.listen, Arc::clone(&health), metrics, orders))?;
 
+    let control = control::Writer::start(kafka)?;
     let store = SnapshotStore::open(&config.snapshots.url)?;
     runtime.block_on(store.check_writable())?;
     let shards = topology::count_shards(kafka, &streams)?;
     let inventory = counted(kafka, config.inventory.iter().map(|stream| stream.topic.clone()))?;
     runtime.block_on(topics::ensure_outputs(&config, shards))?;
     let cluster_id = topology::cluster_id(kafka)?;
-    let policies = policies_in_force(&config, &health)?;
+    let policies = policies_in_force(&config, &control, &health)?;
     let config = Arc::new(Config { policies, ..config });
     let kafka = &config.kafka;
 
     let clock = SystemClock::start();
     let started = clock.now();
-    let settings = Arc::new(settings(&config, started)?);
+    let settings = Arc::new(settings(&config, &control, started)?);
     let means = Means {
         config: Arc::clone(&config),
         settings: Arc::clone(&settings),
@@ -148,12 +149,12 @@ fn counted(kafka: &KafkaConfig, topics: impl Iterator<Item = Str>) -> Result<Vec
 }
 
 /// The document that the group goes by: ours, or one of a higher revision that is in force.
-fn policies_in_force(config: &Config, health: &Health) -> Result<Arc<Policies>, RunError> {
+fn policies_in_force(config: &Config, writer: &control::Writer, health: &Health) -> Result<Arc<Policies>, RunError> {
     let (own, control) = (&config.policies, &config.outputs.control);
     let reader = Reader::start(&config.kafka)?;
     let mut documents = Documents::read(&reader, control)?;
     if documents.gives_way_to(own) {
-        control::write_all(&config.kafka, &put_in_force(control, own))?;
+        writer.write(&put_in_force(control, own))?;
         // Another process may have started at the same time; and from here on, every restore can read what was written.
         documents = Documents::read(&reader, control)?;
     }
@@ -171,8 +172,8 @@ fn policies_in_force(config: &Config, health: &Health) -> Result<Arc<Policies>, 
 }
 
 /// What the engine judges by; `publish_after` is the group's first start where the configuration names no time.
-fn settings(config: &Config, started: Timestamp) -> Result<Settings, RunError> {
-    let agreed = control::agree(config, started)?;
+fn settings(config: &Config, writer: &control::Writer, started: Timestamp) -> Result<Settings, RunError> {
+    let agreed = control::agree(config, writer, started)?;
     let publish_after = config.start.publish_after.unwrap_or(agreed.first_start);
     Ok(Settings { publish_after, replay: None, ..config.settings() })
 }
