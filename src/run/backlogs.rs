@@ -213,7 +213,8 @@ impl Backlogs {
         let State::Summing(sum) = &mut self.state else { return Drained::default() };
         let transitions = sum.drain_transitions(Some(clock));
         let has_letters = self.inventory.has_letters();
-        if transitions.is_empty() && !has_letters && self.remembered_at.elapsed() < REMEMBER_EVERY {
+        let remembers = sum.has_policies() && self.remembered_at.elapsed() >= REMEMBER_EVERY;
+        if transitions.is_empty() && !has_letters && !remembers {
             return Drained::default();
         }
         self.remembered_at = Instant::now();
@@ -345,4 +346,37 @@ impl Backlogs {
 /// Whether the count is of what is summed, by its kind or by one of these checks.
 fn is_summed(count: &OpenCount, oversold: &[Str]) -> bool {
     count.kind == Kind::Backlog || oversold.contains(&count.policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Whether a sum under these policies wants a commit, though nothing has come for longer than it is to be remembered.
+    fn wants_a_commit(policies: &str) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "kafka: {brokers: b}\nstreams: [{topic: orders}]\npolicies: policies.yaml\n";
+        std::fs::write(dir.path().join("orderwatch.yaml"), text).unwrap();
+        std::fs::write(dir.path().join("policies.yaml"), policies).unwrap();
+        let (config, _) = Config::load(&dir.path().join("orderwatch.yaml")).unwrap();
+        let settings = Arc::new(config.settings());
+        let sum = BacklogSum::new(Arc::clone(&config.policies), Arc::clone(&settings));
+        let mut backlogs = Backlogs::new(settings, "control".into(), 1);
+        backlogs.state = State::Summing(Box::new(sum));
+        backlogs.remembered_at = Instant::now().checked_sub(2 * REMEMBER_EVERY).unwrap();
+        backlogs.drain(&Wire::new(&config, 1 << 20), Timestamp::MIN, &mut Vec::new()).any
+    }
+
+    #[test]
+    fn a_quiet_topic_without_backlogs_needs_no_transaction() {
+        let common = "severity: info, owner: a, route: b, expected_outcome: c";
+        let sla = format!("slas: [{{id: s, start: order.placed, stop: order.completed, target: 1h, {common}}}]\n");
+        let backlog = format!(
+            "backlogs: [{{id: q, from: order.placed, until: order.completed, open_when: {{depth: 1}}, \
+             clear_when: {{depth: 0}}, {common}}}]\n"
+        );
+        assert!(!wants_a_commit(&sla));
+        assert!(wants_a_commit(&backlog), "how far it was judged is remembered");
+    }
 }
