@@ -194,7 +194,8 @@ impl Task {
         }
     }
 
-    /// Judges what was applied, and moves the shard's frontier to where its inputs have come, and ends the replay where it is at its end.
+    /// Judges what was applied, moves the shard's frontier to where its inputs have come, and ends the replay where it is at its
+    /// end.
     pub fn advance(&mut self, monotonic: Instant) {
         let Some(frontier) = self.frontier.advance() else {
             self.finish_replay(monotonic);

@@ -17,7 +17,7 @@ pub(super) const MAX_SHAPES: usize = 4096;
 const MAX_BYTES: usize = 128;
 
 /// Kinds of events by what is quickly seen of them.
-const KINDS: usize = 64;
+const KINDS: usize = 32;
 
 /// An event without what is its own.
 #[derive(Clone, PartialEq, Debug)]
@@ -123,7 +123,7 @@ fn fields(event: &Event) -> u16 {
 }
 
 /// Shapes by number.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shapes {
     shapes: Vec<Shape>,
     /// The number that was found last for each kind of event: nearly always it is the next one's too.
@@ -131,13 +131,6 @@ pub(super) struct Shapes {
     numbers: HashTable<(u64, u32)>,
     hasher: RandomState,
     met: Met,
-}
-
-impl Default for Shapes {
-    fn default() -> Self {
-        let (shapes, numbers, hasher, met) = Default::default();
-        Shapes { shapes, last: [0; KINDS], numbers, hasher, met }
-    }
 }
 
 impl Shapes {
@@ -160,13 +153,9 @@ impl Shapes {
             Milestone::Custom(name) => name.len(),
         };
         let kind = (milestone ^ usize::from(has)) % KINDS;
-        let last = self
-            .last
-            .get(kind)
-            .copied()
-            .filter(|number| self.shapes.get(*number as usize).is_some_and(|shape| shape.is_of(event, has)));
-        if last.is_some() {
-            return last;
+        let last = self.last.get(kind).copied().unwrap_or_default();
+        if self.get(last.into()).is_some_and(|shape| shape.is_of(event, has)) {
+            return Some(last);
         }
         let number = self.find(event, has)?;
         self.last.get_mut(kind).into_iter().for_each(|last| *last = number);
