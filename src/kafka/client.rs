@@ -89,7 +89,8 @@ pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
     config.set("max.poll.interval.ms", poll_interval_ms(kafka).to_string());
     // With librdkafka's default of a second between fetches, a catch-up takes twice as long.
     config.set("fetch.queue.backoff.ms", "5").set("fetch.message.max.bytes", "1048576");
-    config.set("queued.max.messages.kbytes", "131072");
+    // Of each input: an answer or two ahead.
+    config.set("queued.min.messages", "8192").set("queued.max.messages.kbytes", "8192");
     with_properties(&mut config, kafka, |key| !is_of_the_producer(key));
     config.set("group.id", kafka.group_id.as_str());
     match next_generation {

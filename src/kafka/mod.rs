@@ -22,6 +22,7 @@ pub mod current;
 pub mod deliveries;
 pub mod error;
 pub mod in_process;
+pub mod input;
 pub mod inventory;
 pub mod offsets;
 pub mod partials;

@@ -1,6 +1,5 @@
-//! The group's consumer: what is polled becomes a [`Polled`], a closed list.
+//! The group's consumer: who we are in the group, what we hold of its inputs, and each input's records ([`Input`]).
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +9,6 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
@@ -19,8 +17,9 @@ use crate::domain::{Str, StreamId};
 use super::access;
 use super::bell::Bell;
 use super::error::KafkaFailure;
+use super::input::Input;
 use super::offsets::ShardOffsets;
-use super::{Fetched, InputPartition, client};
+use super::{InputPartition, client};
 
 /// Giving up a subscription takes a moment.
 const LEAVES_WITHIN: Duration = Duration::from_secs(2);
@@ -39,25 +38,34 @@ pub enum GroupChange {
     },
 }
 
-/// What one poll brought.
-#[derive(Debug)]
-pub enum Polled {
-    /// A record.
-    Record(Fetched),
-    /// Something else was served, or nothing came in time.
-    Nothing,
-}
-
 /// Joins the group, keeps new partitions paused, and notes what changed.
-struct Context {
+pub(super) struct Context {
     streams: Vec<Str>,
     changes: Mutex<VecDeque<GroupChange>>,
     /// KIP-848: what is revoked goes to others, and a member that is given nothing is not told so.
     next_generation: bool,
     heard: AtomicBool,
+    /// Whether a record of the stream was read.
+    read: Vec<AtomicBool>,
+    /// What came to an input instead of a record.
+    errors: Mutex<VecDeque<KafkaError>>,
 }
 
 impl Context {
+    pub(super) fn has_read(&self, stream: StreamId) {
+        if let Some(read) = self.read.get(usize::from(stream.0)) {
+            read.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn failed(&self, error: KafkaError) {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).push_back(error);
+    }
+
+    fn next_error(&self) -> Option<KafkaError> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
     fn inputs(&self, list: &TopicPartitionList) -> Vec<InputPartition> {
         let of = |topic: &str| stream_of(&self.streams, topic);
         let elements = list.elements();
@@ -143,13 +151,11 @@ impl ConsumerContext for Context {
 
 /// The consumer of all declared inputs.
 pub struct Source {
-    consumer: BaseConsumer<Context>,
-    /// Rings when the consumer's queue was empty and is not any more.
+    consumer: Arc<BaseConsumer<Context>>,
+    /// Rings when a queue was empty and is not any more.
     bell: Arc<Bell>,
     kafka: KafkaConfig,
     streams: Vec<Str>,
-    /// Whether a record of the stream was read.
-    read: Vec<Cell<bool>>,
     is_static: bool,
 }
 
@@ -170,6 +176,8 @@ impl Source {
             changes: Mutex::default(),
             next_generation: kafka.is_next_group_protocol(),
             heard: AtomicBool::new(false),
+            read: streams.iter().map(|_| AtomicBool::new(false)).collect(),
+            errors: Mutex::default(),
         };
         let failed = |source| KafkaFailure::Client { purpose: "consuming", source };
         let mut consumer: BaseConsumer<Context> =
@@ -180,11 +188,10 @@ impl Source {
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
         Ok(Source {
-            consumer,
+            consumer: Arc::new(consumer),
             bell,
             kafka: kafka.clone(),
             streams: streams.to_vec(),
-            read: vec![Cell::new(false); streams.len()],
             is_static: kafka.is_static_member(),
         })
     }
@@ -199,7 +206,7 @@ impl Source {
         self.is_static
     }
 
-    /// Ends it. A member leaves the group by it, so that the others need not wait for its session to end; a static one only
+    /// Ends it, when the inputs that it gave are gone. A member leaves the group by it, so that the others need not wait for its session to end; a static one only
     /// `for_good`, for librdkafka tells the group of its end only where it gives up its subscription first.
     pub fn leave(self, for_good: bool) {
         if for_good && self.is_static {
@@ -211,36 +218,38 @@ impl Source {
         }
     }
 
-    /// Waits for a record or a change. Changes of the assignment are in [`Source::changes`] afterwards.
+    /// Waits until there is something to read of an input, or something has changed, and no longer than this. Changes of the
+    /// assignment are in [`Source::changes`] afterwards.
     ///
     /// # Errors
     /// The consumer cannot go on.
-    pub fn poll(&self, timeout: Duration) -> Result<Polled, KafkaFailure> {
+    pub fn poll(&self, timeout: Duration) -> Result<(), KafkaFailure> {
         let mut polled = self.consumer.poll(Duration::ZERO);
         if polled.is_none() && !timeout.is_zero() {
             self.bell.wait(timeout);
             polled = self.consumer.poll(Duration::ZERO);
         }
-        match polled {
-            None => Ok(Polled::Nothing),
-            Some(Ok(message)) => Ok(match stream_of(&self.streams, message.topic()) {
-                Some(stream) => {
-                    if let Some(read) = self.read.get(usize::from(stream.0)) {
-                        read.set(true);
-                    }
-                    Polled::Record(Fetched::copy(&message, stream))
-                }
-                None => Polled::Nothing,
-            }),
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
-                Err(KafkaFailure::Fenced(error))
-            }
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(KafkaFailure::Consumer(error)),
-            Some(Err(error)) if access::is_denied(&error) => self.denied(&error).map(|()| Polled::Nothing),
-            Some(Err(error)) => {
+        while let Some(outcome) = polled {
+            // Records come to their inputs: one that comes here was fetched before its partition was let go, and is fetched again.
+            outcome.map_or_else(|error| self.judge(error), |_| Ok(()))?;
+            polled = self.consumer.poll(Duration::ZERO);
+        }
+        while let Some(error) = self.consumer.context().next_error() {
+            self.judge(error)?;
+        }
+        Ok(())
+    }
+
+    /// What an error means that came instead of a record.
+    fn judge(&self, error: KafkaError) -> Result<(), KafkaFailure> {
+        match error {
+            KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId) => Err(KafkaFailure::Fenced(error)),
+            KafkaError::MessageConsumptionFatal(_) => Err(KafkaFailure::Consumer(error)),
+            error if access::is_denied(&error) => self.denied(&error),
+            error => {
                 // The broker is away, a topic is gone: librdkafka goes on trying, and the frontier shows it.
                 client::log_error(&error, "while consuming");
-                Ok(Polled::Nothing)
+                Ok(())
             }
         }
     }
@@ -250,7 +259,14 @@ impl Source {
         let (failure, worked) = if access::is_of_group(error) {
             (access::denied_group(&self.kafka), self.consumer.context().heard.load(Ordering::Relaxed))
         } else if let Some((stream, failure)) = access::refused(&self.kafka, &self.streams) {
-            (failure, self.read.get(usize::from(stream.0)).is_some_and(Cell::get))
+            (
+                failure,
+                self.consumer
+                    .context()
+                    .read
+                    .get(usize::from(stream.0))
+                    .is_some_and(|read| read.load(Ordering::Relaxed)),
+            )
         } else {
             // It was given meanwhile.
             return Ok(());
@@ -273,38 +289,34 @@ impl Source {
         std::mem::take(&mut *self.consumer.context().changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets assigned partitions go, each from an offset. Tells whether it is done: right after an assignment librdkafka
-    /// is not ready for it, and it is asked again.
+    /// Lets assigned partitions go, each from an offset, and gives their records; `None` right after an assignment, for which
+    /// librdkafka is not ready at once: it is asked again.
     ///
     /// # Errors
     /// librdkafka refuses.
-    pub fn start(&self, from: &[(InputPartition, i64)]) -> Result<bool, KafkaFailure> {
+    pub fn start(&self, from: &[(InputPartition, i64)]) -> Result<Option<Vec<Input>>, KafkaFailure> {
+        // Before the seek, which makes what was fetched until then void.
+        let Some(inputs) = from.iter().map(|(input, _)| self.input(*input)).collect() else { return Ok(None) };
         let mut list = TopicPartitionList::with_capacity(from.len());
         for (input, offset) in from {
             let topic = self.topic(*input);
             list.add_partition_offset(topic, input.partition, Offset::Offset(*offset))
                 .map_err(KafkaFailure::Consumer)?;
         }
-        let Ok(sought) = self.consumer.seek_partitions(list, Duration::from_secs(1)) else { return Ok(false) };
+        let Ok(sought) = self.consumer.seek_partitions(list, Duration::from_secs(1)) else { return Ok(None) };
         if sought.elements().iter().any(|element| element.error().is_err()) {
-            return Ok(false);
+            return Ok(None);
         }
         self.consumer.resume(&sought).map_err(KafkaFailure::Consumer)?;
-        Ok(true)
+        Ok(Some(inputs))
     }
 
-    /// Stops fetching these; what was fetched and not polled is thrown away and fetched again later.
-    pub fn pause(&self, inputs: &[InputPartition]) {
-        if let Err(error) = self.consumer.pause(&self.list(inputs)) {
-            client::log_error(&error, "partitions could not be paused");
-        }
-    }
-
-    /// Fetches these again.
-    pub fn resume(&self, inputs: &[InputPartition]) {
-        if let Err(error) = self.consumer.resume(&self.list(inputs)) {
-            client::log_error(&error, "partitions could not be resumed");
-        }
+    /// A queue of its own for an input that is assigned to us.
+    fn input(&self, at: InputPartition) -> Option<Input> {
+        let mut queue = self.consumer.split_partition_queue(self.topic(at), at.partition)?;
+        let bell = self.bell();
+        queue.set_nonempty_callback(move || bell.ring());
+        Some(Input::new(at, queue, Arc::clone(self.consumer.context())))
     }
 
     /// The next offset after what was polled, transaction markers passed; inputs of which nothing was seen are left out.
@@ -343,14 +355,6 @@ impl Source {
     /// The topic of an input.
     pub fn topic(&self, input: InputPartition) -> &str {
         self.streams.get(usize::from(input.stream.0)).map_or("", Str::as_str)
-    }
-
-    fn list(&self, inputs: &[InputPartition]) -> TopicPartitionList {
-        let mut list = TopicPartitionList::with_capacity(inputs.len());
-        for input in inputs {
-            list.add_partition(self.topic(*input), input.partition);
-        }
-        list
     }
 }
 

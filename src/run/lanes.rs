@@ -1,38 +1,56 @@
-//! A shard's bounded buffers, one for each input, and which record is taken next. Pure.
+//! A shard's lanes, one for each input, and which record is taken next. Pure.
+//!
+//! A lane holds a few records; the others wait where they are fed from.
 //!
 //! While catching up, no input is read far ahead of its siblings: the record with the least effective time goes first,
 //! and one that lies ahead of a sibling that is still behind waits for it.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 
 use crate::domain::{Millis, StreamId, Timestamp};
 use crate::engine::{Frontier, HeldCause};
 use crate::kafka::Fetched;
+use crate::kafka::input::Input;
 
-/// A buffer that holds more than this is not fetched for, until it is half empty. To stop fetching throws away what was
-/// fetched ahead, so that a buffer holds more than comes in one answer, many times over.
-const RECORDS_MAX: usize = 32_768;
-/// The same in bytes.
-const BYTES_MAX: usize = 16 << 20;
+/// So many records are taken at once into a lane that is empty: few enough that they are in the caches still when it is their turn.
+const RECORDS: usize = 32;
 /// How far in record time an input may be read ahead of a sibling whose next record is not here yet.
 const AHEAD_MAX: Millis = Millis::from_secs(60);
+
+/// Where the records of an input come from.
+pub trait Feed: Debug + Send {
+    /// The next one, where it is here.
+    fn take(&mut self) -> Option<Fetched>;
+}
+
+impl Feed for Input {
+    fn take(&mut self) -> Option<Fetched> {
+        Input::take(self)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Lane {
     records: VecDeque<Fetched>,
-    bytes: usize,
-    paused: bool,
+    feed: Option<Box<dyn Feed>>,
 }
 
 impl Lane {
     fn pop(&mut self) -> Option<Fetched> {
         let record = self.records.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(record.size());
+        self.fill();
         Some(record)
+    }
+
+    fn fill(&mut self) {
+        if let Some(feed) = self.feed.as_mut().filter(|_| self.records.is_empty()) {
+            self.records.extend(std::iter::from_fn(|| feed.take()).take(RECORDS));
+        }
     }
 }
 
-/// The buffers of one shard, indexed by stream.
+/// The lanes of one shard, indexed by stream.
 #[derive(Debug)]
 pub struct Lanes {
     lanes: Vec<Lane>,
@@ -50,15 +68,26 @@ pub enum Next {
 }
 
 impl Lanes {
-    /// Empty buffers for so many streams.
+    /// Empty lanes for so many streams.
     pub fn new(streams: usize) -> Self {
         Lanes { lanes: (0..streams).map(|_| Lane::default()).collect() }
     }
 
-    /// Adds a record that was polled.
+    /// Says where a stream's records come from.
+    pub fn feed(&mut self, stream: StreamId, from: Box<dyn Feed>) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(stream.0)) {
+            lane.feed = Some(from);
+        }
+    }
+
+    /// Takes what has come for the lanes that are empty.
+    pub fn fill(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::fill);
+    }
+
+    /// Adds a record.
     pub fn push(&mut self, record: Fetched) {
         if let Some(lane) = self.lanes.get_mut(usize::from(record.input.stream.0)) {
-            lane.bytes += record.size();
             lane.records.push_back(record);
         }
     }
@@ -73,12 +102,11 @@ impl Lanes {
     /// Takes back what [`Lanes::next`] gave last: it comes first again.
     pub fn put_back(&mut self, record: Fetched) {
         if let Some(lane) = self.lanes.get_mut(usize::from(record.input.stream.0)) {
-            lane.bytes += record.size();
             lane.records.push_front(record);
         }
     }
 
-    /// Throws away what is buffered: it is fetched again from the position.
+    /// Throws away what waits, and what it is fed from: it is fetched again from the position.
     pub fn clear(&mut self) {
         self.lanes.iter_mut().for_each(|lane| *lane = Lane::default());
     }
@@ -143,25 +171,6 @@ impl Lanes {
             Some(clock - next.max(frontier.reached_in(stream)).unwrap_or(Timestamp::MIN))
         });
         behind.max().unwrap_or(Millis::ZERO)
-    }
-
-    /// The streams whose buffers have become full: they are to be paused.
-    pub fn take_full(&mut self) -> Vec<StreamId> {
-        self.switch(|lane| !lane.paused && (lane.records.len() >= RECORDS_MAX || lane.bytes >= BYTES_MAX), true)
-    }
-
-    /// The paused streams whose buffers are half empty: they are to be resumed.
-    pub fn take_drained(&mut self) -> Vec<StreamId> {
-        self.switch(|lane| lane.paused && lane.records.len() <= RECORDS_MAX / 2 && lane.bytes <= BYTES_MAX / 2, false)
-    }
-
-    fn switch(&mut self, which: impl Fn(&Lane) -> bool, paused: bool) -> Vec<StreamId> {
-        let lanes = self.lanes.iter_mut().zip(0u16..).filter(|(lane, _)| which(lane));
-        let switched = lanes.map(|(lane, index)| {
-            lane.paused = paused;
-            StreamId(index)
-        });
-        switched.collect()
     }
 }
 
@@ -276,18 +285,35 @@ mod tests {
         assert_eq!(lanes.behind(&frontier, CLOCK), Millis::ZERO);
     }
 
+    /// Records that come one after the other, until there is none for now.
+    #[derive(Debug)]
+    struct Coming(Vec<Option<Fetched>>);
+
+    impl Feed for Coming {
+        fn take(&mut self) -> Option<Fetched> {
+            self.0.pop().flatten()
+        }
+    }
+
     #[test]
-    fn a_full_buffer_is_paused_once_and_resumed_when_half_empty() {
+    fn a_lane_is_fed_as_it_empties_and_a_dry_one_is_asked_in_the_next_turn() {
         let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
         frontier.ends(B, Ends { high: 0, stable: 0 }, Some(CLOCK));
-        for offset in 0..RECORDS_MAX as i64 {
-            lanes.push(record(A, offset, 1));
+        let first = (0..RECORDS as i64 + 2).map(|offset| Some(record(A, offset, offset)));
+        let mut feed: Vec<_> = first.chain([None, Some(record(A, 99, 99))]).collect();
+        feed.reverse();
+        lanes.feed(A, Box::new(Coming(feed)));
+        assert!(lanes.all_empty(), "nothing is taken before its turn");
+        lanes.fill();
+        assert_eq!(lanes.count(), RECORDS);
+        for offset in 0..RECORDS as i64 + 2 {
+            assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, offset));
         }
-        assert_eq!((lanes.take_full(), lanes.take_full()), (vec![A], vec![]));
-        assert!(lanes.take_drained().is_empty());
-        for _ in 0..RECORDS_MAX / 2 {
-            taken(lanes.next(&frontier, CLOCK, None));
-        }
-        assert_eq!((lanes.take_drained(), lanes.take_drained()), (vec![A], vec![]));
+        assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Empty));
+        lanes.fill();
+        assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, 99));
+        lanes.clear();
+        lanes.fill();
+        assert!(lanes.all_empty());
     }
 }

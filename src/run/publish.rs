@@ -36,7 +36,7 @@ impl Service {
 
     /// Whether nothing is told yet, and there is more to read at once.
     pub(super) fn puts_off_commit(&self, clock: Timestamp, monotonic: Instant) -> bool {
-        if !(self.more_to_read || self.more_work) || self.shards.tasks().any(|task| task.says(monotonic)) {
+        if !self.more_work || self.shards.tasks().any(|task| task.says(monotonic)) {
             return false;
         }
         let behind = self.shards.tasks().filter(|task| task.started).map(|task| task.behind(clock)).max();

@@ -1,4 +1,4 @@
-//! The loop: poll, apply, advance, commit; nothing in flight between two turns.
+//! The loop: hear, read, apply, advance, commit; nothing in flight between two turns.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -15,7 +15,7 @@ use crate::kafka::clock::{Answer, EndOffsets, Question, SystemClock};
 use crate::kafka::inventory::InventoryReader;
 use crate::kafka::partials::PartialsReader;
 use crate::kafka::publisher::Publisher;
-use crate::kafka::source::{Polled, Source};
+use crate::kafka::source::Source;
 use crate::telemetry::events::{
     BacklogMemoryLost, ClockBelieved, ClockHeld, KafkaError, OthersPublish, PartialsRefused, Stopped, Stopping,
 };
@@ -36,8 +36,6 @@ use super::task::{Task, Turn};
 use super::wire::Wire;
 use super::workers::Workers;
 
-/// Records taken from the consumer in one turn.
-const POLL_RECORDS: usize = 4_096;
 /// Records of the partials' topic taken in one turn.
 const HEARD_RECORDS: usize = 1_000;
 /// Records of the inventory taken in one turn.
@@ -78,9 +76,8 @@ pub struct Service {
     pub(super) seek: Beat,
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
+    /// A shard had more records than one turn takes.
     pub(super) more_work: bool,
-    /// The consumer had more records than one turn takes.
-    pub(super) more_to_read: bool,
     /// A commit was put off, and the ends of the inputs have not been reached since.
     pub(super) catching_up: bool,
     /// When it was last looked what there is to commit.
@@ -110,43 +107,13 @@ impl Service {
         self.health.beat();
         let pressure = self.pressure();
         let clock = self.clock.now();
-        self.poll(self.pace.patience(pressure, clock, self.ends.waiting()))?;
+        self.source.poll(self.pace.patience(pressure, clock, self.ends.waiting()))?;
         self.follow_the_group()?;
         self.take_answer()?;
         self.work()?;
         self.ask();
         self.answer();
         self.keep_house();
-        Ok(())
-    }
-
-    fn poll(&mut self, patience: Duration) -> Result<(), RunError> {
-        let mut patience = patience;
-        self.more_to_read = true;
-        for _ in 0..POLL_RECORDS {
-            let Polled::Record(record) = self.source.poll(patience)? else {
-                self.more_to_read = false;
-                break;
-            };
-            patience = Duration::ZERO;
-            if let Some(task) = self.shards.task_mut(record.input.partition).filter(|task| task.started) {
-                task.lanes.push(record);
-            }
-        }
-        for task in self.shards.tasks_mut() {
-            let partition = task.partition;
-            let inputs = |streams: Vec<crate::domain::StreamId>| -> Vec<_> {
-                streams.into_iter().map(|stream| crate::kafka::InputPartition { stream, partition }).collect()
-            };
-            let full = inputs(task.lanes.take_full());
-            if !full.is_empty() {
-                self.source.pause(&full);
-            }
-            let drained = inputs(task.lanes.take_drained());
-            if !drained.is_empty() {
-                self.source.resume(&drained);
-            }
-        }
         Ok(())
     }
 
@@ -167,11 +134,13 @@ impl Service {
             return Ok(());
         }
         for task in self.shards.tasks_mut().filter(|task| !task.started && !task.is_parked()) {
-            task.started = self.source.start(&task.positions())?;
-            if task.started {
-                self.has_read = true;
-                self.snapshots.came(task);
+            let Some(inputs) = self.source.start(&task.positions())? else { continue };
+            for input in inputs {
+                task.lanes.feed(input.at().stream, Box::new(input));
             }
+            task.started = true;
+            self.has_read = true;
+            self.snapshots.came(task);
         }
         Ok(())
     }
@@ -289,7 +258,7 @@ impl Service {
             }
         }
         let (clock, monotonic) = (self.clock.now(), Instant::now());
-        let turn = Turn { clock, monotonic, put_off: self.put_off(monotonic), more_to_read: self.more_to_read };
+        let turn = Turn { clock, monotonic, put_off: self.put_off(monotonic), more_to_read: self.more_work };
         self.more_work = self.workers.turn(&mut self.shards, turn)?;
         for task in self.shards.tasks_mut().filter(|task| task.is_live()) {
             if task.overheard.wants_to_read(Instant::now()) {
@@ -423,6 +392,8 @@ impl Service {
         let mut tasks: Vec<&mut Task> = self.shards.tasks_mut().collect();
         let clean = self.snapshots.finish(&mut tasks, clock, began + LAST_SNAPSHOTS, || health.beat());
         self.health.set_joined(false);
+        // The inputs hold the consumer.
+        self.shards.tasks_mut().for_each(|task| task.lanes.clear());
         self.source.leave(for_good);
         self.runtime.block_on(self.http.stop());
         emit(Stopped { took: began.elapsed(), clean });

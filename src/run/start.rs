@@ -130,7 +130,6 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         housekeeping,
         clock_held: false,
         more_work: false,
-        more_to_read: false,
         catching_up: false,
         committed_at: Instant::now(),
         has_read: false,

@@ -63,8 +63,10 @@ pub struct Task {
     pub shard: Shard,
     /// Its frontier.
     pub frontier: Frontier,
-    /// What was polled and not applied.
+    /// What was read and not applied.
     pub lanes: Lanes,
+    /// How many records its last turn took.
+    pub took: usize,
     /// What it is doing.
     pub phase: Phase,
     /// The version of the policy document that it is judged by.
@@ -119,6 +121,7 @@ impl Task {
             shard: restored.shard,
             frontier: restored.inputs.frontier,
             lanes: Lanes::new(streams),
+            took: 0,
             phase: Phase::Replaying(Replaying {
                 until: restored.inputs.until,
                 published: restored.published,

@@ -1,4 +1,4 @@
-//! Shards side by side: while many records wait, each core applies and judges those of its own shards.
+//! Shards side by side: while many records come, each core reads, applies and judges those of its own shards.
 //!
 //! A shard is lent to a worker and taken back within one turn of the loop, so that nothing is in flight between two turns. Shards
 //! share nothing that they change: what comes of a turn is the same, whichever thread did it.
@@ -13,7 +13,7 @@ use super::group::Shards;
 use super::task::{Task, Turn};
 use super::wire::Wire;
 
-/// A shard with fewer records than this is not lent: to wake a thread takes as long.
+/// A shard that took fewer records than this in its last turn is not lent: to wake a thread takes as long.
 const WORTH_IT: usize = 256;
 
 /// The threads beside the loop's own. They end when this is dropped.
@@ -49,7 +49,7 @@ impl Workers {
     /// # Errors
     /// A worker has ended.
     pub fn turn(&self, shards: &mut Shards, turn: Turn) -> Result<bool, RunError> {
-        let busy = shards.tasks().filter(|task| task.started && task.lanes.count() >= WORTH_IT);
+        let busy = shards.tasks().filter(|task| task.started && task.took >= WORTH_IT);
         let busy: Vec<i32> = busy.map(|task| task.partition).collect();
         let mut lent = Vec::new();
         if busy.len() > 1 {

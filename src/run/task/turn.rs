@@ -35,7 +35,7 @@ pub struct Turn {
     pub monotonic: Instant,
     /// For how long things were put off.
     pub put_off: PutOff,
-    /// The consumer had more records than one turn takes.
+    /// In the turn before, a shard had more records than one turn takes.
     pub more_to_read: bool,
 }
 
@@ -54,6 +54,8 @@ impl Task {
     pub fn take_batch(&mut self, wire: &Wire, clock: Timestamp) -> Taken {
         let mut counts: BTreeMap<StreamId, StreamCounts> = BTreeMap::new();
         let mut taken = Taken::All;
+        self.took = 0;
+        self.lanes.fill();
         for number in 0..=BATCH_RECORDS {
             if number == BATCH_RECORDS || self.dead_letters.len() >= BATCH_DEAD_LETTERS {
                 taken = if self.lanes.all_empty() { Taken::All } else { Taken::Some };
@@ -66,6 +68,7 @@ impl Task {
             match self.lanes.next(&self.frontier, clock, until) {
                 Next::Take(record) => {
                     let stream = record.input.stream;
+                    self.took += 1;
                     if self.apply(wire, &record, clock, counts.entry(stream).or_default()) == Fate::NotYet {
                         self.wait_with(wire, record, clock, &mut counts);
                         taken = Taken::Waits;
