@@ -119,6 +119,21 @@ pub struct ShardCounters {
     pub unproven: u64,
 }
 
+impl ShardCounters {
+    /// What two shards counted.
+    pub fn and(self, other: Self) -> Self {
+        ShardCounters {
+            duplicates: self.duplicates + other.duplicates,
+            conflicts: self.conflicts + other.conflicts,
+            late: self.late + other.late,
+            after_close: self.after_close + other.after_close,
+            evicted: self.evicted + other.evicted,
+            kept_back: self.kept_back + other.kept_back,
+            unproven: self.unproven + other.unproven,
+        }
+    }
+}
+
 /// An SLA cycle that ended, for the `orderwatch_cycle_seconds` histogram.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CycleEnded {

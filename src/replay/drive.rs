@@ -1,40 +1,43 @@
-//! One shard for each partition number, and one frontier through all of them.
+//! All shards of a replay and the backlogs' sum, with one frontier through all of them, a record at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Event, StockEvent, Timestamp};
 use crate::engine::explain::Explained;
-use crate::engine::{BacklogSum, Rejected, Shard, ShardCounters, StockApplied, Transition};
+use crate::engine::{Rejected, ShardCounters, StockApplied, Transition};
 use crate::policy::{Policies, Settings};
 
-/// The shards of a replay, driven along record time.
+use super::lane::{Lane, Place, Step};
+use super::sum::Sum;
+
+/// One shard for each partition number, driven along record time.
 ///
 /// Transitions come out in the order of the frontiers that they state: before the records of an instant, every timer
 /// that falls due up to it fires, one by one, each at its own time; at one instant by shard, the backlogs after all
-/// shards; within a shard as it drains them.
+/// shards; within a shard as it drains them. [`super::run`] drives the same shards side by side, in the same order.
 #[derive(Debug)]
 pub struct Drive {
-    shards: Vec<Shard>,
-    backlogs: BacklogSum,
-    by_partition: BTreeMap<i32, usize>,
-    /// What each shard's `next_deadline` said last, and after them the backlogs'; and the same by time.
-    deadlines: Vec<Option<Timestamp>>,
-    due: BTreeSet<(Timestamp, usize)>,
-    frontier: Timestamp,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) sum: Sum,
+    pub(super) by_partition: BTreeMap<i32, usize>,
+    pub(super) frontier: Timestamp,
+    records: u64,
+    steps: Vec<Step>,
 }
 
 impl Drive {
     /// An empty shard for each of `partitions`.
     pub fn new(partitions: impl IntoIterator<Item = i32>, policies: &Arc<Policies>, settings: &Arc<Settings>) -> Self {
         let numbers: BTreeSet<i32> = partitions.into_iter().collect();
-        let by_partition = numbers.iter().enumerate().map(|(i, partition)| (*partition, i)).collect();
-        let shards = numbers.iter().map(|p| Shard::new(*p, Arc::clone(policies), Arc::clone(settings)));
-        let shards: Vec<Shard> = shards.collect();
-        let deadlines = vec![None; shards.len() + 1];
-        let mut backlogs = BacklogSum::new(Arc::clone(policies), Arc::clone(settings));
-        backlogs.set_shards(shards.len());
-        Drive { shards, backlogs, by_partition, deadlines, due: BTreeSet::new(), frontier: Timestamp::MIN }
+        Drive {
+            lanes: numbers.iter().enumerate().map(|(i, p)| Lane::new(i, *p, policies, settings)).collect(),
+            sum: Sum::new(numbers.len(), policies, settings),
+            by_partition: numbers.iter().enumerate().map(|(i, partition)| (*partition, i)).collect(),
+            frontier: Timestamp::MIN,
+            records: 0,
+            steps: Vec::new(),
+        }
     }
 
     /// The frontier: every record with an earlier effective time has been applied.
@@ -51,17 +54,11 @@ impl Drive {
         to: Timestamp,
         publish: &mut impl FnMut(Transition) -> Result<(), E>,
     ) -> Result<(), E> {
-        // A deadline must be passed strictly: the first frontier that fires it is one millisecond on.
-        while let Some((deadline, i)) = self.due.first().copied().filter(|(deadline, _)| *deadline < to) {
-            self.advance_shard(i, deadline.next(), publish)?;
-            if self.deadlines.get(i).copied().flatten() == Some(deadline) {
-                debug_assert!(false, "a shard's deadline was passed and is still due");
-                self.advance_shard(i, to, publish)?;
-                self.due.remove(&(deadline, i));
-            }
-        }
+        self.lanes.iter_mut().for_each(|lane| lane.advance(to, &mut self.steps));
+        self.steps.sort_by_key(|(place, _)| *place);
         self.frontier = self.frontier.max(to);
-        Ok(())
+        self.join(publish)?;
+        self.sum.advance(Place::record(to, 0), publish)
     }
 
     /// Applies an event of partition `partition`, whose effective time is the frontier.
@@ -73,22 +70,17 @@ impl Drive {
         event: Event,
         publish: &mut impl FnMut(Transition) -> Result<(), E>,
     ) -> Result<Result<(), Rejected>, E> {
-        let Some(i) = self.by_partition.get(&event.position.partition).copied() else { return Ok(Ok(())) };
-        let frontier = self.frontier;
-        let Some(shard) = self.shards.get_mut(i) else { return Ok(Ok(())) };
-        shard.advance(frontier);
-        let outcome = shard.apply(event, frontier).map(|_| ());
-        self.settle(i, publish)?;
+        let lane = self.by_partition.get(&event.position.partition).and_then(|i| self.lanes.get_mut(*i));
+        let Some(lane) = lane else { return Ok(Ok(())) };
+        self.records += 1;
+        let outcome = lane.apply(event, Place::record(self.frontier, self.records), &mut self.steps);
+        self.join(publish)?;
         Ok(outcome)
     }
 
     /// Takes in a stock event, whose effective time is the frontier.
     pub fn apply_stock(&mut self, event: &StockEvent) -> StockApplied {
-        // What it changes counts from a grid point on that is not passed yet.
-        self.backlogs.stock_passed(self.frontier);
-        let applied = self.backlogs.take_stock(event);
-        self.note(self.shards.len(), self.backlogs.next_deadline());
-        applied
+        self.sum.apply_stock(event, self.frontier)
     }
 
     /// Takes every shard to the frontier itself, which fires nothing more: the end of a replay.
@@ -96,75 +88,25 @@ impl Drive {
     /// # Errors
     /// Those of `publish`.
     pub fn finish<E>(&mut self, publish: &mut impl FnMut(Transition) -> Result<(), E>) -> Result<(), E> {
-        (0..=self.shards.len()).try_for_each(|i| self.advance_shard(i, self.frontier, publish))
+        let frontier = self.frontier;
+        self.lanes.iter_mut().for_each(|lane| lane.finish(frontier, &mut self.steps));
+        self.join(publish)?;
+        self.sum.finish(frontier, publish)
     }
 
     /// What is known of the `entity` with this id, and what the policies make of it.
     pub fn explain(&self, entity: &str, id: &str) -> Option<Explained> {
-        self.shards.iter().find_map(|shard| shard.explain(entity, id))
+        self.lanes.iter().find_map(|lane| lane.shard().explain(entity, id))
     }
 
     /// What all shards counted.
     pub fn counters(&self) -> ShardCounters {
-        self.shards.iter().map(Shard::counters).fold(ShardCounters::default(), |a, b| ShardCounters {
-            duplicates: a.duplicates + b.duplicates,
-            conflicts: a.conflicts + b.conflicts,
-            late: a.late + b.late,
-            after_close: a.after_close + b.after_close,
-            evicted: a.evicted + b.evicted,
-            kept_back: a.kept_back + b.kept_back,
-            unproven: a.unproven + b.unproven,
-        })
+        let each = self.lanes.iter().map(|lane| lane.shard().counters());
+        each.fold(ShardCounters::default(), ShardCounters::and)
     }
 
-    fn advance_shard<E>(
-        &mut self,
-        i: usize,
-        to: Timestamp,
-        publish: &mut impl FnMut(Transition) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let Some(shard) = self.shards.get_mut(i) else { return self.advance_backlogs(to, publish) };
-        shard.advance(to);
-        self.settle(i, publish)
-    }
-
-    /// Every shard that had something due before `to` has told it by now.
-    fn advance_backlogs<E>(
-        &mut self,
-        to: Timestamp,
-        publish: &mut impl FnMut(Transition) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.backlogs.advance(to);
-        let transitions = self.backlogs.drain_transitions(None);
-        self.backlogs.discard_memory();
-        self.backlogs.committed();
-        self.note(self.shards.len(), self.backlogs.next_deadline());
-        transitions.into_iter().try_for_each(publish)
-    }
-
-    /// Drains shard `i` and notes when it is due next.
-    fn settle<E>(&mut self, i: usize, publish: &mut impl FnMut(Transition) -> Result<(), E>) -> Result<(), E> {
-        let Some(shard) = self.shards.get_mut(i) else { return Ok(()) };
-        let transitions = shard.drain_transitions(None);
-        // They feed a histogram of the live run.
-        drop(shard.drain_cycles_ended());
-        if !transitions.is_empty() {
-            shard.committed();
-        }
-        let (deadline, partials) = (shard.next_deadline(), shard.drain_partials());
-        if !partials.is_empty() {
-            self.backlogs.observe(i as i32, shard.frontier(), partials);
-            self.note(self.shards.len(), self.backlogs.next_deadline());
-        }
-        self.note(i, deadline);
-        transitions.into_iter().try_for_each(publish)
-    }
-
-    /// Notes when shard `i`, or what comes after the last of them, is due next.
-    fn note(&mut self, i: usize, deadline: Option<Timestamp>) {
-        let Some(noted) = self.deadlines.get_mut(i).filter(|noted| **noted != deadline) else { return };
-        noted.take().map(|old| self.due.remove(&(old, i)));
-        deadline.map(|new| self.due.insert((new, i)));
-        *noted = deadline;
+    /// Lets the sum hear the steps, which are in order, and hands out what is said in between.
+    fn join<E>(&mut self, publish: &mut impl FnMut(Transition) -> Result<(), E>) -> Result<(), E> {
+        self.steps.drain(..).try_for_each(|step| self.sum.join(step, publish).map(|_| ()))
     }
 }

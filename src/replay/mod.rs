@@ -5,29 +5,36 @@
 //! - [`dump`]: reads a dump once from end to end, checks every line and fills the index.
 //! - [`decode`]: bytes to events, or to a dead letter's reason.
 //! - [`merge`]: the records of all partitions, merged on (effective time, stream, partition, offset).
-//! - [`drive`]: one [`crate::engine::Shard`] for each partition number, and the frontier that runs through the records.
+//! - [`cut`]: the thread that reads: it cuts the merge into batches and deals them to the workers.
+//! - [`lane`]: one [`crate::engine::Shard`] for each partition number, and the place of what it says in the replay's order;
+//!   [`worker`]: a thread that drives some of them; [`sum`]: what joins them.
+//! - [`drive`]: all shards on one thread, a record at a time, for those who tell a story.
 //! - [`summary`]: what is counted on the way; [`output`]: where the exceptions go.
 //! - [`run`]: all of it, from the first record to the last.
 //!
 //! A dump of many gigabytes needs memory for its index (about 5 bytes a record where the partitions' lines stand in
 //! offset order), one record of each partition and the shards.
 
+pub mod cut;
 pub mod decode;
 pub mod drive;
 pub mod dump;
 pub mod index;
+pub mod lane;
 pub mod line;
 pub mod merge;
 pub mod output;
 pub mod run;
+pub mod sum;
 pub mod summary;
+pub mod worker;
 
 use std::path::PathBuf;
 
 use crate::domain::Timestamp;
 
 pub use dump::Dump;
-pub use run::{Plan, replay, replay_into};
+pub use run::{Plan, replay, replay_by, replay_into};
 pub use summary::Summary;
 
 /// How far a replay has come, for those who watch.
@@ -96,3 +103,6 @@ pub enum ReplayError {
 }
 
 const EXAMPLE: &str = r#"{"topic":"orders","partition":0,"offset":0,"ts":1763719200000,"key":"o-1","payload":"{…}"}"#;
+
+#[cfg(test)]
+mod tests;

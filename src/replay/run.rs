@@ -1,26 +1,26 @@
-//! A replay from its first record to its last: merge, decode, drive, count, write.
+//! A replay from its first record to its last: one thread reads, several judge, this one joins, counts and writes.
 
+use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender};
-use std::thread;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, ScopedJoinHandle, available_parallelism};
 
-use crate::domain::{EntityId, Exception, Timestamp};
+use crate::domain::{Exception, Timestamp};
 use crate::engine::{StockApplied, TOO_MANY_SKUS, Transition};
 use crate::policy::{Policies, Settings};
 
-use super::decode::{Codecs, Content, decode};
+use super::cut::{self, Cut, Deal};
+use super::decode::Codecs;
 use super::drive::Drive;
 use super::dump::Dump;
-use super::merge::{Merge, Merged};
+use super::lane::{Lane, Place, Step};
+use super::sum::Sum;
 use super::summary::Summary;
-use super::{ReplayError, Step};
+use super::worker::Worker;
+use super::{ReplayError, Step as Progress};
 
-/// How many records between two reports of progress.
-const REPORT_EVERY: u64 = 1024;
-/// Records that go from the reading thread to the shards together …
-const BATCH_RECORDS: usize = 512;
-/// … and how many such batches may wait.
-const BATCHES_AHEAD: usize = 8;
+/// How many batches may wait for each thread.
+const BATCHES_AHEAD: usize = 4;
 
 /// What a replay is run with.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub fn replay(
     dump: &Dump,
     plan: &Plan,
     write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
-    progress: &mut dyn FnMut(Step),
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, ReplayError> {
     replay_into(dump, plan, write, progress).map(|(summary, _)| summary)
 }
@@ -60,83 +60,112 @@ pub fn replay_into(
     dump: &Dump,
     plan: &Plan,
     write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
-    progress: &mut dyn FnMut(Step),
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<(Summary, Drive), ReplayError> {
-    let mut summary = Summary::default();
+    // Reading and joining take part of a core each. They share those of the workers, so that none is idle.
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    replay_by(cores, dump, plan, write, progress)
+}
+
+/// The same with so many workers, but no more than there are shards. What comes out does not depend on it.
+///
+/// # Errors
+/// Those of [`replay`].
+pub fn replay_by(
+    workers: usize,
+    dump: &Dump,
+    plan: &Plan,
+    write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Summary, Drive), ReplayError> {
     let of_orders = dump.partitions().keys().filter(|(stream, _)| !plan.codecs.is_inventory(*stream));
     let partitions = of_orders.map(|(_, partition)| *partition);
     let mut drive = Drive::new(partitions, &plan.policies, &plan.settings);
-    let mut records = 0;
+    let by_partition = drive.by_partition.clone();
+    let dealt = deal(std::mem::take(&mut drive.lanes), workers);
     thread::scope(|scope| {
-        let (sender, batches) = mpsc::sync_channel(BATCHES_AHEAD);
-        scope.spawn(move || read_ahead(dump, plan, &sender));
-        for batch in batches {
-            for record in batch? {
-                let effective_time = record.effective_time;
-                take(record, plan, &mut drive, &mut summary, write)?;
-                records += 1;
-                if records % REPORT_EVERY == 0 {
-                    progress(Step::Replaying { records, total: dump.records, record_time: effective_time });
-                }
-            }
+        let (joiner, cuts) = sync_channel(BATCHES_AHEAD);
+        let mut deal = Deal { workers: Vec::new(), joiner, by_partition };
+        let (mut crew, mut done) = (Vec::new(), Vec::new());
+        for lanes in dealt {
+            let (share, shares) = sync_channel(BATCHES_AHEAD);
+            let (steps, joined) = sync_channel(BATCHES_AHEAD);
+            deal.workers.push(share);
+            done.push(joined);
+            crew.push(scope.spawn(move || Worker::new(lanes, &plan.settings).run(shares, steps)));
         }
-        Ok::<_, ReplayError>(())
-    })?;
-    let end = plan.to.unwrap_or(drive.frontier());
-    drive.advance(end, &mut |t| publish(t, &mut summary, write))?;
-    drive.finish(&mut |t| publish(t, &mut summary, write))?;
-    progress(Step::Replaying { records, total: dump.records, record_time: drive.frontier() });
-    summary.counters = drive.counters();
-    Ok((summary, drive))
+        let reader = scope.spawn(move || cut::read(dump, plan, deal));
+        let mut join = Join { sum: &mut drive.sum, summary: Summary::default(), write };
+        for cut in cuts {
+            let Cut { records, stock, reach } = cut?;
+            let parts: Result<Vec<_>, _> = done.iter().map(Receiver::recv).collect();
+            let Ok(parts) = parts else { break };
+            join.batch(stock, parts)?;
+            join.advance(reach.frontier, reach.is_end)?;
+            drive.frontier = reach.frontier;
+            progress(Progress::Replaying { records, total: dump.records, record_time: reach.frontier });
+        }
+        let mut summary = join.summary;
+        summary.add(ended(reader));
+        for worker in crew {
+            let Worker { lanes, summary: part, .. } = ended(worker);
+            summary.add(part);
+            drive.lanes.extend(lanes);
+        }
+        drive.lanes.sort_by_key(Lane::place);
+        summary.counters = drive.counters();
+        Ok((summary, drive))
+    })
 }
 
-/// Merges and decodes on a thread of its own, as far ahead of the shards as the channel lets it: a third to a half of the work,
-/// in the same order as ever. An error comes after all that was read before it.
-fn read_ahead(dump: &Dump, plan: &Plan, to: &SyncSender<Result<Vec<Merged>, ReplayError>>) {
-    let mut batch = Vec::with_capacity(BATCH_RECORDS);
-    let read = (|| {
-        let mut merge = Merge::new(dump, plan.clock, |raw| decode(&plan.codecs, raw))?;
-        while merge.peek().is_some_and(|next| plan.to.is_none_or(|to| next < to)) {
-            let Some(record) = merge.next_record()? else { break };
-            batch.push(record);
-            // Nobody listens any more where a write has failed.
-            if batch.len() == BATCH_RECORDS
-                && to.send(Ok(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_RECORDS)))).is_err()
-            {
-                break;
+/// The `i`th shard goes to the worker `i % workers`.
+fn deal(lanes: Vec<Lane>, workers: usize) -> Vec<Vec<Lane>> {
+    let workers = workers.min(lanes.len()).max(1);
+    let mut dealt: Vec<Vec<Lane>> = (0..workers).map(|_| Vec::new()).collect();
+    for (i, lane) in lanes.into_iter().enumerate() {
+        if let Some(of) = dealt.get_mut(i % workers) {
+            of.push(lane);
+        }
+    }
+    dealt
+}
+
+/// What a thread leaves. A panic there is one here.
+fn ended<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Where the shards' steps become one sequence again.
+struct Join<'r> {
+    sum: &'r mut Sum,
+    summary: Summary,
+    write: &'r mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
+}
+
+impl Join<'_> {
+    /// Every step of one batch.
+    fn batch(&mut self, mut steps: Vec<Step>, parts: Vec<Vec<Step>>) -> Result<(), ReplayError> {
+        steps.extend(parts.into_iter().flatten());
+        // Stable: what a shard does at one place stays in its order.
+        steps.sort_by_key(|(place, _)| *place);
+        let Join { sum, summary, write } = self;
+        for step in steps {
+            match sum.join(step, &mut |t| publish(t, summary, *write))? {
+                Some(StockApplied::Full) => summary.dead_letter(TOO_MANY_SKUS),
+                Some(StockApplied::New | StockApplied::Repeat | StockApplied::Superseded) => summary.stock_event(),
+                None => {}
             }
         }
         Ok(())
-    })();
-    let rest = [Ok(batch)].into_iter().chain(read.err().map(Err));
-    rest.for_each(|last| drop(to.send(last)));
-}
-
-fn take(
-    record: Merged,
-    plan: &Plan,
-    drive: &mut Drive,
-    summary: &mut Summary,
-    write: &mut dyn FnMut(&Exception) -> Result<(), ReplayError>,
-) -> Result<(), ReplayError> {
-    drive.advance(record.effective_time, &mut |t| publish(t, summary, write))?;
-    match record.content {
-        Content::Tombstone => summary.tombstones += 1,
-        Content::DeadLetter(reason) => summary.dead_letter(reason),
-        Content::Stock(event) => match drive.apply_stock(&event) {
-            StockApplied::Full => summary.dead_letter(TOO_MANY_SKUS),
-            StockApplied::New | StockApplied::Repeat | StockApplied::Superseded => summary.stock_event(),
-        },
-        Content::Event(event) => {
-            let entity = plan.settings.entities.of_stream(event.position.stream);
-            let order_id = (entity == EntityId::ORDER).then(|| event.order_id.clone());
-            match drive.apply(*event, &mut |t| publish(t, summary, write))? {
-                Ok(()) => summary.event(order_id.as_deref()),
-                Err(rejected) => summary.dead_letter(rejected.code()),
-            }
-        }
     }
-    Ok(())
+
+    /// Nothing more stands before this frontier.
+    fn advance(&mut self, frontier: Timestamp, is_end: bool) -> Result<(), ReplayError> {
+        let Join { sum, summary, write } = self;
+        let mut publish = |t| publish(t, summary, *write);
+        sum.advance(Place::record(frontier, 0), &mut publish)?;
+        if is_end { sum.finish(frontier, &mut publish) } else { Ok(()) }
+    }
 }
 
 fn publish(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash, Hasher};
 
 use foldhash::quality::FixedState;
 use hashbrown::HashSet;
@@ -35,18 +35,37 @@ pub struct Summary {
     #[serde(skip)]
     pub counters: ShardCounters,
     #[serde(skip)]
-    order_ids: HashSet<[u64; 2]>,
+    order_ids: HashSet<OrderKey>,
+}
+
+/// 128 bits in place of an order's id: 16 bytes an order, and no two of 10^12 orders are likely to be taken for one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderKey {
+    low: u64,
+    high: u64,
+}
+
+impl OrderKey {
+    /// The key of the order with this id.
+    pub fn of(order_id: &str) -> Self {
+        let low = FixedState::with_seed(0).hash_one(order_id);
+        let high = FixedState::with_seed(u64::MAX).hash_one(order_id);
+        OrderKey { low, high }
+    }
+}
+
+impl Hash for OrderKey {
+    /// It is one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.low);
+    }
 }
 
 impl Summary {
     /// Counts an event that became a fact (or was one already), with its order where it is about one.
-    pub fn event(&mut self, order_id: Option<&str>) {
+    pub fn event(&mut self, order: Option<OrderKey>) {
         self.events += 1;
-        let Some(order_id) = order_id else { return };
-        // 128 bits instead of the id: 16 bytes an order, and no two of 10^12 orders are likely to be taken for one.
-        let low = FixedState::with_seed(0).hash_one(order_id);
-        let high = FixedState::with_seed(u64::MAX).hash_one(order_id);
-        self.orders += u64::from(self.order_ids.insert([low, high]));
+        self.orders += order.map_or(0, |order| u64::from(self.order_ids.insert(order)));
     }
 
     /// Counts an event of an inventory stream.
@@ -68,6 +87,38 @@ impl Summary {
             None => self.exceptions.entry(exception.policy.id.clone()).or_default(),
         };
         *by_status.entry(exception.status.as_str()).or_default() += 1;
+    }
+
+    /// Adds what another part of the same replay counted.
+    pub fn add(&mut self, part: Summary) {
+        let Summary {
+            events,
+            orders: _,
+            dead_letters,
+            exceptions,
+            tombstones,
+            dead_letter_reasons,
+            counters,
+            order_ids,
+        } = part;
+        self.events += events;
+        self.dead_letters += dead_letters;
+        self.tombstones += tombstones;
+        for (reason, count) in dead_letter_reasons {
+            *self.dead_letter_reasons.entry(reason).or_default() += count;
+        }
+        for (policy, by_status) in exceptions {
+            let sums = self.exceptions.entry(policy).or_default();
+            by_status.into_iter().for_each(|(status, count)| *sums.entry(status).or_default() += count);
+        }
+        self.counters = self.counters.and(counters);
+        // An order may have records in partitions of several numbers, and so be known to several parts.
+        if self.order_ids.is_empty() {
+            self.order_ids = order_ids;
+        } else {
+            self.order_ids.extend(order_ids);
+        }
+        self.orders = self.order_ids.len() as u64;
     }
 
     /// One line of JSON, as CONTRACT's `--summary json`.

@@ -27,7 +27,7 @@ mod policies;
 mod process;
 mod retention;
 #[path = "../support/rng.rs"]
-mod rng;
+pub mod rng;
 mod shelf;
 mod shop;
 mod side_by_side;
