@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Str, StreamId};
 
+use super::blocks::Blocks;
 use super::index::{Entry, PartitionIndex};
 use super::line::Line;
+use super::scan::{Broken, scan};
 use super::{ReplayError, Step};
 
-/// No record of Kafka comes near this; a file without line feeds must not fill the memory.
-const LINE_BYTES_MAX: u64 = 256 << 20;
 /// Undeclared topics that are told apart; a dump has a handful, garbage may have any number.
 const UNDECLARED_MAX: usize = 100;
-/// How many lines between two reports of progress.
+/// How many lines of a range of the topics between two reports of progress.
 const REPORT_EVERY: u64 = 4096;
 
 /// A partition of a declared stream.
@@ -108,25 +107,22 @@ impl Dump {
 
     fn index(path: PathBuf, file: File, topics: &[Str], progress: &mut dyn FnMut(Step)) -> Result<Self, ReplayError> {
         let total = file.metadata().map_err(|source| ReplayError::Read { path: path.clone(), source })?.len();
-        let mut scan = Scan { path: &path, topics, partitions: BTreeMap::new(), undeclared: BTreeMap::new() };
-        let mut reader = BufReader::with_capacity(1 << 20, &file);
-        let (mut bytes, mut start, mut number) = (Vec::new(), 0, 0);
-        loop {
-            bytes.clear();
-            let read = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes);
-            let len = read.map_err(|source| ReplayError::Read { path: path.clone(), source })? as u64;
-            if len == 0 {
-                break;
+        let (mut partitions, mut undeclared) = (BTreeMap::<_, PartitionIndex>::new(), BTreeMap::new());
+        let mut lines = 0;
+        scan(&file, total, topics, |stretch| {
+            lines += stretch.lines;
+            for (place, entry) in stretch.records {
+                partitions.entry(place).or_default().push(entry);
             }
-            number += 1;
-            scan.line(number, start, &bytes)?;
-            start += len;
-            if number % REPORT_EVERY == 0 {
-                progress(Step::Indexing { bytes: start, total });
+            stretch.undeclared.into_iter().for_each(|(topic, lines)| leave_out(&mut undeclared, topic, lines));
+            progress(Step::Indexing { bytes: stretch.end, total });
+            match stretch.broken {
+                Some(Broken::Line(detail)) => Err(ReplayError::Line { path: path.clone(), line: lines, detail }),
+                Some(Broken::Read(source)) => Err(ReplayError::Read { path: path.clone(), source }),
+                None => Ok(()),
             }
-        }
-        progress(Step::Indexing { bytes: start, total });
-        let Scan { mut partitions, undeclared, .. } = scan;
+        })?;
+        progress(Step::Indexing { bytes: total, total });
         let repeated_lines = partitions.values_mut().map(PartitionIndex::finish).sum();
         let records = partitions.values().map(PartitionIndex::len).sum();
         Ok(Dump { path, file, partitions, records, repeated_lines, undeclared })
@@ -137,13 +133,12 @@ impl Dump {
         &self.partitions
     }
 
-    /// Reads the line of an entry into `buffer`.
+    /// Reads the line of an entry.
     ///
     /// # Errors
     /// The file cannot be read, or is shorter than it was.
-    pub fn read(&self, entry: Entry, buffer: &mut Vec<u8>) -> Result<(), ReplayError> {
-        buffer.resize(entry.len as usize, 0);
-        let read = self.file.read_exact_at(buffer, entry.start);
+    pub fn read<'b>(&self, entry: Entry, blocks: &'b mut Blocks) -> Result<&'b [u8], ReplayError> {
+        let read = blocks.read(&self.file, entry.start, entry.len as usize);
         read.map_err(|source| ReplayError::Read { path: self.path.clone(), source })
     }
 
@@ -153,34 +148,9 @@ impl Dump {
     }
 }
 
-/// What the one pass over the file fills.
-struct Scan<'a> {
-    path: &'a Path,
-    topics: &'a [Str],
-    partitions: BTreeMap<StreamPartition, PartitionIndex>,
-    undeclared: BTreeMap<Str, u64>,
-}
-
-impl Scan<'_> {
-    fn line(&mut self, number: u64, start: u64, bytes: &[u8]) -> Result<(), ReplayError> {
-        let broken = |detail| ReplayError::Line { path: self.path.into(), line: number, detail };
-        if bytes.len() as u64 >= LINE_BYTES_MAX {
-            return Err(broken(format!("the line is longer than {LINE_BYTES_MAX} bytes")));
-        }
-        let text = bytes.trim_ascii_end();
-        if text.is_empty() {
-            return Ok(());
-        }
-        let line = Line::parse(text).map_err(broken)?;
-        let Some(stream) = self.topics.iter().position(|topic| **topic == *line.topic) else {
-            let known = self.undeclared.contains_key(&*line.topic) || self.undeclared.len() < UNDECLARED_MAX;
-            let name = if known { &*line.topic } else { "(others)" };
-            *self.undeclared.entry(Str::new(name)).or_default() += 1;
-            return Ok(());
-        };
-        let place = (StreamId(stream as u16), line.partition);
-        let entry = Entry { offset: line.offset, start, len: bytes.len() as u32 };
-        self.partitions.entry(place).or_default().push(entry);
-        Ok(())
-    }
+/// Counts lines of a topic that no stream declares.
+fn leave_out(undeclared: &mut BTreeMap<Str, u64>, topic: Str, lines: u64) {
+    let known = undeclared.contains_key(&topic) || undeclared.len() < UNDECLARED_MAX;
+    let name = if known { topic } else { Str::new_static("(others)") };
+    *undeclared.entry(name).or_default() += lines;
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
 
+use super::plain::{self, Plain, Quoted};
+
 /// A header's name and value.
 pub type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
 
@@ -30,6 +32,17 @@ pub struct Line<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     /// Its headers, in order.
     pub headers: Vec<Header<'a>>,
+}
+
+/// Where a record's line says that it lies.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LinePlace<'a> {
+    /// The topic.
+    pub topic: Cow<'a, str>,
+    /// The partition; not negative.
+    pub partition: i32,
+    /// The offset; not negative.
+    pub offset: i64,
 }
 
 /// Borrows a string where it holds no escapes. (`Option<Cow<str>>` by itself always copies.)
@@ -75,12 +88,45 @@ struct WrittenFields<'a> {
     headers: Vec<Option<Cow<'a, str>>>,
 }
 
+impl<'a> LinePlace<'a> {
+    /// Checks a whole line as [`Line::parse`] does, and reads no more of it than this.
+    ///
+    /// # Errors
+    /// Those of [`Line::parse`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        if let Some(Plain { topic, partition, offset, .. }) = plain::read(bytes) {
+            return Ok(LinePlace { topic: Cow::Borrowed(topic), partition, offset });
+        }
+        let Line { topic, partition, offset, .. } = Line::parse_any(bytes)?;
+        Ok(LinePlace { topic, partition, offset })
+    }
+}
+
 impl<'a> Line<'a> {
     /// Reads a line.
     ///
     /// # Errors
     /// It is not a JSON object with the fields of a record; the text says what is wrong, without the place.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        match plain::read(bytes) {
+            Some(plain) => Ok(Line::plainly(plain)),
+            None => Line::parse_any(bytes),
+        }
+    }
+
+    fn plainly(plain: Plain<'a>) -> Self {
+        Line {
+            topic: Cow::Borrowed(plain.topic),
+            partition: plain.partition,
+            offset: plain.offset,
+            timestamp: plain.ts.map(Timestamp::from_millis),
+            key: plain.key.map(Quoted::bytes),
+            value: plain.payload.map(Quoted::bytes),
+            headers: Vec::new(),
+        }
+    }
+
+    fn parse_any(bytes: &'a [u8]) -> Result<Self, String> {
         let fields: Fields<'a> = serde_json::from_slice(bytes).map_err(|e| explain(&e, bytes))?;
         if fields.partition < 0 {
             return Err(format!("partition is {}, below 0", fields.partition));
@@ -225,6 +271,37 @@ mod tests {
         );
         let line = parse(r#"{"topic":"t","partition":0,"offset":0,"key":null,"payload":null}"#).unwrap();
         assert_eq!((line.timestamp, line.key, line.value), (None, None, None));
+    }
+
+    /// Every line that is plain, and every one that is a byte off, is what serde says that it is.
+    #[test]
+    fn a_plain_line_says_what_serde_reads() {
+        let plain = [
+            r#"{"topic":"orders","partition":3,"offset":120,"tstype":"create","ts":1763719200000,"broker":1,"key":"o-1","payload":"{\"a\":\"\\n\\\"\"}\t\/\b\f\r\n"}"#,
+            r#"{ "offset" : 0, "partition": 0, "payload": "", "topic": "tä" } "#,
+            "{\"topic\":\"t\",\"partition\":0,\"offset\":999999999999999999,\"ts\":0}\r\n",
+        ];
+        let bytes = b"\"\\{}[]:,0-9.eunt \n\x01\x7f\xc3\xa4";
+        let (mut read, mut left) = (0, 0);
+        for text in plain {
+            assert!(plain::read(text.as_bytes()).is_some(), "{text}");
+            for at in 0..text.len() {
+                for byte in bytes {
+                    let [mut put, mut other] = [text.as_bytes().to_vec(), text.as_bytes().to_vec()];
+                    other[at] = *byte;
+                    put.insert(at, *byte);
+                    for line in [text.as_bytes(), &text.as_bytes()[..at], &put, &other] {
+                        let Some(plain) = plain::read(line) else {
+                            left += 1;
+                            continue;
+                        };
+                        read += 1;
+                        assert_eq!(Line::parse_any(line).as_ref(), Ok(&Line::plainly(plain)), "{line:?}");
+                    }
+                }
+            }
+        }
+        assert!(read > 1000 && left > 1000, "{read} {left}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::{Position, Timestamp};
 use crate::engine::frontier::EffectiveTime;
 
 use super::ReplayError;
+use super::blocks::Blocks;
 use super::decode::{Content, Decoded};
 use super::dump::{Dump, StreamPartition};
 use super::index::{Cursor, PartitionIndex};
@@ -36,7 +37,7 @@ pub struct Merge<'d, D> {
     sources: Vec<Source<'d>>,
     /// The next record's (effective time, index of its source); sources are in (stream, partition) order.
     heads: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    buffer: Vec<u8>,
+    blocks: Blocks,
 }
 
 /// One partition of the dump.
@@ -64,7 +65,8 @@ impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
         });
         let sources: Vec<_> = sources.collect();
         let heads = BinaryHeap::with_capacity(sources.len());
-        let mut merge = Merge { dump, decode, clock, sources, heads, buffer: Vec::new() };
+        let blocks = Blocks::new(sources.len());
+        let mut merge = Merge { dump, decode, clock, sources, heads, blocks };
         for i in 0..merge.sources.len() {
             merge.fill(i)?;
         }
@@ -93,8 +95,8 @@ impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
     fn fill(&mut self, i: usize) -> Result<(), ReplayError> {
         let Some(source) = self.sources.get_mut(i) else { return Ok(()) };
         let Some(entry) = source.cursor.next(source.index) else { return Ok(()) };
-        self.dump.read(entry, &mut self.buffer)?;
-        let line = Line::parse(&self.buffer).map_err(|e| self.dump.changed(e))?;
+        let bytes = self.dump.read(entry, &mut self.blocks)?;
+        let line = Line::parse(bytes).map_err(|e| self.dump.changed(e))?;
         let (stream, partition) = source.place;
         if (line.partition, line.offset) != (partition, entry.offset) {
             return Err(self.dump.changed(format!("offset {} is no longer where it was", entry.offset)));

@@ -1,8 +1,10 @@
 //! Replays: a dump of the topics, or a range of them, through the engine, in one order that depends on the input alone.
 //!
 //! - [`line`]: one line of a dump, as `kcat -C -J` writes it.
+//!   `plain`: the same for the usual ones, fast.
 //! - [`index`]: where the records of a partition lie in the dump, in offset order, in a few bytes each.
-//! - [`dump`]: reads a dump once from end to end, checks every line and fills the index.
+//! - [`dump`]: reads a dump once from end to end, checks every line and fills the index; `scan`: on several threads;
+//!   [`blocks`]: reads single lines of it.
 //! - [`decode`]: bytes to events, or to a dead letter's reason.
 //! - [`merge`]: the records of all partitions, merged on (effective time, stream, partition, offset).
 //! - [`cut`]: the thread that reads: it cuts the merge into batches and deals them to the workers.
@@ -15,6 +17,7 @@
 //! A dump of many gigabytes needs memory for its index (about 5 bytes a record where the partitions' lines stand in
 //! offset order), one record of each partition and the shards.
 
+pub mod blocks;
 pub mod cut;
 pub mod decode;
 pub mod drive;
@@ -24,7 +27,9 @@ pub mod lane;
 pub mod line;
 pub mod merge;
 pub mod output;
+mod plain;
 pub mod run;
+mod scan;
 pub mod sum;
 pub mod summary;
 pub mod worker;
