@@ -13,8 +13,9 @@ use super::merge::{Merge, Merged};
 use super::run::Plan;
 use super::summary::Summary;
 
-/// Records that go through the shards together. Tests have small dumps.
-const BATCH_RECORDS: usize = if cfg!(test) { 7 } else { 2048 };
+/// Records that go through the shards together: few, so that the memory of one batch serves the next while it is near. Tests
+/// have small dumps.
+const BATCH_RECORDS: usize = if cfg!(test) { 7 } else { 512 };
 
 /// How far a batch reaches: whatever stands before this in the replay's order is in it, or in one before it.
 #[derive(Clone, Copy, Debug)]

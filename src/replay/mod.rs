@@ -15,7 +15,7 @@
 //! - [`run`]: all of it, from the first record to the last.
 //!
 //! A dump of many gigabytes needs memory for its index (about 5 bytes a record where the partitions' lines stand in
-//! offset order), one record of each partition and the shards.
+//! offset order), some batches of records and the shards.
 
 pub mod blocks;
 pub mod cut;

@@ -16,7 +16,7 @@ use super::line::LinePlace;
 /// No record of Kafka comes near this; a file without line feeds must not fill the memory.
 const LINE_BYTES_MAX: u64 = 256 << 20;
 /// What a thread reads at once. A line belongs to the stretch in which it begins. Tests have small dumps.
-const STRETCH_BYTES: u64 = if cfg!(test) { 100 } else { 1 << 20 };
+const STRETCH_BYTES: u64 = if cfg!(test) { 100 } else { 256 << 10 };
 /// How many stretches of each thread may wait to be taken.
 const AHEAD: usize = 4;
 
@@ -63,7 +63,11 @@ pub fn scan<E>(
             let (to, stretches_of) = sync_channel(AHEAD);
             from.push(stretches_of);
             let numbers = (first as u64..stretches).step_by(threads);
-            scope.spawn(move || numbers.map(|n| read(file, n, total, topics)).try_for_each(|s| tell(&to, s)));
+            scope.spawn(move || {
+                let mut bytes = Vec::new();
+                let mut read = numbers.map(|number| Stretch::read(file, number, total, topics, &mut bytes));
+                read.try_for_each(|stretch| tell(&to, stretch))
+            });
         }
         // Each thread ends after its last, or after a broken one.
         for thread in from.iter().cycle() {
@@ -84,24 +88,20 @@ fn tell(to: &SyncSender<Stretch>, stretch: Stretch) -> Option<()> {
     to.send(stretch).ok().filter(|()| !is_last)
 }
 
-fn read(file: &File, number: u64, total: u64, topics: &[Str]) -> Stretch {
-    let begin = number * STRETCH_BYTES;
-    let end = (begin + STRETCH_BYTES).min(total);
-    let mut stretch = Stretch { end, ..Stretch::default() };
-    match stretch.read(file, begin, topics) {
-        Ok(()) => {}
-        Err(broken) => stretch.broken = Some(broken),
-    }
-    stretch
-}
-
 impl Stretch {
-    fn read(&mut self, file: &File, begin: u64, topics: &[Str]) -> Result<(), Broken> {
+    /// Into `bytes`, whatever they held.
+    fn read(file: &File, number: u64, total: u64, topics: &[Str], bytes: &mut Vec<u8>) -> Stretch {
+        let begin = number * STRETCH_BYTES;
+        let mut stretch = Stretch { end: (begin + STRETCH_BYTES).min(total), ..Stretch::default() };
+        stretch.broken = stretch.lines_from(file, begin, topics, bytes).err();
+        stretch
+    }
+
+    fn lines_from(&mut self, file: &File, begin: u64, topics: &[Str], bytes: &mut Vec<u8>) -> Result<(), Broken> {
         // From one byte before: where that is a line feed, a line begins with the stretch.
         let from = begin.saturating_sub(1);
-        let mut bytes = Vec::new();
-        fill(file, from, self.end, &mut bytes)?;
-        let mut at = match first_line(&bytes) {
+        fill(file, from, self.end, bytes)?;
+        let mut at = match first_line(bytes) {
             _ if begin == 0 => 0,
             Some(of_before) => of_before.len(),
             None => return Ok(()),
@@ -113,8 +113,8 @@ impl Stretch {
         }
         if at < bytes.len() {
             bytes.drain(..at);
-            finish_line(file, self.end, &mut bytes)?;
-            self.line(from + at as u64, &bytes, topics)?;
+            finish_line(file, self.end, bytes)?;
+            self.line(from + at as u64, bytes, topics)?;
         }
         Ok(())
     }
@@ -179,4 +179,59 @@ fn finish_line(file: &File, mut at: u64, line: &mut Vec<u8>) -> Result<(), Broke
     }
     line.truncate(LINE_BYTES_MAX as usize);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::simulation::rng::Rng;
+
+    /// Lines much shorter and much longer than a stretch, empty ones, and one that is broken.
+    fn text(rng: &mut Rng, broken: usize) -> Vec<u8> {
+        let mut text = Vec::new();
+        for n in 0..60 {
+            let payload = "x".repeat(if rng.chance(20) { rng.below(900) } else { rng.below(30) });
+            let line = format!("{{\"topic\":\"t\",\"partition\":1,\"offset\":{n},\"payload\":\"{payload}\"}}");
+            let line = if n == broken { "{".to_owned() } else { line };
+            text.extend_from_slice(line.as_bytes());
+            text.extend_from_slice(rng.pick(&[&b"\n"[..], b"\r\n", b"\n\n"]).unwrap());
+        }
+        text.truncate(text.len() - if rng.chance(50) { 1 } else { 0 });
+        text
+    }
+
+    #[test]
+    fn every_line_is_in_one_stretch_in_the_files_order() {
+        for seed in 0..100 {
+            let mut rng = Rng::new(seed);
+            let broken = rng.below(90);
+            let text = text(&mut rng, broken);
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&text).unwrap();
+            let (mut want, mut start, mut number, mut fault) = (Vec::new(), 0, 0, None);
+            for line in text.split_inclusive(|byte| *byte == b'\n') {
+                number += 1;
+                match LinePlace::parse(line) {
+                    Ok(place) => want.push(Entry { offset: place.offset, start, len: line.len() as u32 }),
+                    Err(_) if line.trim_ascii().is_empty() => {}
+                    Err(_) => {
+                        fault = Some(number);
+                        break;
+                    }
+                }
+                start += line.len() as u64;
+            }
+            let (mut got, mut lines, mut said) = (Vec::new(), 0, None);
+            let scanned = scan(&file, text.len() as u64, &[Str::new("t")], |stretch| {
+                lines += stretch.lines;
+                got.extend(stretch.records.into_iter().map(|(_, entry)| entry));
+                assert!(said.is_none(), "seed {seed}: nothing follows what is broken");
+                said = stretch.broken.map(|_| lines);
+                Ok::<_, ()>(())
+            });
+            assert_eq!((scanned, &got, lines, said), (Ok(()), &want, number, fault), "seed {seed}");
+        }
+    }
 }
