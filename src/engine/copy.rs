@@ -1,18 +1,27 @@
-//! A copy of a shard for a snapshot, taken in stretches while the shard goes on: its orders as they lie packed in memory.
+//! A copy of a shard for a snapshot, taken in stretches while the shard goes on: its orders as they lie packed in memory, then its
+//! tombstones, then what left memory meanwhile.
+//!
+//! Orders come first: one that is closed and leaves before it was copied is among the tombstones when these are, and one that leaves
+//! later is told twice, as which the replay from where the copy began makes the same of it. All tombstones stay while a copy is
+//! taken, but those of ids that begin anew, which are kept for it; one whose time was over when it began is none.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use crate::domain::{EntityId, Str};
+use crate::domain::{EntityId, Str, Timestamp};
+use crate::guard::{Guard, is_off};
 
 use super::facts::{Codebook, Facts, Reader, Told, learn_texts, put_text, put_varint, tell};
 use super::restore::RestoredOrder;
 use super::shard::Shard;
+use super::tombstones::Tombstone;
 
 /// A stretch of a shard's orders as they lie in memory, and what their facts refer to that no stretch before it told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackedOrders {
     words: Vec<u8>,
+    /// One behind the other.
+    tombstones: Vec<u8>,
     /// Each one's facts, behind their length.
     orders: Vec<u8>,
     held: Held,
@@ -20,6 +29,9 @@ pub struct PackedOrders {
 
 /// A stretch ends after the order with which it has come to so many bytes.
 const BYTES: usize = 1 << 20;
+
+/// To copy an order takes as long as to copy so many tombstones.
+const TOMBSTONES_COUNT: usize = 8;
 
 /// To pack an order takes as long as to copy so many that lie packed.
 const PACKED_COUNTS: usize = 8;
@@ -45,44 +57,68 @@ impl PackedOrders {
     pub fn write(&self, out: &mut Vec<u8>) {
         put_varint(out, self.words.len() as u64);
         out.extend_from_slice(&self.words);
+        put_varint(out, self.tombstones.len() as u64);
+        out.extend_from_slice(&self.tombstones);
         out.extend_from_slice(&self.orders);
     }
 
     /// The stretch that these bytes are; `None` where they are none.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut from = Reader(bytes);
-        let words = from.varint();
-        let (words, mut rest) = from.0.split_at_checked(usize::try_from(words).ok()?)?;
-        let mut held = Held::default();
-        let orders = rest.to_vec();
+        let (words, rest) = split(bytes)?;
+        let (tombstones, orders) = split(rest)?;
+        Self::of_parts(words, tombstones, orders)
+    }
+
+    /// The same as it was written when tombstones were facts without events.
+    pub fn parse_without_tombstones(bytes: &[u8]) -> Option<Self> {
+        let (words, orders) = split(bytes)?;
+        Self::of_parts(words, &[], orders)
+    }
+
+    fn of_parts(words: &[u8], tombstones: &[u8], orders: &[u8]) -> Option<Self> {
+        let (whole, []) = tombstones.as_chunks::<{ Tombstone::BYTES }>() else { return None };
+        let mut held = Held { tombstones: whole.len() as u64, ..Held::default() };
+        let mut rest = orders;
         while !rest.is_empty() {
             let (facts, more) = split(rest)?;
-            held.count(facts.parts().1);
+            held.count(Facts(facts).parts().1);
             rest = more;
         }
-        Some(PackedOrders { words: words.to_vec(), orders, held })
+        Some(PackedOrders { words: words.to_vec(), tombstones: tombstones.to_vec(), orders: orders.to_vec(), held })
     }
 
     fn has_room(&self) -> bool {
-        self.orders.len() < BYTES
+        self.orders.len() + self.tombstones.len() < BYTES
     }
 
     pub(super) fn words(&self) -> Reader<'_> {
         Reader(&self.words)
     }
 
-    /// The facts of each.
+    /// The tombstones.
+    pub(super) fn tombstones(&self) -> impl Iterator<Item = Tombstone> {
+        self.tombstones.as_chunks().0.iter().map(|bytes| Tombstone::of_bytes(*bytes))
+    }
+
+    /// The facts of each order; in earlier files also of tombstones, which have no events.
     pub(super) fn facts(&self) -> impl Iterator<Item = Facts<'_>> {
         let mut rest = self.orders.as_slice();
         std::iter::from_fn(move || {
             let (facts, more) = split(rest).filter(|_| !rest.is_empty())?;
             rest = more;
-            Some(facts)
+            Some(Facts(facts))
         })
     }
 
-    /// Adds facts of so many events. When an order closed is found again by whoever takes it back, and is not told; it is all
-    /// that is known of a tombstone.
+    /// Adds a tombstone.
+    pub(super) fn add_tombstone(&mut self, tombstone: Tombstone) {
+        if !is_off(Guard::SnapshotKeepsTombstones) {
+            self.tombstones.extend_from_slice(tombstone.bytes());
+            self.held.tombstones += 1;
+        }
+    }
+
+    /// Adds facts of so many events. When an order closed is found again by whoever takes it back, and is not told.
     pub(super) fn add(&mut self, facts: Facts<'_>, events: usize) {
         put_varint(&mut self.orders, facts.0.len() as u64);
         self.orders.extend_from_slice(facts.0);
@@ -97,12 +133,11 @@ impl PackedOrders {
     }
 }
 
-/// The first facts, and what follows them; `None` where these bytes end before them.
-fn split(bytes: &[u8]) -> Option<(Facts<'_>, &[u8])> {
+/// What its length stands before, and what follows that; `None` where these bytes end before it does.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut from = Reader(bytes);
     let length = usize::try_from(from.varint()).ok()?;
-    let (facts, rest) = from.0.split_at_checked(length)?;
-    Some((Facts(facts), rest))
+    from.0.split_at_checked(length)
 }
 
 impl std::ops::AddAssign for Held {
@@ -119,7 +154,7 @@ impl Held {
         let mut held = Held::default();
         held.count(match order {
             RestoredOrder::Open(events) => events.len(),
-            RestoredOrder::Tombstone { .. } => 0,
+            RestoredOrder::Tombstone(_) => 0,
         });
         held
     }
@@ -156,6 +191,8 @@ struct ToldBefore {
 /// A copy that is being taken.
 #[derive(Debug, Default)]
 pub(super) struct Copying {
+    /// What closed before this was forgotten when it began.
+    forgotten_before: Timestamp,
     told: ToldBefore,
     removed: Removed,
 }
@@ -174,13 +211,15 @@ impl Removed {
     }
 }
 
-/// Cursors from here on go over what left memory.
+/// Cursors from here on go over the tombstones' partitions …
+const TOMBSTONES: usize = usize::MAX / 4;
+/// … and from here on over what left memory.
 const REMOVED: usize = usize::MAX / 2;
 
 impl Shard {
     /// A copy of the shard begins: until [`Shard::end_copy`], what leaves memory is kept for it.
     pub fn begin_copy(&mut self) {
-        self.copying = Some(Copying::default());
+        self.copying = Some(Copying { forgotten_before: self.forgotten_before(), ..Copying::default() });
     }
 
     /// The copy is whole, or given up.
@@ -188,19 +227,22 @@ impl Shard {
         self.copying = None;
     }
 
-    /// Copies up to `limit` orders, fewer where they are large or lie unpacked, from `cursor` on, and gives the next cursor,
+    /// Copies up to `limit` orders, or a few partitions of tombstones; fewer orders where they are large or lie unpacked. From `cursor` on, and gives the next cursor,
     /// `None` at the end. Orders that change between two calls may be copied in either state: facts are idempotent, so the
     /// replay that follows mends it. What left memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id
     /// now: the replay removes it again.
     pub fn copy_orders(&mut self, cursor: usize, limit: usize) -> (PackedOrders, Option<usize>) {
         let mut copying = self.copying.take();
         let nothing = Copying::default();
-        let Copying { removed, told } = copying.as_ref().unwrap_or(&nothing);
+        let Copying { removed, told, forgotten_before } = copying.as_ref().unwrap_or(&nothing);
         let (mut packed, mut told) = (PackedOrders::default(), *told);
-        let next = match cursor.checked_sub(REMOVED) {
-            Some(cursor) => self.copy_removed(removed, cursor, limit, &mut packed),
-            None => self.copy_slots(removed, cursor, limit, &mut packed),
+        let next = match cursor {
+            REMOVED.. => self.copy_removed(removed, cursor - REMOVED, limit, &mut packed),
+            TOMBSTONES.. => self.copy_tombstones(*forgotten_before, cursor - TOMBSTONES, limit, &mut packed),
+            _ => self.copy_slots(removed, cursor, limit, &mut packed),
         };
+        // Nothing but what left memory may be left.
+        let next = next.filter(|next| *next != REMOVED || !removed.orders.is_empty());
         let names = self.index.open().map(|(entity, _)| entity.name());
         packed.tell(names, self.slots.codebook(), &mut told);
         if let Some(copying) = &mut copying {
@@ -224,8 +266,27 @@ impl Shard {
             left = left.saturating_sub(if was_packed { PACKED_COUNTS } else { 1 });
             next += 1;
         }
-        let then = (!removed.orders.is_empty()).then_some(REMOVED);
-        if next < all { Some(next) } else { then }
+        let then = if self.tombstones.is_empty() { REMOVED } else { TOMBSTONES };
+        Some(if next < all { next } else { then })
+    }
+
+    /// The last stretch may have none: partitions that tombstones move to have higher numbers.
+    fn copy_tombstones(
+        &self,
+        forgotten_before: Timestamp,
+        cursor: usize,
+        limit: usize,
+        packed: &mut PackedOrders,
+    ) -> Option<usize> {
+        let (mut next, mut left) = (cursor, limit);
+        while next < self.tombstones.partitions() && left > 0 && packed.has_room() {
+            let before = packed.held.tombstones;
+            let all = self.tombstones.partition(next);
+            all.filter(|tombstone| tombstone.closed_at() >= forgotten_before).for_each(|t| packed.add_tombstone(t));
+            left = left.saturating_sub((packed.held.tombstones - before) as usize / TOMBSTONES_COUNT + 1);
+            next += 1;
+        }
+        Some(if next < self.tombstones.partitions() { TOMBSTONES + next } else { REMOVED })
     }
 
     fn copy_removed(
@@ -250,6 +311,11 @@ impl Shard {
         self.copying.is_some()
     }
 
+    /// Whether what closed then was remembered when the copy that is being taken began, or is since.
+    pub(super) fn copies(&self, closed_at: Timestamp) -> bool {
+        self.copying.as_ref().is_some_and(|copying| closed_at >= copying.forgotten_before)
+    }
+
     /// An order leaves memory for good while the shard may be being copied. Of several with one id the first counts.
     pub(super) fn keep_for_copy(&mut self, entity: EntityId, id: &Str, order: impl FnOnce() -> RestoredOrder) {
         if let Some(Copying { removed, .. }) = &mut self.copying
@@ -266,7 +332,6 @@ impl Shard {
 pub(crate) struct Packer {
     slots: super::slots::Slots,
     told: ToldBefore,
-    names: Vec<Str>,
 }
 
 #[cfg(test)]
@@ -275,17 +340,9 @@ impl Packer {
     pub fn pack(&mut self, orders: &[RestoredOrder]) -> PackedOrders {
         let mut packed = PackedOrders::default();
         for order in orders {
-            let name = match order {
-                RestoredOrder::Open(_) => "order",
-                RestoredOrder::Tombstone { entity, .. } => entity,
-            };
-            if !self.names.iter().any(|known| known == name) {
-                self.names.push(name.into());
-            }
-            let place = self.names.iter().position(|known| known == name).unwrap_or_default();
-            self.slots.copy_removed(EntityId(place as u16), order, &mut packed);
+            self.slots.copy_removed(EntityId::ORDER, order, &mut packed);
         }
-        packed.tell(self.names.iter(), self.slots.codebook(), &mut self.told);
+        packed.tell([Str::new("order")].iter(), self.slots.codebook(), &mut self.told);
         packed
     }
 }

@@ -43,6 +43,11 @@ pub fn forget_at(closed_at: Timestamp, settings: &Settings) -> Timestamp {
     retire_at(closed_at, settings) + settings.remember_closed
 }
 
+/// What closed before this is forgotten once the frontier is here: it is past [`forget_at`].
+pub fn forgotten_before(frontier: Timestamp, settings: &Settings) -> Timestamp {
+    frontier - settings.retain_closed - settings.remember_closed
+}
+
 /// Collects what closes an order while its policies are judged.
 #[derive(Debug)]
 pub struct Closing {

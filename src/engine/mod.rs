@@ -10,6 +10,7 @@
 //! | how policies are judged on an order            | `judge`     |
 //! | when an order is judged, enters, leaves memory | `turn`      |
 //! | when an order is closed                        | `lifecycle` |
+//! | what is remembered of it after that            | `remember`, `tombstones` |
 //! | what a published exception says                | `render`    |
 //! | what an aborted transaction takes back         | `outbox`    |
 //! | what a snapshot holds of a shard               | `copy`      |
@@ -38,11 +39,13 @@ mod outbox;
 mod overheard;
 mod past;
 pub mod reconcile;
+mod remember;
 mod render;
 mod restore;
 pub mod shard;
 mod slots;
 mod timers;
+mod tombstones;
 mod turn;
 
 pub use backlog::{
@@ -57,6 +60,7 @@ pub use history::{Era, History};
 pub use order::{MAX_EVENTS, MAX_LINES};
 pub use restore::{RestoredOrder, Restoring, Stored, Unpacker};
 pub use shard::{Applied, CycleEnded, Rejected, Shard, ShardCounters, Transition};
+pub use tombstones::Tombstone;
 
 #[cfg(test)]
 mod tests;

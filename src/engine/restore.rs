@@ -15,21 +15,15 @@ use super::history::History;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::shard::Shard;
+use super::tombstones::Tombstone;
 
 /// An order as a snapshot gives it back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RestoredOrder {
     /// Its events in any order.
     Open(Vec<Event>),
-    /// It was closed.
-    Tombstone {
-        /// The name of its entity.
-        entity: Str,
-        /// The order.
-        order_id: Str,
-        /// When it closed, in record time.
-        closed_at: Timestamp,
-    },
+    /// It was closed, and is only remembered.
+    Tombstone(Tombstone),
 }
 
 /// What a snapshot gives back.
@@ -64,7 +58,7 @@ impl<'s> Restoring<'s> {
     pub fn take(&mut self, stored: Stored) {
         let packed = match stored {
             Stored::Packed(packed) => packed,
-            Stored::Announced(held) => return self.shard.make_room((held.orders + held.tombstones) as usize),
+            Stored::Announced(held) => return self.shard.make_room(held.orders as usize),
             Stored::Order(order) => {
                 self.held += Held::of(&order);
                 self.refused += self.shard.restore_order(order);
@@ -77,18 +71,18 @@ impl<'s> Restoring<'s> {
         self.shard.slots.learn(&mut words);
         let entities: Vec<_> = self.names.all().iter().map(|name| self.shard.index.id_of(name)).collect();
         packed.facts().for_each(|facts| self.take_facts(&entities, facts));
+        packed.tombstones().for_each(|tombstone| self.shard.add_tombstone(tombstone));
     }
 
     /// `entities`: what those are here that the facts name by number.
     fn take_facts(&mut self, entities: &[Option<EntityId>], facts: Facts<'_>) {
         let (head, events, rest) = facts.parts();
-        // Of what no stream is about any more nothing can come that would be late.
+        // What no stream is about any more.
         let Some(entity) = entities.get(usize::from(head.entity.0)).copied().flatten() else { return };
         let shard = &mut *self.shard;
         let is_known = shard.index.get(&shard.slots, entity, head.id).is_some();
         match head.closed_at {
-            Some(_) if is_known => {}
-            Some(closed_at) => shard.remember(entity, head.id.into(), closed_at),
+            Some(closed_at) => drop(shard.remember(entity, head.id, closed_at)),
             None if is_known || !shard.lay_down(Head { entity, ..head }, events, rest) => {
                 self.later.push(open(shard.slots.codebook(), facts));
             }
@@ -121,14 +115,14 @@ impl Unpacker {
         for facts in packed.facts() {
             let head = facts.head();
             take(match head.closed_at {
-                Some(closed_at) => RestoredOrder::Tombstone {
-                    entity: self.names.all().get(usize::from(head.entity.0)).cloned().unwrap_or_default(),
-                    order_id: head.id.into(),
-                    closed_at,
-                },
+                Some(closed_at) => {
+                    let entity = self.names.all().get(usize::from(head.entity.0)).map_or("", Str::as_str);
+                    RestoredOrder::Tombstone(Tombstone::of(entity, head.id, closed_at))
+                }
                 None => open(&self.codebook, facts),
             });
         }
+        packed.tombstones().map(RestoredOrder::Tombstone).for_each(take);
     }
 }
 
@@ -162,13 +156,8 @@ impl Shard {
     pub fn restore_order(&mut self, order: RestoredOrder) -> usize {
         let events = match order {
             RestoredOrder::Open(events) => events,
-            RestoredOrder::Tombstone { entity, order_id, closed_at } => {
-                // Of what no stream is about any more nothing can come that would be late.
-                let entity = self.index.id_of(&entity);
-                if let Some(entity) = entity.filter(|entity| self.index.get(&self.slots, *entity, &order_id).is_none())
-                {
-                    self.remember(entity, order_id, closed_at);
-                }
+            RestoredOrder::Tombstone(tombstone) => {
+                self.add_tombstone(tombstone);
                 return 0;
             }
         };
@@ -197,12 +186,16 @@ impl Shard {
             return self.outbox.tombstone(exception.exception_id, self.frontier);
         }
         let (entity, id) = subject;
-        let slot = self.index.get(&self.slots, entity, &id).unwrap_or_else(|| self.occupy(entity, id));
-        let key = key_of(&self.policies, &exception);
-        let Some(order) = self.slots.order_mut(slot) else {
-            // Remembered as closed: its last state is done with, and its tombstone was not written yet.
-            return self.outbox.tombstone(exception.exception_id, self.frontier);
+        let slot = match self.index.get(&self.slots, entity, &id) {
+            Some(slot) => slot,
+            // Its last state is done with, and its tombstone was not written yet.
+            None if self.was_closed(entity, &id) => {
+                return self.outbox.tombstone(exception.exception_id, self.frontier);
+            }
+            None => self.occupy(entity, id),
         };
+        let key = key_of(&self.policies, &exception);
+        let Some(order) = self.slots.order_mut(slot) else { return };
         order.published.retain(|p| p.last.exception_id != exception.exception_id);
         let unknown = CaseKey::Unknown(u16::try_from(order.published.len()).unwrap_or(u16::MAX));
         let key = key.unwrap_or(unknown);

@@ -16,12 +16,13 @@ use super::history::{History, Since};
 use super::index::Index;
 use super::inert::Interests;
 use super::judge::earliest;
-use super::lifecycle;
+use super::lifecycle::Lateness;
 use super::order::{Changed, Published};
 use super::outbox::Outbox;
 use super::past::Past;
 use super::slots::Slots;
 use super::timers::Timers;
+use super::tombstones::Tombstones;
 
 /// What became of an event that was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,6 +160,8 @@ pub struct Shard {
     pub(super) since: Since,
     pub(super) slots: Slots,
     pub(super) index: Index,
+    /// No order that is in memory has one, unless a copy that was taken meanwhile says both: then the order counts.
+    pub(super) tombstones: Tombstones,
     pub(super) timers: Timers,
     pub(super) queues: Partials,
     pub(super) dirty: Vec<u32>,
@@ -171,7 +174,7 @@ pub struct Shard {
     /// Orders that ever came into memory, past four billion from 0 on again.
     pub(super) born: u32,
     pub(super) muted: bool,
-    /// Ids that left memory for good while muted: what was published of them is tombstoned.
+    /// Ids that left memory for good while muted, and are not among the tombstones: what was published of them is tombstoned.
     pub(super) forgotten: HashSet<(EntityId, Str), RandomState>,
     /// While muted: exceptions whose last state nobody vouches for.
     pub(super) doubted: HashSet<ExceptionId, RandomState>,
@@ -197,6 +200,7 @@ impl Shard {
             since: Since::default(),
             slots: Slots::default(),
             index,
+            tombstones: Tombstones::default(),
             timers: Timers::default(),
             queues,
             dirty: Vec::new(),
@@ -287,26 +291,23 @@ impl Shard {
         let apart = !is_off(Guard::EntitiesApart);
         let entity = if apart { self.settings.entities.of_stream(event.position.stream) } else { EntityId::ORDER };
         let Some(slot) = self.index.get(&self.slots, entity, &event.order_id) else {
-            return Place::Slot(self.occupy(entity, event.order_id.clone()));
+            return match self.is_after_close(entity, &event.order_id, effective_time) {
+                true => Place::AfterClose,
+                false => Place::Slot(self.occupy(entity, event.order_id.clone())),
+            };
         };
         // Facts of this batch may have closed the order; a record from long after must find that out first.
         self.settle_if_stale(slot, effective_time);
-        let (lateness, remembered) = match self.slots.order_mut(slot) {
-            Some(order) => (self.settings.lateness(order, effective_time), false),
-            None => match self.slots.closed(slot) {
-                Some(t) => (lifecycle::lateness(t.closed_at, effective_time, &self.settings), true),
-                None => (lifecycle::Lateness::InTime, false),
-            },
-        };
-        match lateness {
-            lifecycle::Lateness::InTime if !remembered => Place::Slot(slot),
-            lifecycle::Lateness::Forgotten if self.may_have_to_tell(slot, effective_time) => Place::NotYet,
-            lifecycle::Lateness::Forgotten => {
+        let Some(order) = self.slots.order_mut(slot) else { return Place::AfterClose };
+        match self.settings.lateness(order, effective_time) {
+            Lateness::InTime => Place::Slot(slot),
+            Lateness::AfterClose => Place::AfterClose,
+            Lateness::Forgotten if self.may_have_to_tell(slot, effective_time) => Place::NotYet,
+            Lateness::Forgotten => {
                 self.retire(slot);
-                self.release(slot);
-                Place::Slot(self.occupy(entity, event.order_id.clone()))
+                // It is remembered as closed, or not at all; the record comes after either.
+                self.place_for(event, effective_time)
             }
-            _ => Place::AfterClose,
         }
     }
 
@@ -314,7 +315,7 @@ impl Shard {
     /// holds the frontier, records of another input may lie months ahead of it.
     fn may_have_to_tell(&self, slot: u32, until: Timestamp) -> bool {
         let is_told = until <= self.frontier && !self.slots.is_dirty(slot) && !self.outbox.holds(slot);
-        self.slots.is_order(slot) && !self.muted && !is_told
+        !self.muted && !is_told
     }
 
     /// Moves the frontier and fires what is due. It never goes back: an earlier frontier does nothing.
@@ -332,6 +333,7 @@ impl Shard {
         }
         self.frontier = frontier;
         self.pass_grid_points(frontier);
+        self.sweep_tombstones();
     }
 
     fn pass_grid_points(&mut self, frontier: Timestamp) {

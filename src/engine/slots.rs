@@ -9,7 +9,7 @@ use std::ops::Deref;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::domain::{EntityId, Str, Timestamp};
+use crate::domain::{EntityId, Str};
 
 use super::chunks::Chunks;
 use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
@@ -33,27 +33,10 @@ enum Slot {
     Resting(Resting),
     /// The same, unpacked: its place in [`Slots::awake`].
     Awake(u32),
-    /// An order that was closed and is only remembered: its head alone.
-    Closed(Handle),
 }
 
 // Ten million of them are 120 MB.
 const _: () = assert!(size_of::<Slot>() == 12);
-
-/// What is remembered of a closed order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Tombstone {
-    pub id: Str,
-    pub closed_at: Timestamp,
-    pub entity: EntityId,
-}
-
-/// What was in a slot.
-#[derive(Debug)]
-pub(super) enum Taken {
-    Order(Box<Order>),
-    Closed(Tombstone),
-}
 
 /// An order that is only looked at.
 #[derive(Debug)]
@@ -146,19 +129,6 @@ impl Slots {
         self.rare.values().flat_map(|rare| &rare.published).chain(awake)
     }
 
-    /// What is remembered, where it is a closed order.
-    pub fn closed(&self, slot: u32) -> Option<Tombstone> {
-        match self.slots.get(slot)? {
-            Slot::Closed(facts) => Some(Tombstone::of(self.facts(*facts))),
-            _ => None,
-        }
-    }
-
-    /// Whether it is an order that is remembered with its facts.
-    pub fn is_order(&self, slot: u32) -> bool {
-        matches!(self.slots.get(slot), Some(Slot::Resting(_) | Slot::Awake(_)))
-    }
-
     /// Whether an order waits to be judged.
     pub fn is_dirty(&self, slot: u32) -> bool {
         match self.slots.get(slot) {
@@ -178,7 +148,7 @@ impl Slots {
         dirty.is_some_and(|dirty| !std::mem::replace(dirty, true))
     }
 
-    /// Whether the slot's order or tombstone has this id.
+    /// Whether the slot's order has this id.
     pub fn has_id(&self, slot: u32, id: &str) -> bool {
         match self.slots.get(slot) {
             Some(Slot::Free) | None => false,
@@ -189,7 +159,7 @@ impl Slots {
     /// The slot's id in bytes; nothing where it is free.
     pub fn id_bytes(&self, slot: u32) -> &[u8] {
         match self.slots.get(slot) {
-            Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => self.facts(*facts).id(),
+            Some(Slot::Resting(resting)) => self.facts(resting.facts).id(),
             Some(Slot::Awake(at)) => self.awake(*at).map_or(&[], |order| order.id.as_bytes()),
             _ => &[],
         }
@@ -202,29 +172,6 @@ impl Slots {
         let slot = self.vacant();
         self.lie_awake(slot, order);
         slot
-    }
-
-    /// A tombstone, in a free slot; `None` where there is no room for more.
-    pub fn add_closed(&mut self, tombstone: &Tombstone) -> Option<u32> {
-        let Tombstone { id, closed_at, entity } = tombstone;
-        let head = Head { id, entity: *entity, closed_at: Some(*closed_at) };
-        let slot = self.vacant();
-        let facts = self.codebook.pack(head, &[], None).and_then(|facts| self.store.put(slot, facts.0));
-        self.settle(slot, facts.map(Slot::Closed))
-    }
-
-    /// Puts into a vacant slot what found room, or frees it.
-    fn settle(&mut self, slot: u32, held: Option<Slot>) -> Option<u32> {
-        match (held, self.slots.get_mut(slot)) {
-            (Some(held), Some(place)) => {
-                *place = held;
-                Some(slot)
-            }
-            _ => {
-                self.free.push(slot);
-                None
-            }
-        }
     }
 
     fn vacant(&mut self) -> u32 {
@@ -242,28 +189,18 @@ impl Slots {
     }
 
     /// Frees a slot.
-    pub fn take(&mut self, slot: u32) -> Option<Taken> {
+    pub fn take(&mut self, slot: u32) -> Option<Box<Order>> {
         if let Some(Slot::Resting(_)) = self.slots.get(slot) {
             self.wake(slot);
         }
-        let taken = match std::mem::replace(self.slots.get_mut(slot)?, Slot::Free) {
-            Slot::Awake(at) => {
-                let order = self.awake.get_mut(at as usize)?.1.take()?;
-                if let Some((packed, _)) = order.packed {
-                    self.store.free(packed);
-                }
-                Taken::Order(order)
-            }
-            Slot::Closed(facts) => {
-                let tombstone = Tombstone::of(self.facts(facts));
-                self.store.free(facts);
-                Taken::Closed(tombstone)
-            }
-            Slot::Resting(_) | Slot::Free => return None,
-        };
+        let Slot::Awake(at) = std::mem::replace(self.slots.get_mut(slot)?, Slot::Free) else { return None };
+        let order = self.awake.get_mut(at as usize)?.1.take()?;
+        if let Some((packed, _)) = order.packed {
+            self.store.free(packed);
+        }
         self.free.push(slot);
         self.tidy();
-        Some(taken)
+        Some(order)
     }
 
     fn wake(&mut self, slot: u32) {
@@ -342,7 +279,7 @@ impl Slots {
         let Some(emptied) = self.store.wasteful() else { return };
         for (slot, old, facts) in emptied.records() {
             let handle = match self.slots.get_mut(slot) {
-                Some(Slot::Resting(Resting { facts, .. }) | Slot::Closed(facts)) => Some(facts),
+                Some(Slot::Resting(resting)) => Some(&mut resting.facts),
                 Some(Slot::Awake(at)) => {
                     let order = awake_mut(&mut self.awake, *at);
                     order.and_then(|order| order.packed.as_mut()).map(|(handle, _)| handle)
@@ -369,12 +306,4 @@ impl Slots {
 
 fn awake_mut(awake: &mut [(u32, Option<Box<Order>>)], at: u32) -> Option<&mut Order> {
     awake.get_mut(at as usize)?.1.as_deref_mut()
-}
-
-impl Tombstone {
-    fn of(facts: Facts<'_>) -> Self {
-        let head = facts.head();
-        let closed_at = head.closed_at.unwrap_or(Timestamp::MIN);
-        Tombstone { id: Str::new(head.id), closed_at, entity: head.entity }
-    }
 }

@@ -3,11 +3,9 @@
 use crate::domain::{EntityId, Str, Timestamp};
 
 use super::judge::{Judge, Sink, earliest};
-use super::lifecycle;
 use super::reconcile::Move;
 use super::restore::RestoredOrder;
 use super::shard::Shard;
-use super::slots::{Taken, Tombstone};
 
 impl Shard {
     /// Judges every order whose facts changed, at the frontier as it stands.
@@ -28,9 +26,6 @@ impl Shard {
 
     /// A timer is due: judge the order, and retire it where its time has come.
     pub(super) fn fire(&mut self, slot: u32, from: Timestamp, to: Timestamp) {
-        if !self.slots.is_order(slot) {
-            return self.release(slot);
-        }
         self.judge(slot, Move { from, to });
         self.leave_if_overdue(slot, to);
         self.slots.rest_some();
@@ -144,17 +139,6 @@ impl Shard {
         self.index.opened(entity);
     }
 
-    /// Puts a tombstone into a free slot.
-    pub(super) fn remember(&mut self, entity: EntityId, id: Str, closed_at: Timestamp) {
-        let timer = lifecycle::forget_at(closed_at, &self.settings);
-        if timer < self.frontier {
-            return;
-        }
-        let Some(slot) = self.slots.add_closed(&Tombstone { id, closed_at, entity }) else { return };
-        self.index.insert(&self.slots, entity, slot);
-        self.timers.set(slot, Some(timer));
-    }
-
     /// Takes an order out of memory: its published states get tombstones, and a closed one is remembered.
     pub(super) fn retire(&mut self, slot: u32) {
         let is_copied = self.is_being_copied();
@@ -164,43 +148,30 @@ impl Shard {
         }
         let (entity, id, closed_at) = (order.entity, order.id.clone(), order.closed_at);
         let events = if is_copied { order.events.clone() } else { Vec::new() };
+        self.release(slot);
         if closed_at.is_none() {
             self.counters.evicted += 1;
-            if self.muted {
-                self.forgotten.insert((entity, id.clone()));
-            }
         }
-        self.release(slot);
-        if let Some(closed_at) = closed_at {
-            self.remember(entity, id.clone(), closed_at);
+        if closed_at.is_some_and(|closed_at| self.remember(entity, &id, closed_at)) {
+            return;
         }
-        if !events.is_empty() && self.index.get(&self.slots, entity, &id).is_none() {
+        if !events.is_empty() {
             self.keep_for_copy(entity, &id, || RestoredOrder::Open(events));
+        }
+        if self.muted {
+            self.forgotten.insert((entity, id));
         }
     }
 
-    /// Frees a slot.
+    /// Frees an order's slot.
     pub(super) fn release(&mut self, slot: u32) {
-        match self.slots.take(slot) {
-            Some(Taken::Order(order)) => {
-                self.index.remove(order.entity, &order.id, slot);
-                order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, &order.id, stays, &[]));
-                if order.closed_at.is_none() {
-                    self.index.closed(order.entity);
-                }
-                self.slots.reuse(order);
-            }
-            Some(Taken::Closed(Tombstone { id, closed_at, entity })) => {
-                self.index.remove(entity, &id, slot);
-                let name = self.index.entity(entity).name().clone();
-                let told = || RestoredOrder::Tombstone { entity: name, order_id: id.clone(), closed_at };
-                self.keep_for_copy(entity, &id, told);
-                if self.muted {
-                    self.forgotten.insert((entity, id));
-                }
-            }
-            None => return,
+        let Some(order) = self.slots.take(slot) else { return };
+        self.index.remove(order.entity, &order.id, slot);
+        order.stays.iter().enumerate().for_each(|(i, stays)| self.queues.replace(i, &order.id, stays, &[]));
+        if order.closed_at.is_none() {
+            self.index.closed(order.entity);
         }
+        self.slots.reuse(order);
         self.timers.set(slot, None);
     }
 }

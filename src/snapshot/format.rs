@@ -3,13 +3,13 @@
 //! ```text
 //! 89 "OWSNAP" 0A   version u16
 //! kind u8   length u32   payload   crc32 u32      one header
-//! …                                               bodies: unpacked length u32, zstd of packed orders (engine/facts)
+//! …                                               bodies: unpacked length u32, zstd of packed orders (engine/copy.rs)
 //! …                                               one trailer, and nothing after it
 //! ```
 //!
 //! Numbers are little-endian. A chunk's CRC-32 covers the version, the chunk's place, its kind, its length and its
 //! payload, so a flipped bit, a missing, repeated or moved chunk and a cut anywhere are all found without unpacking.
-//! The bodies of versions 1 and 2 are length-delimited SnapshotOrder messages.
+//! The bodies of versions 1 and 2 are length-delimited SnapshotOrder messages; in version 3 tombstones are orders without events.
 
 use prost::Message;
 
@@ -20,12 +20,14 @@ use crate::engine::PackedOrders;
 /// Begins every snapshot. The first byte is no text, the last is lost where a transfer mangles line ends.
 const MAGIC: [u8; 8] = *b"\x89OWSNAP\n";
 /// The version that is written; a reader refuses what it does not know. 1 held orders alone, in 2 inputs and tombstones name
-/// their entity, 3 holds orders as they lie in memory.
-pub const FORMAT_VERSION: u16 = 3;
+/// their entity, 3 holds orders as they lie in memory, 4 tombstones too: a hash of each instead of its id.
+pub const FORMAT_VERSION: u16 = 4;
 /// The oldest that is read.
 const FORMAT_VERSION_MIN: u16 = 1;
 /// The last with messages in its bodies.
 const VERSION_MESSAGES: u16 = 2;
+/// The last whose tombstones lie among the orders.
+const VERSION_TOMBSTONES_BY_ID: u16 = 3;
 /// More than any chunk has: a stretch of orders ends with the one that brings it above a megabyte.
 const CHUNK_BYTES_MAX: usize = 256 << 20;
 const PREAMBLE: usize = MAGIC.len() + 2;
@@ -322,7 +324,8 @@ impl Body {
         let unpacked = (u32::from_le_bytes(*unpacked) as usize).min(CHUNK_BYTES_MAX);
         let raw = zstd::bulk::decompress(frame, unpacked).map_err(|e| self.malformed(e.to_string()))?;
         if self.version > VERSION_MESSAGES {
-            let orders = PackedOrders::parse(&raw);
+            let by_id = self.version <= VERSION_TOMBSTONES_BY_ID;
+            let orders = if by_id { PackedOrders::parse_without_tombstones(&raw) } else { PackedOrders::parse(&raw) };
             return orders.map(Opened::Packed).ok_or_else(|| self.malformed("it ends within an order".to_owned()));
         }
         let (mut orders, mut rest) = (Vec::new(), raw.as_slice());

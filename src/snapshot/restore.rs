@@ -10,7 +10,7 @@ use super::store::{SnapshotName, SnapshotStore};
 use super::wire::{BadMessage, entity_in, event_in};
 use crate::codec::generated::orderwatch::internal::v1::SnapshotOrder;
 use crate::domain::{Entity, Event, Str, StreamId, Timestamp};
-use crate::engine::{RestoredOrder, Stored, Unpacker};
+use crate::engine::{RestoredOrder, Stored, Tombstone, Unpacker};
 use crate::telemetry::emit;
 use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
 use futures::StreamExt;
@@ -239,11 +239,9 @@ impl OrderReader {
         let SnapshotOrder { order_id, events, closed_at_ms, continues, entity } = message;
         if let Some(closed_at_ms) = closed_at_ms {
             self.totals.tombstones += 1;
-            take(Stored::Order(RestoredOrder::Tombstone {
-                entity: entity_in(entity),
-                order_id: order_id.into(),
-                closed_at: Timestamp::from_millis(closed_at_ms),
-            }));
+            let closed_at = Timestamp::from_millis(closed_at_ms);
+            let tombstone = Tombstone::of(&entity_in(entity), &order_id, closed_at);
+            take(Stored::Order(RestoredOrder::Tombstone(tombstone)));
             return Ok(());
         }
         let (order_id, mut known) =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orderwatch::domain::{Millis, Timestamp};
-use orderwatch::engine::{RestoredOrder, Shard};
+use orderwatch::engine::{RestoredOrder, Shard, Tombstone};
 use orderwatch::policy::Settings;
 
 /// A shard of the group `shop` that remembers so many closed orders and holds no open one.
@@ -25,11 +25,7 @@ pub fn shard(partition: i32, remembered: u64) -> Shard {
     shard.mute();
     for n in 0..remembered {
         let closed_at = Timestamp::from_millis(n as i64);
-        shard.restore_order(RestoredOrder::Tombstone {
-            entity: "order".into(),
-            order_id: format!("o-{n}").into(),
-            closed_at,
-        });
+        shard.restore_order(RestoredOrder::Tombstone(Tombstone::of("order", &format!("o-{n}"), closed_at)));
     }
     shard
 }

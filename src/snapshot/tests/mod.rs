@@ -14,7 +14,7 @@ use super::format::{Chunk, Decoder, Encoder, FORMAT_VERSION};
 use super::*;
 use crate::domain::event::Details;
 use crate::domain::{Currency, Entity, Event, Money, Position, Standard, Str, StreamId, Timestamp};
-use crate::engine::{PackedOrders, Packer, RestoredOrder, Stored, Unpacker};
+use crate::engine::{PackedOrders, Packer, RestoredOrder, Stored, Tombstone, Unpacker};
 
 const TOPICS: [&str; 3] = ["orders", "payments", "fulfillments"];
 
@@ -60,16 +60,21 @@ fn event(order_id: &str, number: i64) -> Event {
 
 fn tombstone(entity: &str, id: &str, closed_at: i64) -> RestoredOrder {
     let closed_at = Timestamp::from_millis(closed_at);
-    RestoredOrder::Tombstone { entity: entity.into(), order_id: id.into(), closed_at }
+    RestoredOrder::Tombstone(Tombstone::of(entity, id, closed_at))
 }
 
 fn orders(count: i64) -> Vec<RestoredOrder> {
-    (0..count)
-        .map(|n| match n % 5 {
-            4 => tombstone("order", &format!("o-{n}"), n),
-            _ => RestoredOrder::Open((0..=n % 5).map(|k| event(&format!("o-{n}"), n * 10 + k)).collect()),
-        })
-        .collect()
+    let each = (0..count).map(|n| match n % 5 {
+        4 => tombstone("order", &format!("o-{n}"), n),
+        _ => RestoredOrder::Open((0..=n % 5).map(|k| event(&format!("o-{n}"), n * 10 + k)).collect()),
+    });
+    tombstones_last(each.collect())
+}
+
+/// As they lie in a copy.
+fn tombstones_last(mut orders: Vec<RestoredOrder>) -> Vec<RestoredOrder> {
+    orders.sort_by_key(|order| matches!(order, RestoredOrder::Tombstone(_)));
+    orders
 }
 
 /// So many orders to a stretch.

@@ -91,7 +91,7 @@ fn streams_are_found_by_topic_and_one_that_is_gone_is_left_out() {
         .iter()
         .map(|o| match o {
             RestoredOrder::Open(events) => events.iter().map(|e| e.position.stream.0).collect(),
-            RestoredOrder::Tombstone { .. } => vec![],
+            RestoredOrder::Tombstone(_) => vec![],
         })
         .collect();
     assert_eq!(streams, [vec![2, 0]], "orders became 2, fulfillments 0; payments and the order of it alone are gone");
