@@ -1,10 +1,14 @@
-//! Resident memory for each open order, everything included: facts, index, timers, slots and the allocator. Each size is
-//! measured in a process of its own, and a figure is printed only after what is known was found right.
+//! Resident memory for each open order, everything included: facts, index, timers, slots and the allocator; and for each closed one
+//! that is only remembered. Each size is measured in a process of its own, and a figure is printed only after what is known was
+//! found right.
 //!
-//! `cargo bench --bench memory -- 100000 10000000` takes other numbers of orders.
+//! `cargo bench --bench memory -- 100000 10000000` takes other numbers of open orders, `-- remembered 50000000` another of
+//! remembered ones.
 
 mod goals;
 mod open_orders;
+mod orders;
+mod remembered;
 mod resident;
 
 use std::process::Command;
@@ -23,24 +27,39 @@ const SAMPLE: u64 = 1_000;
 /// What the policies promise.
 const SHIPPED_WITHIN: Millis = Millis::from_secs(48 * 3600);
 const ALONE: &str = "ORDERWATCH_BENCH_ORDERS";
+/// As many closed orders as are remembered where nothing else is said.
+const REMEMBERED: u64 = 2_000_000;
+const REMEMBERED_ALONE: &str = "ORDERWATCH_BENCH_REMEMBERED";
 
 /// The product's own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    if let Some(orders) = std::env::var(ALONE).ok().and_then(|n| n.parse().ok()) {
+    let asked = |name| std::env::var(name).ok().and_then(|n| n.parse().ok());
+    if let Some(orders) = asked(ALONE) {
         return measure(&Shop { orders });
     }
-    let mut sizes: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
-    if sizes.is_empty() {
-        sizes = vec![100_000, 1_000_000];
+    if let Some(count) = asked(REMEMBERED_ALONE) {
+        return remembered::measure(count);
     }
+    let numbers: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let of_remembered = std::env::args().any(|arg| arg == "remembered");
+    let (open, remembered) = match (numbers.as_slice(), of_remembered) {
+        ([], false) => (vec![100_000, 1_000_000], vec![REMEMBERED]),
+        ([], true) => (Vec::new(), vec![REMEMBERED]),
+        (_, false) => (numbers, Vec::new()),
+        (_, true) => (Vec::new(), numbers),
+    };
+    open.into_iter().for_each(|orders| alone(ALONE, orders));
+    remembered.into_iter().for_each(|orders| alone(REMEMBERED_ALONE, orders));
+}
+
+/// In a process of its own.
+fn alone(what: &str, orders: u64) {
     let this = std::env::current_exe().expect("the bench has a path");
-    for orders in sizes {
-        let status = Command::new(&this).env(ALONE, orders.to_string()).status().expect("the bench runs");
-        assert!(status.success(), "{orders} orders: wrong");
-    }
+    let status = Command::new(&this).env(what, orders.to_string()).status().expect("the bench runs");
+    assert!(status.success(), "{orders} orders: wrong");
 }
 
 fn measure(shop: &Shop) {

@@ -69,7 +69,7 @@ fn says_what_is_there_as_text_and_as_json() {
         "2025-11-21T10:00:00.000Z by orderwatch ",
         "0123456789ab (revision 3)",
         "whole from 2025-11-21T09:58:20.000Z",
-        "0 orders with 0 events, and 5 closed ones by name",
+        "0 orders with 0 events, and 5 closed ones by hash",
         "orders from offset 42, read up to 1970-01-01T00:00:00.000Z",
     ] {
         assert!(text.contains(words), "`{words}` is not in\n{text}");

@@ -126,7 +126,7 @@ impl fmt::Display for Report {
         let revision = h.policies.revision.map_or_else(String::new, |r| format!(" (revision {r})"));
         line("policies", format!("{}{revision}", h.policies.version))?;
         let SnapshotTotals { orders, tombstones, events } = totals;
-        line("holds", format!("{orders} orders with {events} events, and {tombstones} closed ones by name"))?;
+        line("holds", format!("{orders} orders with {events} events, and {tombstones} closed ones by hash"))?;
         for input in &h.inputs {
             let about = if input.entity == Entity::ORDER_NAME { "" } else { &format!(" ({})", input.entity) };
             let mut text = format!("{}{about} from offset {}", input.topic, input.next_offset);

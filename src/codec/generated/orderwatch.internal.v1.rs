@@ -66,7 +66,7 @@ pub struct SnapshotTrailer {
     pub events: u64,
 }
 /// One order; many of these make up the body of a file of version 1 or 2. Since version 3 orders are as they lie in memory
-/// (src/engine/facts).
+/// (src/engine/facts), since version 4 those that are only remembered too (src/engine/tombstones.rs).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotOrder {
     #[prost(string, tag = "1")]

@@ -6,7 +6,7 @@
 //! [`Codebook`], which is bounded; what is an order's own is in its bytes.
 //!
 //! Snapshots hold these bytes as they are. Whoever changes how anything is spelled here writes another version of the file
-//! (`snapshot/format.rs`) and reads the one before; the file of tests/snapshots/v3.snap would not be read any more.
+//! (`snapshot/format.rs`) and reads the ones before; the files of tests/snapshots would not be read any more.
 //!
 //! | to find                             | look in  |
 //! |-------------------------------------|----------|

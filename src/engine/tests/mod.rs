@@ -15,6 +15,7 @@ mod money_checks;
 mod promises;
 mod properties;
 mod recovery;
+mod remembered;
 mod sla;
 pub(super) mod story;
 mod who;
