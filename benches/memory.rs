@@ -5,6 +5,8 @@
 //! `cargo bench --bench memory -- 100000 10000000` takes other numbers of open orders, `-- remembered 50000000` another of
 //! remembered ones.
 
+#![allow(clippy::duplicate_mod, reason = "both kinds of orders are of one setup")]
+
 mod goals;
 mod open_orders;
 mod orders;

@@ -235,6 +235,7 @@ const fn split_from(new: usize) -> usize {
 /// Tombstones with like last bits.
 #[derive(Debug, Default)]
 struct Partition {
+    #[expect(clippy::vec_box, reason = "a list of pages that grows would move them, and be of any size")]
     pages: Vec<Box<[Tombstone; PAGE]>>,
     len: u32,
     /// So many are sorted, from the first on.
@@ -266,7 +267,6 @@ impl Partition {
     }
 
     fn find(&self, mark: Mark) -> Option<usize> {
-        let is = |at: &usize| self.get(*at).is_some_and(|tombstone| tombstone.mark() == mark);
         let (mut from, mut to) = (0, self.sorted as usize);
         while from < to {
             let middle = usize::midpoint(from, to);
@@ -275,8 +275,14 @@ impl Partition {
                 _ => to = middle,
             }
         }
-        let sorted = Some(from).filter(|at| *at < self.sorted as usize && is(at));
-        sorted.or_else(|| (self.sorted as usize..self.len()).find(is))
+        let is_here = from < self.sorted as usize && self.get(from).is_some_and(|tombstone| tombstone.mark() == mark);
+        let sorted = is_here.then_some(from);
+        sorted.or_else(|| {
+            // From the page on where the unsorted begin.
+            let page = self.sorted as usize / PAGE;
+            let mut rest = self.pages.iter().skip(page).flat_map(|page| page.iter()).take(self.len() - page * PAGE);
+            rest.position(|tombstone| tombstone.mark() == mark).map(|at| page * PAGE + at)
+        })
     }
 
     fn push(&mut self, tombstone: Tombstone) {

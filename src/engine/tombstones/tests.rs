@@ -12,7 +12,7 @@ fn at(ms: i64) -> Timestamp {
 
 /// Scattered as a hash is, and made faster than one.
 fn mark(n: u64) -> Mark {
-    Mark(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> TIME_BITS + 8)
+    Mark(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> (TIME_BITS + 8))
 }
 
 /// By mark. All that there is, once each.
