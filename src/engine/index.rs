@@ -78,6 +78,13 @@ impl Index {
         table.find(hash, |slot| slots.has_id(*slot, id)).copied()
     }
 
+    /// A slot that very likely has this id, if any has: by its hash alone.
+    pub fn likely(&self, entity: EntityId, id: &[u8]) -> Option<u32> {
+        let hash = self.hash(id);
+        let table = self.entities.get(usize::from(entity.0))?.tables.get(table_of(hash))?;
+        table.find(hash, |_| true).copied()
+    }
+
     /// Finds the id of this slot, which has it already, from now on.
     pub fn insert(&mut self, slots: &Slots, entity: EntityId, slot: u32) {
         let hash = self.hash(slots.id_bytes(slot));

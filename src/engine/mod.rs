@@ -19,7 +19,9 @@
 //! | what was over before it and not told to its end | `former`   |
 //! | what tells an order from a checkout of one id  | `index`     |
 //! | how an order lies in memory                    | `slots`, `facts` |
+//! | how the caches are made ready for the next     | `ahead`     |
 
+mod ahead;
 pub mod backlog;
 mod chunks;
 pub mod clock;

@@ -170,10 +170,10 @@ impl Order {
         if !details.attributes.is_empty() && too_many {
             return Err(Rejected::TooManyAttributes { limit: MAX_ATTRIBUTES, bytes: MAX_ATTRIBUTE_BYTES });
         }
-        if details.amount.is_some() && sums.amounts > i64::MAX.into() {
+        if details.amount.is_some() && sums.amounts > i64::MAX.unsigned_abs() {
             return Err(Rejected::Overflow { what: "amounts" });
         }
-        if details.lines.is_some() && sums.pieces > i64::MAX.into() {
+        if details.lines.is_some() && sums.pieces > i64::MAX.unsigned_abs() {
             return Err(Rejected::Overflow { what: "quantities" });
         }
         Ok(sums)
@@ -213,8 +213,8 @@ pub(super) struct Sums {
     lines: usize,
     attributes: usize,
     attribute_bytes: usize,
-    amounts: i128,
-    pieces: i128,
+    amounts: u64,
+    pieces: u64,
 }
 
 impl Sums {
@@ -227,8 +227,8 @@ impl Sums {
             lines: self.lines + lines.len(),
             attributes: self.attributes + details.attributes.len(),
             attribute_bytes: self.attribute_bytes + details.attributes.iter().map(attribute_bytes).sum::<usize>(),
-            amounts: self.amounts + details.amount.map_or(0, |m| i128::from(m.amount_minor).abs()),
-            pieces: self.pieces + lines.iter().map(|l| i128::from(l.quantity)).sum::<i128>(),
+            amounts: self.amounts.saturating_add(details.amount.map_or(0, |m| m.amount_minor.unsigned_abs())),
+            pieces: lines.iter().fold(self.pieces, |sum, l| sum.saturating_add(l.quantity.unsigned_abs())),
         }
     }
 }

@@ -38,6 +38,14 @@ enum Slot {
 // Ten million of them are 120 MB.
 const _: () = assert!(size_of::<Slot>() == 12);
 
+/// Where a slot's order lies, for [`Slots::glance`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lies {
+    Packed(Handle),
+    Awake(u32),
+    Nowhere,
+}
+
 /// An order that is only looked at.
 #[derive(Debug)]
 pub(super) enum Seen<'a> {
@@ -105,6 +113,26 @@ impl Slots {
                 Some(Seen::Unpacked(order))
             }
             _ => None,
+        }
+    }
+
+    /// Where a slot's order lies.
+    pub fn lies(&self, slot: u32) -> Lies {
+        match self.slots.get(slot) {
+            Some(Slot::Resting(Resting { facts, .. })) => Lies::Packed(*facts),
+            Some(Slot::Awake(at)) => Lies::Awake(*at),
+            _ => Lies::Nowhere,
+        }
+    }
+
+    /// Looks at an order where it lies.
+    pub fn glance(&self, lies: Lies) -> u8 {
+        match lies {
+            Lies::Packed(facts) => self.store.glance(facts),
+            Lies::Awake(at) => {
+                self.awake(at).and_then(|order| order.events.last()).map_or(0, |last| last.order_id.len() as u8)
+            }
+            Lies::Nowhere => 0,
         }
     }
 

@@ -69,6 +69,11 @@ impl Timers {
         self.sort_first();
     }
 
+    /// Whether a slot has one.
+    pub fn has(&self, slot: u32) -> bool {
+        self.due.get(slot).is_some_and(|due| *due != NONE)
+    }
+
     /// The earliest.
     pub fn next(&self) -> Option<Timestamp> {
         match self.buckets.first_key_value()?.1 {

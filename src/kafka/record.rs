@@ -54,6 +54,11 @@ impl Fetched {
         self.with(Some(key), value)
     }
 
+    /// The key, where it has one.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.key?)
+    }
+
     /// Whether it has no value.
     pub fn is_null(&self) -> bool {
         !self.has_value

@@ -34,6 +34,8 @@ impl Feed for Input {
 struct Lane {
     records: VecDeque<Fetched>,
     feed: Option<Box<dyn Feed>>,
+    /// Was filled since it was last asked.
+    is_fresh: bool,
 }
 
 impl Lane {
@@ -46,6 +48,7 @@ impl Lane {
     fn fill(&mut self) {
         if let Some(feed) = self.feed.as_mut().filter(|_| self.records.is_empty()) {
             self.records.extend(std::iter::from_fn(|| feed.take()).take(RECORDS));
+            self.is_fresh = true;
         }
     }
 }
@@ -83,6 +86,12 @@ impl Lanes {
     /// Takes what has come for the lanes that are empty.
     pub fn fill(&mut self) {
         self.lanes.iter_mut().for_each(Lane::fill);
+    }
+
+    /// The keys of what came since the last call, with their streams.
+    pub fn fresh(&mut self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        let fresh = self.lanes.iter_mut().filter_map(|lane| std::mem::take(&mut lane.is_fresh).then_some(&*lane));
+        fresh.flat_map(|lane| &lane.records).filter_map(|record| Some((record.input.stream, record.key()?)))
     }
 
     /// Adds a record.

@@ -15,6 +15,11 @@ const SLACK: usize = 32;
 /// The fullest with void of so many segments is emptied.
 const CHOICE: usize = 32;
 
+/// Bytes that a cache takes in at once.
+const CACHE_LINE: usize = 64;
+/// So many of them has a usual order's record.
+const GLANCE_LINES: usize = 4;
+
 /// Where a record lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) struct Handle(u32);
@@ -65,6 +70,13 @@ impl Store {
         let segment = self.segments.get(handle.segment());
         let from = segment.and_then(|segment| segment.bytes.get(handle.place()..));
         from.map(|from| record(&mut Reader(from)).1).unwrap_or_default()
+    }
+
+    /// Looks at a record where it lies: at its beginning, and where its last events may be.
+    pub fn glance(&self, handle: Handle) -> u8 {
+        let Some(segment) = self.segments.get(handle.segment()) else { return 0 };
+        let at = |line: usize| segment.bytes.get(handle.place() + line * CACHE_LINE).copied().unwrap_or(0);
+        (0..GLANCE_LINES).map(at).fold(0, u8::wrapping_add)
     }
 
     /// Keeps a record; `None` where there is no room for more.

@@ -65,6 +65,7 @@ impl Task {
                 Phase::Replaying(replaying) => Some(replaying.until.as_slice()),
                 _ => None,
             };
+            self.shard.look_ahead(self.lanes.fresh());
             match self.lanes.next(&self.frontier, clock, until) {
                 Next::Take(record) => {
                     let stream = record.input.stream;
