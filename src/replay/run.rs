@@ -105,6 +105,8 @@ pub fn replay_by(
             drive.frontier = reach.frontier;
             progress(Progress::Replaying { records, total: dump.records, record_time: reach.frontier });
         }
+        // Where a worker has panicked, the others are not to wait for someone who takes what they have.
+        drop(done);
         let mut summary = join.summary;
         summary.add(ended(reader));
         for worker in crew {
