@@ -36,15 +36,22 @@ impl Input {
 
     /// The next record, where one is here. What comes instead of one is told by the next [`super::source::Source::poll`].
     pub fn take(&self) -> Option<Fetched> {
-        match self.queue.poll(Duration::ZERO)? {
-            Ok(message) => {
-                self.context.has_read(self.at.stream);
-                Some(Fetched::copy(&message, self.at.stream))
-            }
-            Err(error) => {
-                self.context.failed(error);
-                None
+        loop {
+            match self.queue.poll(Duration::ZERO)? {
+                Ok(message) => {
+                    self.context.has_read(self.at.stream);
+                    return Some(Fetched::copy(&message, self.at.stream));
+                }
+                // Records may lie behind it, and no bell rings for what is not the first in a queue.
+                Err(error) => self.context.failed(error),
             }
         }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        // What was fetched of a partition that went is void. librdkafka throws it away as somebody asks, and nobody else will.
+        drop(self.queue.poll(Duration::ZERO));
     }
 }

@@ -49,6 +49,8 @@ const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Service {
     pub(super) clock: SystemClock,
+    /// Before the source, for they go in this order, and the inputs' queues are the consumer's.
+    pub(super) shards: Shards,
     pub(super) source: Source,
     pub(super) ends: EndOffsets,
     pub(super) publisher: Publisher,
@@ -62,7 +64,6 @@ pub struct Service {
     pub(super) health: Arc<Health>,
     pub(super) http: Server,
     pub(super) runtime: Handle,
-    pub(super) shards: Shards,
     pub(super) backlogs: Backlogs,
     pub(super) kafka: KafkaConfig,
     /// What the shards of all processes tell, while the backlogs are summed here.
@@ -199,6 +200,8 @@ impl Service {
         }
         match ends {
             Ok(ends) => {
+                // A marker that is here is passed as its queue is asked.
+                self.shards.tasks_mut().filter(|task| task.started).for_each(|task| task.lanes.fill());
                 self.pass_markers();
                 for (input, ends) in ends {
                     self.backlogs.ends_of_inventory(input, ends, asked.evidence());
