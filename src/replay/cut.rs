@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 
-use crate::domain::{Event, Timestamp};
+use crate::domain::{Event, Millis, Timestamp};
 
 use super::ReplayError;
 use super::decode::{Content, decode};
@@ -16,6 +16,11 @@ use super::summary::Summary;
 /// Records that go through the shards together: few, so that the memory of one batch serves the next while it is near. Tests
 /// have small dumps.
 const BATCH_RECORDS: usize = if cfg!(test) { 7 } else { 512 };
+
+/// A time without records is passed in steps of this, or of so great a part of it where that is more: what falls due in a step is
+/// held until every shard has come to its end.
+const STRIDE: Millis = if cfg!(test) { Millis::new(100) } else { Millis::from_secs(3_600) };
+const STRIDES: i64 = if cfg!(test) { 4 } else { 1_000 };
 
 /// How far a batch reaches: whatever stands before this in the replay's order is in it, or in one before it.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +75,9 @@ pub fn read(dump: &Dump, plan: &Plan, deal: Deal) -> Summary {
         deal,
     };
     let read = cutter.read(dump);
+    if let Some(to) = plan.to.filter(|_| read.is_ok()) {
+        cutter.pass(to);
+    }
     cutter.cut(read.is_ok());
     if let Err(error) = read {
         // Where nobody listens, there is an error already.
@@ -98,8 +106,9 @@ impl Cutter<'_> {
         let mut merge = Merge::new(dump, self.plan.clock, |raw| decode(&self.plan.codecs, raw))?;
         while merge.peek().is_some_and(|next| self.plan.to.is_none_or(|to| next < to)) {
             let Some(record) = merge.next_record()? else { break };
+            let heard = self.pass(record.effective_time);
             self.take(record);
-            if self.waiting == BATCH_RECORDS && !self.cut(false) {
+            if !heard || self.waiting == BATCH_RECORDS && !self.cut(false) {
                 break;
             }
         }
@@ -122,6 +131,23 @@ impl Cutter<'_> {
                 }
             }
         }
+    }
+
+    /// Passes most of the time from the last record to `until`. False where nobody listens any more.
+    fn pass(&mut self, until: Timestamp) -> bool {
+        let gap = until - self.frontier;
+        // Before the first record nothing falls due.
+        if gap <= STRIDE || self.records == 0 {
+            return true;
+        }
+        let stride = STRIDE.max(Millis::new(gap.get() / STRIDES));
+        while until - self.frontier > stride {
+            self.frontier = self.frontier + stride;
+            if !self.cut(false) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Deals what was read since the last cut. False where nobody listens any more.
