@@ -3,6 +3,8 @@
 //! An entry is a slot's number; the id lies in the slot, and is compared there. Each entity has many small tables, so that
 //! none takes long to grow.
 
+mod waiting;
+
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -12,6 +14,8 @@ use crate::domain::{Entity, EntityId};
 use crate::policy::Entities;
 
 use super::slots::Slots;
+
+pub(super) use waiting::Waiting;
 
 /// Tables of one entity; a power of two.
 const TABLES: usize = 256;
@@ -37,6 +41,12 @@ struct Known {
 impl Known {
     fn none_of(entity: Entity) -> Self {
         Known { entity, tables: Vec::new(), open: 0 }
+    }
+
+    fn make_tables(&mut self) {
+        if self.tables.is_empty() {
+            self.tables.resize_with(TABLES, HashTable::new);
+        }
     }
 }
 
@@ -90,9 +100,7 @@ impl Index {
         let hash = self.hash(slots.id_bytes(slot));
         let hasher = &self.hasher;
         let Some(known) = self.entities.get_mut(usize::from(entity.0)) else { return };
-        if known.tables.is_empty() {
-            known.tables.resize_with(TABLES, HashTable::new);
-        }
+        known.make_tables();
         if let Some(table) = known.tables.get_mut(table_of(hash)) {
             table.insert_unique(hash, slot, |slot| hasher.hash_one(slots.id_bytes(*slot)));
         }
@@ -102,7 +110,7 @@ impl Index {
     pub fn reserve(&mut self, slots: &Slots, count: usize) {
         let hasher = &self.hasher;
         let [known] = self.entities.as_mut_slice() else { return };
-        known.tables.resize_with(TABLES, HashTable::new);
+        known.make_tables();
         for table in &mut known.tables {
             table.reserve(count / TABLES, |slot| hasher.hash_one(slots.id_bytes(*slot)));
         }

@@ -9,9 +9,10 @@ use crate::guard::{Guard, is_off};
 use crate::policy::Settings;
 
 use super::copy::{Held, Names, PackedOrders};
-use super::facts::{Codebook, Facts, Head, Reader, Spare};
+use super::facts::{Codebook, Facts, Head, Spare};
 use super::former::Unsure;
 use super::history::History;
+use super::index::Waiting;
 use super::judge::key_of;
 use super::order::{CaseKey, Frozen, Order, Published};
 use super::shard::Shard;
@@ -42,6 +43,8 @@ pub enum Stored {
 pub struct Restoring<'s> {
     shard: &'s mut Shard,
     names: Names,
+    /// Orders that were laid down, and are not found by their ids yet.
+    waiting: Waiting,
     /// What is to be merged or packed, which would number words that later stretches number too.
     later: Vec<RestoredOrder>,
     held: Held,
@@ -51,7 +54,8 @@ pub struct Restoring<'s> {
 impl<'s> Restoring<'s> {
     /// Begins.
     pub fn new(shard: &'s mut Shard) -> Self {
-        Restoring { shard, names: Names::default(), later: Vec::new(), held: Held::default(), refused: 0 }
+        let (names, waiting, later) = (Names::default(), Waiting::default(), Vec::new());
+        Restoring { shard, names, waiting, later, held: Held::default(), refused: 0 }
     }
 
     /// Takes what comes next.
@@ -61,6 +65,7 @@ impl<'s> Restoring<'s> {
             Stored::Announced(held) => return self.shard.make_room(held.orders as usize),
             Stored::Order(order) => {
                 self.held += Held::of(&order);
+                self.find_all();
                 self.refused += self.shard.restore_order(order);
                 return;
             }
@@ -76,22 +81,31 @@ impl<'s> Restoring<'s> {
 
     /// `entities`: what those are here that the facts name by number.
     fn take_facts(&mut self, entities: &[Option<EntityId>], facts: Facts<'_>) {
-        let (head, events, rest) = facts.parts();
+        let head = facts.head();
         // What no stream is about any more.
         let Some(entity) = entities.get(usize::from(head.entity.0)).copied().flatten() else { return };
-        let shard = &mut *self.shard;
-        let is_known = shard.index.get(&shard.slots, entity, head.id).is_some();
-        match head.closed_at {
-            Some(closed_at) => drop(shard.remember(entity, head.id, closed_at)),
-            None if is_known || !shard.lay_down(Head { entity, ..head }, events, rest) => {
-                self.later.push(open(shard.slots.codebook(), facts));
-            }
-            None => {}
+        if let Some(closed_at) = head.closed_at {
+            self.shard.remember(entity, head.id, closed_at);
+            return;
+        }
+        if !self.shard.lay_down(&mut self.waiting, facts, Head { entity, ..head }) {
+            self.find_all();
+            self.later.push(open(self.shard.slots.codebook(), facts));
+        }
+    }
+
+    /// From here on all that was laid down is found. Of what a copy holds twice, what came first stays, and the rest is merged.
+    fn find_all(&mut self) {
+        let Shard { index, slots, .. } = &mut *self.shard;
+        index.insert_waiting(slots, &mut self.waiting);
+        for slot in self.waiting.take_twice() {
+            self.later.extend(slots.take_resting(slot, open));
         }
     }
 
     /// Ends. What was taken, and how many events the shard could not take (a snapshot made under other bounds).
     pub fn finish(mut self) -> (Held, usize) {
+        self.find_all();
         for order in std::mem::take(&mut self.later) {
             self.refused += self.shard.restore_order(order);
         }
@@ -142,12 +156,13 @@ impl Shard {
         self.dirty.reserve(orders);
     }
 
-    /// Puts an order that comes back as it lay into a free slot; false where there is no room for more.
-    fn lay_down(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>) -> bool {
+    /// Puts an order that comes back as it lay into a free slot, and does not ask whether its id is known: that would wait for
+    /// memory. False where there is no room for more.
+    fn lay_down(&mut self, waiting: &mut Waiting, facts: Facts<'_>, head: Head<'_>) -> bool {
         let birth = self.next_birth();
-        let Some(slot) = self.slots.add_resting(head, events, rest, birth) else { return false };
-        self.note_open(head.entity, slot);
+        let Some(slot) = self.slots.add_resting(facts, head, birth) else { return false };
         self.touch(slot);
+        self.index.insert_later(&self.slots, waiting, head.entity, head.id, slot);
         true
     }
 

@@ -14,6 +14,13 @@ use crate::engine::{RestoredOrder, Stored, Tombstone, Unpacker};
 use crate::telemetry::emit;
 use crate::telemetry::events::{SnapshotLoaded, SnapshotSkipped, SnapshotStreamDropped};
 use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Bodies that lie open before they are taken, of a megabyte or so each.
+const BODIES_AHEAD: usize = 4;
 
 /// Whose snapshot is wanted.
 #[derive(Clone, Debug)]
@@ -89,35 +96,49 @@ impl SnapshotStore {
     /// It cannot be read, or is not whole.
     pub async fn verify(&self, path: &str) -> Result<(SnapshotHeader, SnapshotTotals), StoreError> {
         let (mut header, mut totals) = (None, SnapshotTotals::default());
-        self.chunks(path, &mut |chunk| {
+        let mut chunks = self.chunks(path).await?;
+        while let Some(chunk) = chunks.next().await? {
             match chunk {
                 Chunk::Header(h) => header = Some(*h),
                 Chunk::Body(_) => {}
                 Chunk::Trailer(t) => totals = t,
             }
-            Ok(())
-        })
-        .await?;
+        }
         let header = header.ok_or(FormatError::Foreign);
         let header = header.map_err(|source| StoreError::Format { location: self.locate(path), source })?;
         Ok((header, totals))
     }
 
-    async fn chunks(
-        &self,
-        path: &str,
-        take: &mut (dyn FnMut(Chunk) -> Result<(), FormatError> + Send),
-    ) -> Result<(), StoreError> {
-        let bad = |source| StoreError::Format { location: self.locate(path), source };
-        let mut pieces = self.read(path).await?;
-        let mut decoder = Decoder::default();
-        while let Some(piece) = pieces.next().await {
-            decoder.feed(&piece?);
-            while let Some(chunk) = decoder.next_chunk().map_err(bad)? {
-                take(chunk).map_err(bad)?;
+    async fn chunks(&self, path: &str) -> Result<Chunks, StoreError> {
+        let pieces = self.read(path).await?;
+        Ok(Chunks { pieces, decoder: Decoder::default(), location: self.locate(path) })
+    }
+}
+
+/// The chunks of a file, as its pieces come.
+struct Chunks {
+    pieces: BoxStream<'static, Result<Vec<u8>, StoreError>>,
+    decoder: Decoder,
+    location: String,
+}
+
+impl Chunks {
+    /// The next; `None` at the end of a whole file.
+    async fn next(&mut self) -> Result<Option<Chunk>, StoreError> {
+        loop {
+            let next = self.decoder.next_chunk();
+            if let Some(chunk) = next.map_err(|e| self.bad(e))? {
+                return Ok(Some(chunk));
             }
+            let Some(piece) = self.pieces.next().await else {
+                return self.decoder.finish().map(|()| None).map_err(|e| self.bad(e));
+            };
+            self.decoder.feed(&piece?);
         }
-        decoder.finish().map_err(bad)
+    }
+
+    fn bad(&self, source: FormatError) -> StoreError {
+        StoreError::Format { location: self.location.clone(), source }
     }
 }
 
@@ -131,12 +152,12 @@ impl Found {
         let began = Instant::now();
         take(Stored::Announced(self.totals));
         let mut orders = OrderReader::new(&self.header, &self.streams);
-        self.store
-            .chunks(&self.name.path, &mut |chunk| match chunk {
-                Chunk::Body(body) => orders.body(&body, take),
-                Chunk::Header(_) | Chunk::Trailer(_) => Ok(()),
-            })
-            .await?;
+        let (mut bodies, ahead) = self.open_ahead();
+        while let Some((body, opened)) = bodies.recv().await {
+            let taken = orders.body(&body, opened, take);
+            taken.map_err(|source| StoreError::Format { location: self.store.locate(&self.name.path), source })?;
+        }
+        ahead.await.unwrap_or(Err(StoreError::Lost { shard: self.header.shard }))?;
         let (shard, name) = (self.header.shard, self.name.path.as_str());
         if orders.totals != self.totals {
             let source = FormatError::Totals { announced: self.totals, found: orders.totals };
@@ -148,6 +169,25 @@ impl Found {
         let (taken_at, checked, took) = (self.header.taken_at, self.checked_in, began.elapsed());
         emit(SnapshotLoaded { shard, name, taken_at, orders: self.totals.orders, checked, took });
         Ok(orders.totals)
+    }
+
+    /// Reads and decompresses on a thread of its own, a few bodies ahead of who takes them.
+    fn open_ahead(&self) -> (mpsc::Receiver<(Body, Opened)>, JoinHandle<Result<(), StoreError>>) {
+        let (ahead, bodies) = mpsc::channel(BODIES_AHEAD);
+        let (store, path, runtime) = (self.store.clone(), self.name.path.clone(), Handle::current());
+        let reading = async move {
+            let mut chunks = store.chunks(&path).await?;
+            while let Some(chunk) = chunks.next().await? {
+                let Chunk::Body(body) = chunk else { continue };
+                let opened = body.open().map_err(|e| chunks.bad(e))?;
+                if ahead.send((body, opened)).await.is_err() {
+                    // Nobody takes them any more, and whoever does not says why.
+                    break;
+                }
+            }
+            Ok(())
+        };
+        (bodies, tokio::task::spawn_blocking(move || runtime.block_on(reading)))
     }
 
     /// When it was taken.
@@ -182,9 +222,9 @@ impl OrderReader {
         }
     }
 
-    fn body(&mut self, body: &Body, take: &mut (dyn FnMut(Stored) + Send)) -> Result<(), FormatError> {
+    fn body(&mut self, body: &Body, opened: Opened, take: &mut (dyn FnMut(Stored) + Send)) -> Result<(), FormatError> {
         let bad = |e: BadMessage| body.malformed(e.to_string());
-        match body.open()? {
+        match opened {
             Opened::Packed(packed) => {
                 self.totals += packed.held();
                 let is_as_then = |(input, stream): (usize, &Result<StreamId, Str>)| {

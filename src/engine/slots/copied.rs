@@ -60,15 +60,32 @@ impl Slots {
         }
     }
 
-    /// An order that comes back as it lay, at rest in a free slot; `None` where there is no room for more.
-    pub fn add_resting(&mut self, head: Head<'_>, events: usize, rest: Reader<'_>, birth: u32) -> Option<u32> {
+    /// An order that comes back as it lay, at rest in a free slot; `None` where there is no room for more. `head`: its own, but for
+    /// its entity's number here.
+    pub fn add_resting(&mut self, facts: Facts<'_>, head: Head<'_>, birth: u32) -> Option<u32> {
         let slot = self.vacant();
-        let facts = self.store.put(slot, self.codebook.join(head, events, rest).0);
+        let (lay, events, rest) = facts.parts();
+        // The very bytes, nearly always. (A head's id is text, whatever they are.)
+        let is_same = lay == head && facts.id() == head.id.as_bytes();
+        let facts = if is_same { facts } else { self.codebook.join(head, events, rest) };
+        let facts = self.store.put(slot, facts.0);
         let (Some(facts), Some(place)) = (facts, self.slots.get_mut(slot)) else {
             self.free.push(slot);
             return None;
         };
         *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: false });
         Some(slot)
+    }
+
+    /// Takes such an order out again, and shows what it was.
+    pub fn take_resting<T>(&mut self, slot: u32, show: impl FnOnce(&Codebook, Facts<'_>) -> T) -> Option<T> {
+        let place = self.slots.get_mut(slot)?;
+        let Slot::Resting(Resting { facts, .. }) = *place else { return None };
+        *place = Slot::Free;
+        self.free.push(slot);
+        let shown = show(&self.codebook, Facts(self.store.get(facts)));
+        self.store.free(facts);
+        self.tidy();
+        Some(shown)
     }
 }

@@ -192,3 +192,21 @@ fn an_order_is_in_a_copy_whether_it_rests_or_not() {
         .collect();
     assert_eq!(late.len(), 3_000, "each is judged");
 }
+
+#[test]
+fn an_order_that_a_copy_holds_twice_is_one() {
+    let mut shard = muted();
+    let placed = |order: i64| Event { order_id: format!("o-{order}").into(), ..event("order.placed", order) };
+    let paid = |order: i64| Event { order_id: format!("o-{order}").into(), ..event("payment.captured", order + 1) };
+    apply(&mut shard, (0..3_000).map(placed));
+    let before = copied(&mut shard, 700);
+    apply(&mut shard, (0..4_000).step_by(3).map(paid));
+    let after = copied(&mut shard, 700);
+    let mut back = restored([packed(&before), packed(&after), packed(&before)].concat());
+    assert_eq!(sorted(&mut back), sorted(&mut shard));
+    assert_eq!(back.open().map(|(_, open)| open).sum::<usize>(), 3_334);
+    // Each is found by its id.
+    apply(&mut back, (0..3_000).map(placed));
+    assert_eq!(sorted(&mut back), sorted(&mut shard));
+    assert_eq!(told(&mut back, 5_000), told(&mut shard, 5_000));
+}
