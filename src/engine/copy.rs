@@ -30,6 +30,9 @@ pub struct PackedOrders {
 /// A stretch ends after the order with which it has come to so many bytes.
 const BYTES: usize = 1 << 20;
 
+/// Room that is made for an order at first; most take less.
+const ORDER_BYTES: usize = 256;
+
 /// To copy an order takes as long as to copy so many tombstones.
 const TOMBSTONES_COUNT: usize = 8;
 
@@ -63,28 +66,30 @@ impl PackedOrders {
     }
 
     /// The stretch that these bytes are; `None` where they are none.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let (words, rest) = split(bytes)?;
+    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
+        let (words, rest) = split(&bytes)?;
         let (tombstones, orders) = split(rest)?;
-        Self::of_parts(words, tombstones, orders)
+        let (words, tombstones, before) = (words.to_vec(), tombstones.to_vec(), bytes.len() - orders.len());
+        Self::of_parts(words, tombstones, without(bytes, before))
     }
 
     /// The same as it was written when tombstones were facts without events.
-    pub fn parse_without_tombstones(bytes: &[u8]) -> Option<Self> {
-        let (words, orders) = split(bytes)?;
-        Self::of_parts(words, &[], orders)
+    pub fn parse_without_tombstones(bytes: Vec<u8>) -> Option<Self> {
+        let (words, orders) = split(&bytes)?;
+        let (words, before) = (words.to_vec(), bytes.len() - orders.len());
+        Self::of_parts(words, Vec::new(), without(bytes, before))
     }
 
-    fn of_parts(words: &[u8], tombstones: &[u8], orders: &[u8]) -> Option<Self> {
+    fn of_parts(words: Vec<u8>, tombstones: Vec<u8>, orders: Vec<u8>) -> Option<Self> {
         let (whole, []) = tombstones.as_chunks::<{ Tombstone::BYTES }>() else { return None };
         let mut held = Held { tombstones: whole.len() as u64, ..Held::default() };
-        let mut rest = orders;
+        let mut rest = orders.as_slice();
         while !rest.is_empty() {
             let (facts, more) = split(rest)?;
             held.count(Facts(facts).parts().1);
             rest = more;
         }
-        Some(PackedOrders { words: words.to_vec(), tombstones: tombstones.to_vec(), orders: orders.to_vec(), held })
+        Some(PackedOrders { words, tombstones, orders, held })
     }
 
     fn has_room(&self) -> bool {
@@ -120,8 +125,14 @@ impl PackedOrders {
 
     /// Adds facts of so many events. When an order closed is found again by whoever takes it back, and is not told.
     pub(super) fn add(&mut self, facts: Facts<'_>, events: usize) {
-        put_varint(&mut self.orders, facts.0.len() as u64);
-        self.orders.extend_from_slice(facts.0);
+        self.add_behind(facts.0, &[], events);
+    }
+
+    /// The same of facts that lie behind another head.
+    pub(super) fn add_behind(&mut self, head: &[u8], rest: &[u8], events: usize) {
+        put_varint(&mut self.orders, (head.len() + rest.len()) as u64);
+        self.orders.extend_from_slice(head);
+        self.orders.extend_from_slice(rest);
         self.held.count(events);
     }
 
@@ -138,6 +149,12 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut from = Reader(bytes);
     let length = usize::try_from(from.varint()).ok()?;
     from.0.split_at_checked(length)
+}
+
+/// These bytes, but for so many at their beginning.
+fn without(mut bytes: Vec<u8>, before: usize) -> Vec<u8> {
+    bytes.drain(..before);
+    bytes
 }
 
 impl std::ops::AddAssign for Held {
@@ -261,6 +278,8 @@ impl Shard {
     ) -> Option<usize> {
         let all = self.slots.len() as usize;
         let (mut next, mut left) = (cursor.min(all), limit);
+        // A list that grows is copied once more in all.
+        packed.orders.reserve(limit.min(all - next).saturating_mul(ORDER_BYTES).min(BYTES));
         while next < all && left > 0 && packed.has_room() {
             let was_packed = self.slots.copy(next as u32, |entity, id| removed.has(entity, id), packed);
             left = left.saturating_sub(if was_packed { PACKED_COUNTS } else { 1 });

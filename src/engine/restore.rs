@@ -88,7 +88,7 @@ impl<'s> Restoring<'s> {
             self.shard.remember(entity, head.id, closed_at);
             return;
         }
-        if !self.shard.lay_down(&mut self.waiting, facts, Head { entity, ..head }) {
+        if !self.shard.lay_down(&mut self.waiting, facts, head, entity) {
             self.find_all();
             self.later.push(open(self.shard.slots.codebook(), facts));
         }
@@ -157,12 +157,15 @@ impl Shard {
     }
 
     /// Puts an order that comes back as it lay into a free slot, and does not ask whether its id is known: that would wait for
-    /// memory. False where there is no room for more.
-    fn lay_down(&mut self, waiting: &mut Waiting, facts: Facts<'_>, head: Head<'_>) -> bool {
+    /// memory. `entity`: what `head` names is this one here. False where there is no room for more.
+    fn lay_down(&mut self, waiting: &mut Waiting, facts: Facts<'_>, head: Head<'_>, entity: EntityId) -> bool {
         let birth = self.next_birth();
-        let Some(slot) = self.slots.add_resting(facts, head, birth) else { return false };
+        // The very bytes, nearly always. A head's id is text, whatever they are.
+        let is_same = head.entity == entity && facts.id() == head.id.as_bytes();
+        let other = (!is_same).then_some(Head { entity, ..head });
+        let Some(slot) = self.slots.add_resting(facts, other, birth) else { return false };
         self.touch(slot);
-        self.index.insert_later(&self.slots, waiting, head.entity, head.id, slot);
+        self.index.insert_later(&self.slots, waiting, entity, head.id, slot);
         true
     }
 

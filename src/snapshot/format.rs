@@ -325,7 +325,7 @@ impl Body {
         let raw = zstd::bulk::decompress(frame, unpacked).map_err(|e| self.malformed(e.to_string()))?;
         if self.version > VERSION_MESSAGES {
             let by_id = self.version <= VERSION_TOMBSTONES_BY_ID;
-            let orders = if by_id { PackedOrders::parse_without_tombstones(&raw) } else { PackedOrders::parse(&raw) };
+            let orders = if by_id { PackedOrders::parse_without_tombstones(raw) } else { PackedOrders::parse(raw) };
             return orders.map(Opened::Packed).ok_or_else(|| self.malformed("it ends within an order".to_owned()));
         }
         let (mut orders, mut rest) = (Vec::new(), raw.as_slice());

@@ -42,7 +42,10 @@ impl Slots {
         }
         match head.closed_at {
             None => packed.add(facts, events),
-            Some(_) => packed.add(self.codebook.join(Head { closed_at: None, ..head }, events, rest), events),
+            Some(_) => {
+                let head = self.codebook.join(Head { closed_at: None, ..head }, events, Reader(&[]));
+                packed.add_behind(head.0, rest.0, events);
+            }
         }
         false
     }
@@ -60,14 +63,17 @@ impl Slots {
         }
     }
 
-    /// An order that comes back as it lay, at rest in a free slot; `None` where there is no room for more. `head`: its own, but for
-    /// its entity's number here.
-    pub fn add_resting(&mut self, facts: Facts<'_>, head: Head<'_>, birth: u32) -> Option<u32> {
+    /// An order that comes back as it lay, at rest in a free slot; `None` where there is no room for more. `head`: another than its
+    /// facts have.
+    pub fn add_resting(&mut self, facts: Facts<'_>, head: Option<Head<'_>>, birth: u32) -> Option<u32> {
         let slot = self.vacant();
-        let (lay, events, rest) = facts.parts();
-        // The very bytes, nearly always. (A head's id is text, whatever they are.)
-        let is_same = lay == head && facts.id() == head.id.as_bytes();
-        let facts = if is_same { facts } else { self.codebook.join(head, events, rest) };
+        let facts = match head {
+            None => facts,
+            Some(head) => {
+                let (_, events, rest) = facts.parts();
+                self.codebook.join(head, events, rest)
+            }
+        };
         let facts = self.store.put(slot, facts.0);
         let (Some(facts), Some(place)) = (facts, self.slots.get_mut(slot)) else {
             self.free.push(slot);

@@ -55,7 +55,7 @@ fn packed(copy: &[PackedOrders]) -> Vec<Stored> {
     let again = copy.iter().map(|packed| {
         let mut bytes = Vec::new();
         packed.write(&mut bytes);
-        let parsed = PackedOrders::parse(&bytes).unwrap();
+        let parsed = PackedOrders::parse(bytes).unwrap();
         assert_eq!(&parsed, packed);
         Stored::Packed(parsed)
     });
@@ -158,7 +158,7 @@ proptest! {
             bytes[at] = byte;
         }
         bytes.truncate(cut.index(bytes.len() + 1));
-        if let Some(packed) = PackedOrders::parse(&bytes) {
+        if let Some(packed) = PackedOrders::parse(bytes) {
             unpacked(std::slice::from_ref(&packed));
             let mut shard = muted();
             let mut restoring = Restoring::new(&mut shard);
