@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 /// Bodies that lie open before they are taken, of a megabyte or so each.
 const BODIES_AHEAD: usize = 4;
 
+/// Bodies as they are opened, in their order.
+type Ahead = mpsc::Receiver<(Body, Opened)>;
+
 /// Whose snapshot is wanted.
 #[derive(Clone, Debug)]
 pub struct Expected {
@@ -172,7 +175,7 @@ impl Found {
     }
 
     /// Reads and decompresses on a thread of its own, a few bodies ahead of who takes them.
-    fn open_ahead(&self) -> (mpsc::Receiver<(Body, Opened)>, JoinHandle<Result<(), StoreError>>) {
+    fn open_ahead(&self) -> (Ahead, JoinHandle<Result<(), StoreError>>) {
         let (ahead, bodies) = mpsc::channel(BODIES_AHEAD);
         let (store, path, runtime) = (self.store.clone(), self.name.path.clone(), Handle::current());
         let reading = async move {
