@@ -47,7 +47,7 @@ fn main() {
         "{orders} orders, {} events, {breaching:.1} % break the promise of payment or of shipment; {PARTITIONS} shards, one thread",
         bench.log.records.len()
     );
-    let each: [(&str, fn(&Bench) -> Duration); 4] = [
+    let each: [(&str, Measure); 4] = [
         ("decode", Bench::decode),
         ("engine", Bench::engine),
         ("engine, two promises", Bench::engine_alone),
@@ -56,6 +56,9 @@ fn main() {
     let wanted = each.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name));
     wanted.for_each(|(name, run)| bench.report(name, run));
 }
+
+/// One of them, by its name.
+type Measure = fn(&Bench) -> Duration;
 
 /// What every measurement takes.
 struct Bench {

@@ -51,6 +51,12 @@ pub struct Held {
 }
 
 impl PackedOrders {
+    /// Its tombstones, as they lie.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> &[u8] {
+        &self.tombstones
+    }
+
     /// What it holds.
     pub fn held(&self) -> Held {
         self.held

@@ -309,7 +309,7 @@ mod tests {
         let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
         frontier.ends(B, Ends { high: 0, stable: 0 }, Some(CLOCK));
         let first = (0..RECORDS as i64 + 2).map(|offset| Some(record(A, offset, offset)));
-        let mut feed: Vec<_> = first.chain([None, Some(record(A, 99, 99))]).collect();
+        let mut feed: Vec<_> = first.chain([None, None, Some(record(A, 99, 99))]).collect();
         feed.reverse();
         lanes.feed(A, Box::new(Coming(feed)));
         assert!(lanes.all_empty(), "nothing is taken before its turn");

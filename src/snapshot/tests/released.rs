@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::{AttributeValue, Line, Milestone, Promise};
+use crate::snapshot::format::Opened;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/v1.snap");
 /// With other entities than orders.
@@ -170,15 +171,20 @@ fn version_4_is_read_and_written_as_it_was_first() {
         std::fs::write(FILE_4, &today).unwrap();
     }
     assert_read(FILE_4, 4);
-    // Whatever a newer zstd makes of it.
-    let opened = |bytes: &[u8]| {
+    // Not byte by byte: what has a number hangs on what was met lately, by hashes that are others each time.
+    assert_eq!(contents_of(&today, &expected_2()), (header, orders));
+    let remembered = |bytes: &[u8]| {
         let bodies = decode(bytes).unwrap().into_iter().filter_map(|chunk| match chunk {
-            Chunk::Body(body) => Some(format!("{:?}", body.open().unwrap())),
+            Chunk::Body(body) => Some(body.open().unwrap()),
             Chunk::Header(_) | Chunk::Trailer(_) => None,
         });
-        bodies.collect::<Vec<_>>()
+        let remembered = bodies.filter_map(|opened| match opened {
+            Opened::Packed(packed) => Some(packed.remembered().to_vec()),
+            Opened::Messages(_) => None,
+        });
+        remembered.collect::<Vec<_>>().concat()
     };
-    assert!(opened(&today) == opened(&std::fs::read(FILE_4).unwrap()));
+    assert_eq!(remembered(&today), remembered(&std::fs::read(FILE_4).unwrap()));
 }
 
 /// What a restore makes of a file.
