@@ -15,14 +15,12 @@ use open_orders::{EVENTS, Shop, advance, mix};
 use orderwatch::codec::{self, Format, RawRecord, StreamCodec};
 use orderwatch::demo::log::TOPICS;
 use orderwatch::domain::{Event, Millis};
-use orderwatch::engine::{Applied, Shard};
+use orderwatch::engine::{Applied, LOOK_AHEAD, Shard};
 
 /// Few, so that the small shop's orders stay as short as the large one's.
 const ROUNDS: usize = 21;
 /// Events told in a round, and in one turn of the loop.
 const ROUND: usize = 500;
-/// Events that a lane of the live loop holds.
-const LANE: usize = 32;
 /// The large shop may cost so many times what the small one costs, decoded and applied.
 const GOAL: f64 = 1.3;
 /// The same where it is applied alone: memory that is in no cache.
@@ -80,12 +78,12 @@ impl World {
         let mut decoded = decoded.into_iter();
         while !decoded.as_slice().is_empty() {
             // As the live loop does: before a lane's records are applied, their orders are looked at.
-            let next = decoded.as_slice().iter().take(LANE * self.shards.len());
+            let next = decoded.as_slice().iter().take(LOOK_AHEAD * self.shards.len());
             for (partition, shard) in (0..).zip(&self.shards) {
                 let own = next.clone().filter(|event| event.position.partition == partition);
                 shard.look_ahead(own.map(|event| (event.position.stream, event.order_id.as_bytes())));
             }
-            for event in decoded.by_ref().take(LANE * self.shards.len()) {
+            for event in decoded.by_ref().take(LOOK_AHEAD * self.shards.len()) {
                 let (at, shard) = (event.record_time, event.position.partition as usize);
                 assert_eq!(self.shards[shard].apply(event, at), Ok(Applied::New));
             }

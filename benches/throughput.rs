@@ -20,7 +20,7 @@ use orderwatch::demo::policies;
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::{Counts, Truth};
 use orderwatch::domain::{Event, Exception, Millis, Str, StreamId, Timestamp};
-use orderwatch::engine::{Shard, Transition};
+use orderwatch::engine::{LOOK_AHEAD, Shard, Transition};
 use orderwatch::policy::Policies;
 use orderwatch::replay::decode::Codecs;
 use orderwatch::replay::drive::Drive;
@@ -30,8 +30,6 @@ const PARTITIONS: i32 = 6;
 const ROUNDS: usize = 3;
 /// About as many as a shard of the live loop takes in before it judges, far behind.
 const BATCH: usize = 20_000;
-/// Events that a lane of the live loop holds.
-const LANE: usize = 32;
 const DAY: i64 = 86_400_000;
 
 /// The product's own.
@@ -158,8 +156,8 @@ impl Bench {
             let began = Instant::now();
             let mut shard = Shard::new(partition, Arc::clone(&policies), Arc::clone(settings));
             while events.peek().is_some() {
-                for _ in 0..BATCH / LANE {
-                    let lane: Vec<Event> = events.by_ref().take(LANE).collect();
+                for _ in 0..BATCH / LOOK_AHEAD {
+                    let lane: Vec<Event> = events.by_ref().take(LOOK_AHEAD).collect();
                     shard.look_ahead(lane.iter().map(|event| (event.position.stream, event.order_id.as_bytes())));
                     for event in lane {
                         let at = event.record_time;

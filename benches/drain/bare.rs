@@ -39,7 +39,7 @@ pub fn drain(broker: &Broker, backlog: &Backlog, decodes: bool) -> Measured {
     Measured { took: began.elapsed(), cpu: cpu::time("self") - cpu_before }
 }
 
-/// At the beginning of every partition; with what makes librdkafka fast, as `orderwatch run` sets it.
+/// At the beginning of every partition; with what makes librdkafka fast where all of them share one queue.
 fn consumer(broker: &Broker, backlog: &Backlog) -> BaseConsumer {
     let mut config = broker.client();
     config.set("group.id", unique("bare")).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");

@@ -12,22 +12,22 @@ use crate::domain::StreamId;
 
 use super::shard::Shard;
 
-/// As many as are looked at together.
-const TOGETHER: usize = 32;
+/// As many as are looked at together; who reads records takes so many at once.
+pub const LOOK_AHEAD: usize = 32;
 
 impl Shard {
     /// Looks at what the next events need: each one's stream and order id, in bytes.
     pub fn look_ahead<'a>(&self, events: impl IntoIterator<Item = (StreamId, &'a [u8])>) {
         let mut events = events.into_iter();
         loop {
-            let together = events.by_ref().take(TOGETHER);
+            let together = events.by_ref().take(LOOK_AHEAD);
             let entity = |stream| self.settings.entities.of_stream(stream);
             let slots = together.map(|(stream, id)| self.index.likely(entity(stream), id));
-            let slots: SmallVec<[_; TOGETHER]> = slots.collect();
+            let slots: SmallVec<[_; LOOK_AHEAD]> = slots.collect();
             if slots.is_empty() {
                 return;
             }
-            let lies: SmallVec<[_; TOGETHER]> = slots.iter().flatten().map(|slot| self.slots.lies(*slot)).collect();
+            let lies: SmallVec<[_; LOOK_AHEAD]> = slots.iter().flatten().map(|slot| self.slots.lies(*slot)).collect();
             black_box(lies.iter().map(|lies| self.slots.glance(*lies)).fold(0, u8::wrapping_add));
             black_box(slots.iter().flatten().filter(|slot| self.timers.has(**slot)).count());
         }

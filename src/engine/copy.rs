@@ -250,8 +250,8 @@ impl Shard {
         self.copying = None;
     }
 
-    /// Copies up to `limit` orders, or a few partitions of tombstones; fewer orders where they are large or lie unpacked. From `cursor` on, and gives the next cursor,
-    /// `None` at the end. Orders that change between two calls may be copied in either state: facts are idempotent, so the
+    /// Copies up to `limit` orders, or a few partitions of tombstones; fewer orders where they are large or lie unpacked. From
+    /// `cursor` on, and gives the next cursor, `None` at the end. Orders that change between two calls may be copied in either state: facts are idempotent, so the
     /// replay that follows mends it. What left memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id
     /// now: the replay removes it again.
     pub fn copy_orders(&mut self, cursor: usize, limit: usize) -> (PackedOrders, Option<usize>) {

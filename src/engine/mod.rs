@@ -50,6 +50,7 @@ mod timers;
 mod tombstones;
 mod turn;
 
+pub use ahead::LOOK_AHEAD;
 pub use backlog::{
     BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, StockApplied, TOO_MANY_SKUS, Teller, Told,
 };

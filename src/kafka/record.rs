@@ -64,13 +64,6 @@ impl Fetched {
         !self.has_value
     }
 
-    /// Bytes that it holds.
-    pub fn size(&self) -> usize {
-        let headers =
-            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, |value| value.len()));
-        self.bytes.len() + headers.sum::<usize>()
-    }
-
     /// Gives the record to `read` as the codec takes it.
     pub fn with_raw<T>(&self, read: impl FnOnce(&RawRecord<'_>) -> T) -> T {
         let headers: Vec<(&str, Option<&[u8]>)> =

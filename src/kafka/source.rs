@@ -53,7 +53,8 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn has_read(&self, stream: StreamId) {
-        if let Some(read) = self.read.get(usize::from(stream.0)) {
+        // Written once: the threads that read would take the line from each other.
+        if let Some(read) = self.read.get(usize::from(stream.0)).filter(|read| !read.load(Ordering::Relaxed)) {
             read.store(true, Ordering::Relaxed);
         }
     }
@@ -206,8 +207,9 @@ impl Source {
         self.is_static
     }
 
-    /// Ends it, when the inputs that it gave are gone. A member leaves the group by it, so that the others need not wait for its session to end; a static one only
-    /// `for_good`, for librdkafka tells the group of its end only where it gives up its subscription first.
+    /// Ends it, when the inputs that it gave are gone. A member leaves the group by it, so that the others need not wait for its
+    /// session to end; a static one only `for_good`, for librdkafka tells the group of its end only where it gives up its
+    /// subscription first.
     pub fn leave(self, for_good: bool) {
         if for_good && self.is_static {
             self.consumer.unsubscribe();

@@ -91,7 +91,7 @@ impl Drive {
         let frontier = self.frontier;
         self.lanes.iter_mut().for_each(|lane| lane.finish(frontier, &mut self.steps));
         self.join(publish)?;
-        self.sum.finish(frontier, publish)
+        self.sum.move_to(frontier, publish)
     }
 
     /// What is known of the `entity` with this id, and what the policies make of it.

@@ -166,7 +166,7 @@ impl Join<'_> {
         let Join { sum, summary, write } = self;
         let mut publish = |t| publish(t, summary, *write);
         sum.advance(Place::record(frontier, 0), &mut publish)?;
-        if is_end { sum.finish(frontier, &mut publish) } else { Ok(()) }
+        if is_end { sum.move_to(frontier, &mut publish) } else { Ok(()) }
     }
 }
 

@@ -73,19 +73,11 @@ impl Sum {
         applied
     }
 
-    /// Takes it to the frontier itself: the end of a replay.
+    /// Takes it to the frontier itself, as at the end of a replay.
     ///
     /// # Errors
     /// Those of `publish`.
-    pub fn finish<E>(
-        &mut self,
-        frontier: Timestamp,
-        publish: &mut impl FnMut(Transition) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.move_to(frontier, publish)
-    }
-
-    fn move_to<E>(
+    pub fn move_to<E>(
         &mut self,
         frontier: Timestamp,
         publish: &mut impl FnMut(Transition) -> Result<(), E>,

@@ -9,12 +9,10 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 
 use crate::domain::{Millis, StreamId, Timestamp};
-use crate::engine::{Frontier, HeldCause};
+use crate::engine::{Frontier, HeldCause, LOOK_AHEAD};
 use crate::kafka::Fetched;
 use crate::kafka::input::Input;
 
-/// So many records are taken at once into a lane that is empty: few enough that they are in the caches still when it is their turn.
-const RECORDS: usize = 32;
 /// How far in record time an input may be read ahead of a sibling whose next record is not here yet.
 const AHEAD_MAX: Millis = Millis::from_secs(60);
 
@@ -45,9 +43,10 @@ impl Lane {
         Some(record)
     }
 
+    /// So few at once that they are in the caches still when it is their turn.
     fn fill(&mut self) {
         if let Some(feed) = self.feed.as_mut().filter(|_| self.records.is_empty()) {
-            self.records.extend(std::iter::from_fn(|| feed.take()).take(RECORDS));
+            self.records.extend(std::iter::from_fn(|| feed.take()).take(LOOK_AHEAD));
             self.is_fresh = true;
         }
     }
@@ -129,11 +128,6 @@ impl Lanes {
     pub fn starts_at(&self, stream: StreamId, offset: i64) -> bool {
         let lane = self.lanes.get(usize::from(stream.0));
         lane.and_then(|lane| lane.records.front()).is_some_and(|head| head.offset >= offset)
-    }
-
-    /// How many records wait.
-    pub fn count(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.records.len()).sum()
     }
 
     /// Whether nothing waits at all.
@@ -308,14 +302,14 @@ mod tests {
     fn a_lane_is_fed_as_it_empties_and_a_dry_one_is_asked_in_the_next_turn() {
         let (mut lanes, mut frontier) = (Lanes::new(2), assigned());
         frontier.ends(B, Ends { high: 0, stable: 0 }, Some(CLOCK));
-        let first = (0..RECORDS as i64 + 2).map(|offset| Some(record(A, offset, offset)));
+        let first = (0..LOOK_AHEAD as i64 + 2).map(|offset| Some(record(A, offset, offset)));
         let mut feed: Vec<_> = first.chain([None, None, Some(record(A, 99, 99))]).collect();
         feed.reverse();
         lanes.feed(A, Box::new(Coming(feed)));
         assert!(lanes.all_empty(), "nothing is taken before its turn");
         lanes.fill();
-        assert_eq!(lanes.count(), RECORDS);
-        for offset in 0..RECORDS as i64 + 2 {
+        assert_eq!(lanes.lanes[0].records.len(), LOOK_AHEAD);
+        for offset in 0..LOOK_AHEAD as i64 + 2 {
             assert_eq!(taken(lanes.next(&frontier, CLOCK, None)), (0, offset));
         }
         assert!(matches!(lanes.next(&frontier, CLOCK, None), Next::Empty));

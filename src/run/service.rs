@@ -77,7 +77,7 @@ pub struct Service {
     pub(super) seek: Beat,
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
-    /// A shard had more records than one turn takes.
+    /// A shard, or the inventory, had more records than one turn takes.
     pub(super) more_work: bool,
     /// A commit was put off, and the ends of the inputs have not been reached since.
     pub(super) catching_up: bool,

@@ -5,7 +5,7 @@ use serde_json::Deserializer;
 use super::json::Skipped;
 
 /// A place in a text.
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
     /// So that no string needs to be searched for any.
@@ -85,7 +85,7 @@ impl<'a> Cursor<'a> {
     fn quoted(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let rest = self.rest();
-        let text = rest.get(..quote(rest)?)?;
+        let text = rest.get(..before_first([b'"'], rest)?)?;
         self.at += text.len() + 1;
         // Between values a control character is white space; here it is nothing that JSON knows.
         (self.has_no_specials || !text.iter().any(is_special)).then_some(text)
@@ -96,6 +96,25 @@ impl<'a> Cursor<'a> {
         let length = self.quoted()?.len();
         let end = self.at.checked_sub(1)?;
         self.text.get(end.checked_sub(length)?..end)
+    }
+
+    /// A string as it stands between its quotes, and whether it has escapes: of these none by number.
+    pub fn escaped(&mut self) -> Option<(&'a str, bool)> {
+        self.take(b'"')?;
+        let (start, mut is_escaped) = (self.at, false);
+        loop {
+            self.at += before_first([b'"', b'\\'], self.rest())?;
+            if self.rest().first() == Some(&b'"') {
+                break;
+            }
+            unescaped(*self.rest().get(1)?)?;
+            is_escaped = true;
+            self.at += 2;
+        }
+        let text = self.text.get(start..self.at)?;
+        self.at += 1;
+        let is_sound = self.has_no_specials || !text.bytes().fold(false, |found, byte| found | (byte < b' '));
+        is_sound.then_some((text, is_escaped))
     }
 
     /// A string of at most so many bytes; `Some(None)` where it is empty or null.
@@ -176,23 +195,41 @@ fn is_special(byte: &u8) -> bool {
     *byte == b'\\' || *byte < b' '
 }
 
-/// How many bytes lie before the first quote: eight are looked at together.
+/// What stands for itself behind a backslash, or for a control character.
+pub(crate) fn unescaped(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' | b'/' => Some(byte),
+        b'n' => Some(b'\n'),
+        b't' => Some(b'\t'),
+        b'r' => Some(b'\r'),
+        b'b' => Some(0x08),
+        b'f' => Some(0x0c),
+        _ => None,
+    }
+}
+
+/// How many bytes lie before the first of these: eight are looked at together.
 #[inline]
-fn quote(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xff;
+pub(crate) fn before_first<const N: usize>(wanted: [u8; N], bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     for (word, at) in words.iter().zip((0..).step_by(8)) {
-        let word = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"'));
-        // The lowest bit that is set belongs to the first byte that is zero now; those above it may not.
-        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if zeros != 0 {
-            return Some(at + zeros.trailing_zeros() as usize / 8);
+        let word = u64::from_le_bytes(*word);
+        let found = wanted.iter().fold(0, |found, byte| found | zeros(word ^ (ONES * u64::from(*byte))));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
         }
     }
-    quote_in_few(rest).map(|at| bytes.len() - rest.len() + at)
+    before_first_in_few(&wanted, rest).map(|at| bytes.len() - rest.len() + at)
 }
 
 #[cold]
-fn quote_in_few(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'"')
+fn before_first_in_few(wanted: &[u8], bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| wanted.contains(byte))
+}
+
+const ONES: u64 = u64::MAX / 0xff;
+
+/// The lowest bit that is set belongs to the first byte that is zero; those above it may not.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
 }

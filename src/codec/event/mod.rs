@@ -3,7 +3,7 @@
 //! [`json`] and [`protobuf`] say what a value holds ([`told`]); [`rules`] says whether that is an event. So a rule is
 //! written once and holds for both. [`plain`] reads the JSON that nearly every record holds without that detour.
 
-mod cursor;
+pub(crate) mod cursor;
 mod json;
 mod plain;
 mod protobuf;
