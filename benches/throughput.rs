@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orderwatch::codec::{self, Format, RawRecord, encode_exception};
-use orderwatch::demo::log::{ShopLog, TOPICS};
+use orderwatch::demo::log::{LogRecord, ShopLog, TOPICS};
 use orderwatch::demo::policies;
 use orderwatch::demo::shop::Shop;
 use orderwatch::demo::truth::{Counts, Truth};
@@ -95,32 +95,29 @@ impl Bench {
         println!("{name:20} {:>10.0} events/s   {:6.2} µs/event", events / seconds, seconds * 1e6 / events);
     }
 
-    fn events(&self) -> Vec<Event> {
-        let decode = |record: &orderwatch::demo::log::LogRecord| {
-            let raw = RawRecord {
-                stream: StreamId(record.stream),
-                partition: record.partition,
-                offset: record.offset,
-                timestamp: Some(record.event.at),
-                key: Some(record.event.order_id.as_bytes()),
-                value: Some(record.event.payload.as_bytes()),
-                headers: &[],
-            };
-            codec::decode(&self.plan.codecs.orders[usize::from(record.stream)], &raw).expect("the shop sends events")
+    fn event(&self, record: &LogRecord) -> Event {
+        let raw = RawRecord {
+            stream: StreamId(record.stream),
+            partition: record.partition,
+            offset: record.offset,
+            timestamp: Some(record.event.at),
+            key: Some(record.event.order_id.as_bytes()),
+            value: Some(record.event.payload.as_bytes()),
+            headers: &[],
         };
-        self.log.records.iter().map(decode).collect()
+        codec::decode(&self.plan.codecs.orders[usize::from(record.stream)], &raw).expect("the shop sends events")
     }
 
     fn decode(&self) -> Duration {
         let began = Instant::now();
-        let events = self.events();
+        let events: Vec<Event> = self.log.records.iter().map(|record| self.event(record)).collect();
         let took = began.elapsed();
         assert_eq!(events.len(), self.log.records.len());
         took
     }
 
+    /// Judged after each event, as a replay does. The clock stands still while the next events are decoded.
     fn engine(&self) -> Duration {
-        let events = self.events();
         let mut counts = Counts::new();
         let mut publish = |transition: Transition| -> Result<(), ReplayError> {
             if let Transition::Publish(exception) = transition {
@@ -128,46 +125,49 @@ impl Bench {
             }
             Ok(())
         };
-        let began = Instant::now();
+        let mut took = Duration::ZERO;
         let mut drive = Drive::new(0..PARTITIONS, &self.plan.policies, &self.plan.settings);
-        for event in events {
-            drive.advance(event.record_time, &mut publish).expect("counting does not fail");
-            drive.apply(event, &mut publish).expect("counting does not fail").expect("the shop's events are facts");
+        for lane in self.log.records.chunks(LOOK_AHEAD) {
+            let events: Vec<Event> = lane.iter().map(|record| self.event(record)).collect();
+            let began = Instant::now();
+            for event in events {
+                drive.advance(event.record_time, &mut publish).expect("counting does not fail");
+                drive.apply(event, &mut publish).expect("counting does not fail").expect("the shop's events are facts");
+            }
+            took += began.elapsed();
         }
+        let began = Instant::now();
         drive.advance(self.plan.to.expect("the bench has an end"), &mut publish).expect("counting does not fail");
         drive.finish(&mut publish).expect("counting does not fail");
-        let took = began.elapsed();
+        took += began.elapsed();
         assert_eq!(counts, self.truth.counts, "the engine is wrong");
         took
     }
 
-    /// As the live loop drives its shards: a batch at a time, and judged once a batch.
+    /// As the live loop drives its shards: records are decoded a lane at a time and applied, and judged once a batch. The
+    /// clock stands still while they are decoded.
     fn engine_alone(&self) -> Duration {
-        let mut batches: Vec<Vec<Event>> = (0..PARTITIONS).map(|_| Vec::new()).collect();
-        for event in self.events() {
-            batches[usize::try_from(event.position.partition).expect("a partition")].push(event);
+        let mut partitions: Vec<Vec<&LogRecord>> = (0..PARTITIONS).map(|_| Vec::new()).collect();
+        for record in &self.log.records {
+            partitions[usize::try_from(record.partition).expect("a partition")].push(record);
         }
-        let (policies, settings) = (Arc::clone(&self.promises), &self.plan.settings);
         let end = self.plan.to.expect("the bench has an end");
-        let mut counts = Counts::new();
-        let mut took = Duration::ZERO;
-        for (partition, events) in (0..).zip(batches) {
-            let mut events = events.into_iter().peekable();
-            let began = Instant::now();
-            let mut shard = Shard::new(partition, Arc::clone(&policies), Arc::clone(settings));
-            while events.peek().is_some() {
-                for _ in 0..BATCH / LOOK_AHEAD {
-                    let lane: Vec<Event> = events.by_ref().take(LOOK_AHEAD).collect();
-                    shard.look_ahead(lane.iter().map(|event| (event.position.stream, event.order_id.as_bytes())));
-                    for event in lane {
-                        let at = event.record_time;
-                        shard.apply(event, at).expect("the shop's events are facts");
-                    }
+        let (mut counts, mut took) = (Counts::new(), Duration::ZERO);
+        for (partition, records) in (0..).zip(partitions) {
+            let mut shard = Shard::new(partition, Arc::clone(&self.promises), Arc::clone(&self.plan.settings));
+            let mut behind = records.as_slice();
+            while !behind.is_empty() {
+                let (batch, rest) = behind.split_at(behind.len().min(BATCH));
+                behind = rest;
+                for lane in batch.chunks(LOOK_AHEAD) {
+                    let events: Vec<Event> = lane.iter().map(|record| self.event(record)).collect();
+                    took += timed(|| apply(&mut shard, events));
                 }
-                shard.advance(events.peek().map_or(end, |next| next.record_time));
-                take(&mut shard, &mut counts);
+                took += timed(|| {
+                    shard.advance(behind.first().map_or(end, |next| next.event.at));
+                    take(&mut shard, &mut counts);
+                });
             }
-            took += began.elapsed();
         }
         assert_eq!(counts, promises::published(self.truth.counts.clone()), "the engine is wrong");
         took
@@ -189,6 +189,21 @@ impl Bench {
         assert_eq!((summary.events, summary.dead_letters), (self.log.records.len() as u64, 0));
         assert_eq!(counts, self.truth.counts, "the replay is wrong");
         took
+    }
+}
+
+fn timed(act: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    act();
+    began.elapsed()
+}
+
+/// A lane of events, applied.
+fn apply(shard: &mut Shard, events: Vec<Event>) {
+    shard.look_ahead(events.iter().map(|event| (event.position.stream, event.order_id.as_bytes())));
+    for event in events {
+        let at = event.record_time;
+        shard.apply(event, at).expect("the shop's events are facts");
     }
 }
 

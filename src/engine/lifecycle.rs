@@ -75,18 +75,18 @@ impl Closing {
 }
 
 impl Settings {
-    /// How a record stands to an order whose facts are known.
-    pub(super) fn lateness(&self, order: &Order, effective_time: Timestamp) -> Lateness {
-        match order.closed_at {
+    /// How a record stands to an order of which this is known.
+    pub(super) fn lateness(
+        &self,
+        closed_at: Option<Timestamp>,
+        last_activity: impl FnOnce() -> Timestamp,
+        effective_time: Timestamp,
+    ) -> Lateness {
+        match closed_at {
             Some(closed_at) => lateness(closed_at, effective_time, self),
-            None if effective_time >= self.evicted_at(order) => Lateness::Forgotten,
+            None if effective_time >= last_activity() + self.max_open => Lateness::Forgotten,
             None => Lateness::InTime,
         }
-    }
-
-    /// When an order that is not closed has been silent for too long.
-    fn evicted_at(&self, order: &Order) -> Timestamp {
-        order.last_activity() + self.max_open
     }
 
     /// The last instant of record time at which the order is kept: it leaves when the frontier is past it.
@@ -94,7 +94,8 @@ impl Settings {
         // A record of that very time is too late already, so the order may leave at that very frontier.
         let leaves_at = match order.closed_at {
             Some(closed_at) => retire_at(closed_at, self),
-            None => self.evicted_at(order),
+            // Silent for too long.
+            None => order.last_activity() + self.max_open,
         };
         leaves_at - Millis::new(1)
     }

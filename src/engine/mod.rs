@@ -5,7 +5,8 @@
 //!
 //! | to find                                        | look in     |
 //! |------------------------------------------------|-------------|
-//! | how events merge into facts                    | `order`     |
+//! | how events become facts                        | `intake`, `order` |
+//! | how much is kept of one order                  | `bounds`    |
 //! | which status follows from another              | `reconcile` |
 //! | how policies are judged on an order            | `judge`     |
 //! | when an order is judged, enters, leaves memory | `turn`      |
@@ -23,6 +24,7 @@
 
 mod ahead;
 pub mod backlog;
+mod bounds;
 mod chunks;
 pub mod clock;
 mod copy;
@@ -34,6 +36,7 @@ pub mod frontier;
 mod history;
 mod index;
 mod inert;
+mod intake;
 mod judge;
 mod lifecycle;
 mod order;
@@ -54,13 +57,13 @@ pub use ahead::LOOK_AHEAD;
 pub use backlog::{
     BacklogSum, MemoryRecord, Partial, Partials, PartialsRecord, StockApplied, TOO_MANY_SKUS, Teller, Told,
 };
+pub use bounds::{MAX_EVENTS, MAX_LINES};
 pub use clock::Clock;
 #[cfg(test)]
 pub(crate) use copy::Packer;
 pub use copy::{Held, PackedOrders};
 pub use frontier::{EffectiveTime, Ends, Frontier, HeldCause};
 pub use history::{Era, History};
-pub use order::{MAX_EVENTS, MAX_LINES};
 pub use restore::{RestoredOrder, Restoring, Stored, Unpacker};
 pub use shard::{Applied, CycleEnded, Rejected, Shard, ShardCounters, Transition};
 pub use tombstones::Tombstone;

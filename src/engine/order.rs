@@ -1,24 +1,15 @@
 //! One order, unpacked: its facts, and what was published of it. In this folder `order` stands for
 //! whatever a stream is about: a checkout or a return is kept and judged in the same way.
 
-use crate::domain::{AttributeValue, EntityId, Event, Exception, Str, Timestamp};
+use crate::domain::{EntityId, Event, Exception, Str, Timestamp};
 use crate::policy::backlog::Membership;
 use crate::policy::cycle::CycleKey;
 use crate::policy::interest::Interest;
 
+use super::bounds::Sums;
 use super::facts::Handle;
 use super::inert::Inert;
 use super::shard::{Applied, Rejected};
-
-/// The most events kept of one order: far above anything real, so that one broken producer cannot slow a shard.
-pub const MAX_EVENTS: usize = 1000;
-/// The most lines kept of one order, over all its events.
-pub const MAX_LINES: usize = 10_000;
-/// The most attributes kept of one order, over all its events.
-pub const MAX_ATTRIBUTES: usize = 1_000;
-/// The most bytes of attribute names and values kept of one order: an exception carries them, and must fit into a record
-/// even where every byte is escaped.
-pub const MAX_ATTRIBUTE_BYTES: usize = 128 << 10;
 
 /// The events of a usual order: it is placed, paid, packed, shipped and delivered.
 const USUAL_EVENTS: usize = 5;
@@ -157,26 +148,7 @@ impl Order {
     fn check_bounds(&self, event: &Event, replaced: Option<usize>) -> Result<Sums, Rejected> {
         let kept = self.events.iter().enumerate().filter(|(i, _)| Some(*i) != replaced).map(|(_, e)| e);
         let before = Some(self.sums).filter(|sums| replaced.is_none() && sums.events == self.events.len());
-        let before = before.unwrap_or_else(|| kept.fold(Sums::default(), Sums::and));
-        if before.events >= MAX_EVENTS {
-            return Err(Rejected::TooManyEvents { limit: MAX_EVENTS });
-        }
-        let sums = before.and(event);
-        let Some(details) = &event.details else { return Ok(sums) };
-        if details.lines.is_some() && sums.lines > MAX_LINES {
-            return Err(Rejected::TooManyLines { limit: MAX_LINES });
-        }
-        let too_many = sums.attributes > MAX_ATTRIBUTES || sums.attribute_bytes > MAX_ATTRIBUTE_BYTES;
-        if !details.attributes.is_empty() && too_many {
-            return Err(Rejected::TooManyAttributes { limit: MAX_ATTRIBUTES, bytes: MAX_ATTRIBUTE_BYTES });
-        }
-        if details.amount.is_some() && sums.amounts > i64::MAX.unsigned_abs() {
-            return Err(Rejected::Overflow { what: "amounts" });
-        }
-        if details.lines.is_some() && sums.pieces > i64::MAX.unsigned_abs() {
-            return Err(Rejected::Overflow { what: "quantities" });
-        }
-        Ok(sums)
+        before.unwrap_or_else(|| kept.fold(Sums::default(), Sums::and)).with(event)
     }
 
     /// The earliest record time among its events.
@@ -204,39 +176,3 @@ impl Order {
 /// Whether an event changed an order's facts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Changed(pub bool);
-
-/// What is bounded of an order, added up over its first events in whatever order. Figures are added without regard to sign, so that
-/// no order of arrival leaves the bounds on the way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
-    events: usize,
-    lines: usize,
-    attributes: usize,
-    attribute_bytes: usize,
-    amounts: u64,
-    pieces: u64,
-}
-
-impl Sums {
-    fn and(self, event: &Event) -> Self {
-        let events = self.events + 1;
-        let Some(details) = event.details.as_deref() else { return Sums { events, ..self } };
-        let lines = details.lines.as_deref().unwrap_or(&[]);
-        Sums {
-            events,
-            lines: self.lines + lines.len(),
-            attributes: self.attributes + details.attributes.len(),
-            attribute_bytes: self.attribute_bytes + details.attributes.iter().map(attribute_bytes).sum::<usize>(),
-            amounts: self.amounts.saturating_add(details.amount.map_or(0, |m| m.amount_minor.unsigned_abs())),
-            pieces: lines.iter().fold(self.pieces, |sum, l| sum.saturating_add(l.quantity.unsigned_abs())),
-        }
-    }
-}
-
-fn attribute_bytes((name, value): &(Str, AttributeValue)) -> usize {
-    let value = match value {
-        AttributeValue::Text(text) => text.len(),
-        _ => size_of::<AttributeValue>(),
-    };
-    name.len() + value
-}

@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 
 use crate::domain::{Entity, EntityId, Event, Exception, ExceptionId, Millis, Str, Timestamp};
 use crate::guard::{Guard, is_off};
+use crate::policy::interest::Interest;
 use crate::policy::{Policies, Settings};
 
 use super::backlog::{Partials, Teller, Told};
@@ -16,8 +17,7 @@ use super::history::{History, Since};
 use super::index::Index;
 use super::inert::Interests;
 use super::judge::earliest;
-use super::lifecycle::Lateness;
-use super::order::{Changed, Published};
+use super::order::Published;
 use super::outbox::Outbox;
 use super::past::Past;
 use super::slots::Slots;
@@ -39,13 +39,6 @@ pub enum Applied {
     AfterClose,
     /// It begins an order anew of which something may still be to be told: nothing was changed. It is to be applied again
     /// once the frontier has come to its effective time.
-    NotYet,
-}
-
-/// Where an event goes.
-enum Place {
-    Slot(u32),
-    AfterClose,
     NotYet,
 }
 
@@ -164,7 +157,8 @@ pub struct Shard {
     pub(super) tombstones: Tombstones,
     pub(super) timers: Timers,
     pub(super) queues: Partials,
-    pub(super) dirty: Vec<u32>,
+    /// Orders to be judged, and what the event touched for which each was marked.
+    pub(super) dirty: Vec<(u32, Interest)>,
     pub(super) frontier: Timestamp,
     pub(super) outbox: Outbox,
     pub(super) counters: ShardCounters,
@@ -246,12 +240,11 @@ impl Shard {
     /// # Errors
     /// The event cannot become a fact; nothing was changed.
     pub fn apply(&mut self, event: Event, effective_time: Timestamp) -> Result<Applied, Rejected> {
-        let applied = match self.place_for(&event, effective_time) {
-            Place::AfterClose => Applied::AfterClose,
-            Place::NotYet => return Ok(Applied::NotYet),
-            Place::Slot(slot) => self.merge(slot, event)?,
-        };
-        self.slots.rest_unjudged();
+        let applied = self.take_in(event, effective_time)?;
+        if applied == Applied::NotYet {
+            return Ok(applied);
+        }
+        self.slots.rest_some();
         if effective_time < self.frontier {
             self.counters.late += 1;
         }
@@ -262,60 +255,6 @@ impl Shard {
             Applied::New | Applied::Reread | Applied::NotYet => {}
         }
         Ok(applied)
-    }
-
-    fn merge(&mut self, slot: u32, event: Event) -> Result<Applied, Rejected> {
-        let Some(order) = self.slots.order_mut(slot) else { return Ok(Applied::AfterClose) };
-        let first = order.events.is_empty() && order.published.is_empty();
-        match order.merge(event) {
-            Ok((applied, Changed(changed))) => {
-                // A repeat adds nothing, so a flood of them costs no judging.
-                if changed {
-                    order.settled.clear();
-                    self.touch(slot);
-                }
-                Ok(applied)
-            }
-            Err(rejected) => {
-                if first {
-                    self.release(slot);
-                }
-                Err(rejected)
-            }
-        }
-    }
-
-    /// Where the event goes: the slot of its order, made where there is none. Whether that is closed for good follows from
-    /// the facts and the record's effective time, whatever memory still holds.
-    fn place_for(&mut self, event: &Event, effective_time: Timestamp) -> Place {
-        let apart = !is_off(Guard::EntitiesApart);
-        let entity = if apart { self.settings.entities.of_stream(event.position.stream) } else { EntityId::ORDER };
-        let Some(slot) = self.index.get(&self.slots, entity, &event.order_id) else {
-            return match self.is_after_close(entity, &event.order_id, effective_time) {
-                true => Place::AfterClose,
-                false => Place::Slot(self.occupy(entity, event.order_id.clone())),
-            };
-        };
-        // Facts of this batch may have closed the order; a record from long after must find that out first.
-        self.settle_if_stale(slot, effective_time);
-        let Some(order) = self.slots.order_mut(slot) else { return Place::AfterClose };
-        match self.settings.lateness(order, effective_time) {
-            Lateness::InTime => Place::Slot(slot),
-            Lateness::AfterClose => Place::AfterClose,
-            Lateness::Forgotten if self.may_have_to_tell(slot, effective_time) => Place::NotYet,
-            Lateness::Forgotten => {
-                self.retire(slot);
-                // It is remembered as closed, or not at all; the record comes after either.
-                self.place_for(event, effective_time)
-            }
-        }
-    }
-
-    /// Whether an order in memory may still have something to tell of the time before `until`: while a transaction upstream
-    /// holds the frontier, records of another input may lie months ahead of it.
-    fn may_have_to_tell(&self, slot: u32, until: Timestamp) -> bool {
-        let is_told = until <= self.frontier && !self.slots.is_dirty(slot) && !self.outbox.holds(slot);
-        !self.muted && !is_told
     }
 
     /// Moves the frontier and fires what is due. It never goes back: an earlier frontier does nothing.

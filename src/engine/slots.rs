@@ -1,7 +1,8 @@
 //! Where a shard's orders lie. An order at rest is its packed facts and a few numbers; what only few orders have lies beside.
-//! One that is asked for is unpacked, and rests again when a thousand are ([`Slots::rest_some`]).
+//! One that is judged is unpacked, and rests again when a hundred are ([`Slots::rest_some`]); events join it where it lies.
 
 mod copied;
+mod packed;
 mod resting;
 
 use std::ops::Deref;
@@ -15,12 +16,10 @@ use super::chunks::Chunks;
 use super::facts::{Codebook, Facts, Handle, Head, Spare, Store};
 use super::order::{Order, Published};
 
-use resting::{Rare, Resting};
+use resting::{Dirty, Rare, Resting};
 
-/// So many orders may lie unpacked once they are judged.
-const MOST_AWAKE: usize = 1 << 10;
-/// So many at all: more than wait to be judged while catching up, so that each is unpacked once.
-const MOST_UNJUDGED: usize = 1 << 15;
+/// So many orders may lie unpacked: few enough that a core's cache holds them.
+const MOST_AWAKE: usize = 1 << 7;
 /// So many unpacked orders' memory is kept for the next.
 const MOST_SPARE: usize = MOST_AWAKE;
 
@@ -160,7 +159,7 @@ impl Slots {
     /// Whether an order waits to be judged.
     pub fn is_dirty(&self, slot: u32) -> bool {
         match self.slots.get(slot) {
-            Some(Slot::Resting(resting)) => resting.dirty,
+            Some(Slot::Resting(resting)) => resting.dirty != Dirty::No,
             Some(Slot::Awake(at)) => self.awake(*at).is_some_and(|order| order.dirty),
             _ => false,
         }
@@ -168,12 +167,14 @@ impl Slots {
 
     /// Marks an order to be judged; true where it was not marked.
     pub fn mark_dirty(&mut self, slot: u32) -> bool {
-        let dirty = match self.slots.get_mut(slot) {
-            Some(Slot::Resting(resting)) => Some(&mut resting.dirty),
-            Some(Slot::Awake(at)) => awake_mut(&mut self.awake, *at).map(|order| &mut order.dirty),
-            _ => None,
-        };
-        dirty.is_some_and(|dirty| !std::mem::replace(dirty, true))
+        match self.slots.get_mut(slot) {
+            Some(Slot::Resting(resting)) => std::mem::replace(&mut resting.dirty, Dirty::Yes) == Dirty::No,
+            Some(Slot::Awake(at)) => {
+                let order = awake_mut(&mut self.awake, *at);
+                order.is_some_and(|order| !std::mem::replace(&mut order.dirty, true))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the slot's order has this id.
@@ -251,13 +252,6 @@ impl Slots {
         }
     }
 
-    /// The same while they wait to be judged.
-    pub fn rest_unjudged(&mut self) {
-        if self.awake.len() >= MOST_UNJUDGED {
-            self.rest_all();
-        }
-    }
-
     fn rest_all(&mut self) {
         let mut homeless = Vec::new();
         for at in 0..self.awake.len() {
@@ -267,7 +261,7 @@ impl Slots {
             homeless.extend(self.rest(slot, order).err().map(|order| (slot, order)));
         }
         self.awake.clear();
-        if self.awake.capacity() > 4 * MOST_UNJUDGED {
+        if self.awake.capacity() > 4 * MOST_AWAKE {
             self.awake = Vec::new();
         }
         homeless.into_iter().for_each(|(slot, order)| self.lie_awake(slot, order));
@@ -292,7 +286,8 @@ impl Slots {
         let rare = order.rare();
         if let Some(place) = self.slots.get_mut(slot) {
             let (birth, marks) = (order.birth, Resting::marks(order.inert, rare.is_some()));
-            *place = Slot::Resting(Resting { facts, birth, ended, marks, dirty: order.dirty });
+            let dirty = if order.dirty { Dirty::Yes } else { Dirty::No };
+            *place = Slot::Resting(Resting { facts, birth, ended, marks, dirty });
         }
         if let Some(rare) = rare {
             self.rare.insert(slot, Box::new(rare));

@@ -1,6 +1,7 @@
 //! A shard's turn: which orders are judged when, and how they enter and leave memory.
 
 use crate::domain::{EntityId, Str, Timestamp};
+use crate::policy::interest::Interest;
 
 use super::judge::{Judge, Sink, earliest};
 use super::reconcile::Move;
@@ -11,17 +12,18 @@ impl Shard {
     /// Judges every order whose facts changed, at the frontier as it stands.
     pub(super) fn judge_dirty(&mut self) {
         let standing = Move { from: self.frontier, to: self.frontier };
-        for slot in std::mem::take(&mut self.dirty) {
+        for (slot, touched) in std::mem::take(&mut self.dirty) {
             if self.slots.is_dirty(slot) {
+                self.slots.wake_to_judge(slot, touched);
                 self.judge(slot, standing);
                 self.leave_if_overdue(slot, self.frontier);
-                self.slots.rest_unjudged();
+                self.slots.rest_some();
             }
         }
         if !self.unsure.is_empty() && !self.muted {
             self.judge_unsure();
+            self.slots.rest_some();
         }
-        self.slots.rest_some();
     }
 
     /// A timer is due: judge the order, and retire it where its time has come.
@@ -61,7 +63,7 @@ impl Shard {
     /// Marks an order to be judged again.
     pub(super) fn touch(&mut self, slot: u32) {
         if self.slots.mark_dirty(slot) {
-            self.dirty.push(slot);
+            self.dirty.push((slot, Interest::ALL));
         }
     }
 

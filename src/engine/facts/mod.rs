@@ -13,14 +13,18 @@
 //! | how numbers and texts are spelled   | `bytes`  |
 //! | what shared texts have numbers      | `words`  |
 //! | what events have in common          | `shape`  |
+//! | how an order's own texts are spelled | `own`  |
 //! | events to bytes, and back           | `pack`, `unpack` |
+//! | what an event must know that joins them | `skim` |
 //! | what is used again instead of freed | `spare`  |
 //! | where the bytes lie                 | `store`  |
 //! | what a snapshot says beside them    | `told`   |
 
 mod bytes;
+mod own;
 mod pack;
 mod shape;
+mod skim;
 mod spare;
 mod store;
 mod told;
@@ -37,6 +41,7 @@ use shape::Shapes;
 use words::Words;
 
 pub(super) use bytes::{Reader, put_text, put_varint};
+pub(super) use skim::Skimmed;
 pub(super) use spare::Spare;
 pub(super) use store::{Handle, Store};
 pub(super) use told::{Told, learn_texts, tell};

@@ -4,12 +4,14 @@ use crate::domain::event::Details;
 use crate::domain::{AttributeValue, Event, Money, Promise, Str, Timestamp};
 
 use super::bytes::{Reader, put_signed, put_text, put_varint};
+use super::own::Own;
 use super::shape::has;
+use super::skim::Skimmed;
 use super::words::Words;
 use super::{Codebook, ERA, Facts, Head, spelled, value};
 
 /// How many events back a text is looked for.
-const REACH: usize = 8;
+pub(super) const REACH: usize = 8;
 
 impl Codebook {
     /// Packs an order. `known`: its facts as they were, and how many events they hold, which are its first, unchanged. `None`
@@ -27,11 +29,25 @@ impl Codebook {
             out.extend_from_slice(facts.parts().2.0);
             done = count;
         }
-        for place in done..events.len() {
-            self.put_event(&mut out, head.id, events, place);
+        for (place, event) in events.iter().enumerate().skip(done) {
+            let earlier = events.get(..place).unwrap_or_default();
+            let before = earlier.last().map_or(ERA, |event| event.event_time.as_millis());
+            self.put_event(&mut out, head.id, event, before, |field, text| back_to(earlier, field, text));
         }
         self.buffer = out;
         Some(Facts(&self.buffer))
+    }
+
+    /// The facts that were skimmed, with an event that follows them.
+    pub fn append(&mut self, skimmed: &Skimmed<'_>, event: &Event) -> Facts<'_> {
+        let mut out = std::mem::take(&mut self.buffer);
+        out.clear();
+        skimmed.head.write(skimmed.sums.events + 1, &mut out);
+        out.extend_from_slice(skimmed.events.0);
+        let before = skimmed.last.0.as_millis();
+        self.put_event(&mut out, skimmed.head.id, event, before, |field, text| skimmed.back_to(field, text));
+        self.buffer = out;
+        Facts(&self.buffer)
     }
 
     /// Facts that lie packed, behind another head.
@@ -42,26 +58,33 @@ impl Codebook {
         Facts(&self.buffer)
     }
 
-    fn put_event(&mut self, out: &mut Vec<u8>, order_id: &str, events: &[Event], place: usize) {
-        let Some(event) = events.get(place) else { return };
-        let before = place.checked_sub(1).and_then(|i| events.get(i)).map_or(ERA, |e| e.event_time.as_millis());
-        let uuid = uuid_bytes(&event.event_id);
-        let has = self.shapes.write(event, uuid.is_some(), out);
-        match uuid {
-            Some(uuid) => out.extend_from_slice(&uuid),
-            None => put_own_text(out, &event.event_id, order_id),
+    /// `before`: the time of the event before, in milliseconds; `back_to`: how many events back the field said the same.
+    fn put_event(
+        &mut self,
+        out: &mut Vec<u8>,
+        order_id: &str,
+        event: &Event,
+        before: i64,
+        back_to: impl Fn(usize, &Str) -> Option<u64>,
+    ) {
+        let event_id = Own::of(&event.event_id, order_id);
+        let has = self.shapes.write(event, matches!(event_id, Own::Uuid(_)), out);
+        match event_id {
+            Own::Uuid(uuid) => out.extend_from_slice(&uuid),
+            event_id => event_id.write(out),
         }
         put_varint(out, event.event_time.as_millis().wrapping_sub(before) as u64);
         put_time(out, event.record_time, event.event_time);
         put_varint(out, event.position.offset as u64);
-        if let Some(details) = event.details.as_deref() {
-            self.put_details(out, details, order_id, event.event_time);
-            let earlier = events.get(..place).unwrap_or_default();
-            for (bit, field) in FIELDS {
-                if has & bit != 0
-                    && let Some(text) = field(details)
-                {
-                    put_field(out, text, order_id, earlier, field);
+        let Some(details) = event.details.as_deref() else { return };
+        self.put_details(out, details, order_id, event.event_time);
+        for (place, (bit, field)) in FIELDS.into_iter().enumerate() {
+            if has & bit != 0
+                && let Some(text) = field(details)
+            {
+                match back_to(place, text) {
+                    Some(back) => put_varint(out, back << 2 | spelled::BACK),
+                    None => Own::of(text, order_id).write(out),
                 }
             }
         }
@@ -125,12 +148,11 @@ pub(super) const FIELDS: [(u16, Field); 4] = [
     (has::REASON, |d| d.reason.as_ref()),
 ];
 
-fn put_field(out: &mut Vec<u8>, text: &Str, order_id: &str, earlier: &[Event], field: Field) {
+/// How many events back the field of this place in [`FIELDS`] said the same, if not long ago.
+fn back_to(earlier: &[Event], field: usize, text: &Str) -> Option<u64> {
+    let (_, field) = FIELDS.get(field)?;
     let said = |event: &Event| event.details.as_deref().and_then(field) == Some(text);
-    match earlier.iter().rev().take(REACH).position(said) {
-        Some(back) => put_varint(out, (back as u64 + 1) << 2 | spelled::BACK),
-        None => put_own_text(out, text, order_id),
-    }
+    earlier.iter().rev().take(REACH).position(said).map(|back| back as u64 + 1)
 }
 
 fn put_shared_text(out: &mut Vec<u8>, text: &str, order_id: &str, words: &mut Words) {
@@ -138,48 +160,11 @@ fn put_shared_text(out: &mut Vec<u8>, text: &str, order_id: &str, words: &mut Wo
         Some(number) => put_varint(out, u64::from(number) + 1),
         None => {
             put_varint(out, 0);
-            put_own_text(out, text, order_id);
+            Own::of(text, order_id).write(out);
         }
     }
-}
-
-fn put_own_text(out: &mut Vec<u8>, text: &str, order_id: &str) {
-    if let Some(uuid) = uuid_bytes(text) {
-        put_varint(out, spelled::UUID);
-        return out.extend_from_slice(&uuid);
-    }
-    let rest = text.strip_prefix(order_id).filter(|_| !order_id.is_empty());
-    let (how, rest) = rest.map_or((spelled::OUT, text), |rest| (spelled::AFTER_ID, rest));
-    put_varint(out, (rest.len() as u64) << 2 | how);
-    out.extend_from_slice(rest.as_bytes());
 }
 
 fn put_time(out: &mut Vec<u8>, time: Timestamp, from: Timestamp) {
     put_signed(out, time.as_millis().wrapping_sub(from.as_millis()));
-}
-
-/// The bytes of a UUID as it is commonly written: any other spelling could not be told from it afterwards.
-fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
-    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
-    let mut bytes = [0; 16];
-    let mut digits = text.iter().enumerate();
-    for byte in &mut bytes {
-        for _ in 0..2 {
-            let (mut at, mut digit) = digits.next()?;
-            if matches!(at, 8 | 13 | 18 | 23) {
-                if *digit != b'-' {
-                    return None;
-                }
-                (at, digit) = digits.next()?;
-            }
-            debug_assert!(at < 36);
-            let nibble = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' => digit - b'a' + 10,
-                _ => return None,
-            };
-            *byte = *byte << 4 | nibble;
-        }
-    }
-    Some(bytes)
 }

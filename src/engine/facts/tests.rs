@@ -7,6 +7,7 @@ use crate::domain::any;
 use crate::domain::event::Details;
 use crate::domain::{AttributeValue, Event, Line, Milestone, Promise, Timestamp};
 use crate::engine::order::Order;
+use crate::engine::shard::Applied;
 
 fn unpacked(codebook: &Codebook, facts: &[u8], spare: &mut Spare) -> (EntityId, Option<Timestamp>, Vec<Event>) {
     let mut events = Vec::new();
@@ -69,6 +70,84 @@ proptest! {
             prop_assert_eq!(&plain.events, &resting.events);
         }
     }
+}
+
+/// What becomes of an order to which events come one by one: each joins the facts where they lie if it can, and is merged
+/// otherwise.
+fn joined(codebook: &mut Codebook, events: &[Event], joins: &mut usize) -> (Vec<u8>, Vec<Event>) {
+    let (mut facts, mut order) = (packed(codebook, head(0, None), &[]), Order::default());
+    for event in events {
+        let skimmed = codebook.skim(Facts(&facts), event);
+        let merged = order.merge(event.clone());
+        if let Some(skimmed) = skimmed {
+            assert!(matches!(merged, Ok((Applied::New, _))), "{merged:?}");
+            assert_eq!(skimmed.first_record_time, before_last(&order).map(|e| e.record_time).min().unwrap());
+            assert_eq!(skimmed.last_record_time, before_last(&order).map(|e| e.record_time).max().unwrap());
+            facts = codebook.append(&skimmed, event).0.to_vec();
+            *joins += 1;
+        } else {
+            facts = packed(codebook, head(0, None), &order.events);
+        }
+        assert_eq!(unpacked(codebook, &facts, &mut Spare::default()).2, order.events);
+    }
+    (facts, order.events)
+}
+
+fn before_last(order: &Order) -> impl Iterator<Item = &Event> {
+    order.events.iter().take(order.events.len() - 1)
+}
+
+proptest! {
+    /// In any order of arrival, told again, and with others' shapes known or not.
+    #[test]
+    fn what_joins_the_facts_is_what_would_be_merged(
+        orders in prop::collection::vec(prop::collection::vec(any::event(), 1..9), 1..5),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    ) {
+        let mut codebook = Codebook::default();
+        for events in orders.iter().chain(&orders) {
+            let mut events = events.clone();
+            again.iter().for_each(|index| events.push(index.get(&events).clone()));
+            joined(&mut codebook, &events, &mut 0);
+            events.sort_by_key(Event::order_key);
+            joined(&mut codebook, &events, &mut 0);
+        }
+    }
+}
+
+/// What the shop of the benches sends.
+#[test]
+fn events_in_their_order_join_the_facts() {
+    let (mut codebook, mut joins) = (Codebook::default(), 0);
+    let told = |number: usize| {
+        let mut event = placed(number);
+        event.record_time = event.event_time;
+        event
+    };
+    let events: Vec<Event> = (0..40).map(told).collect();
+    joined(&mut codebook, &events, &mut 0);
+    let (facts, known) = joined(&mut codebook, &events, &mut joins);
+    assert_eq!(known, events);
+    // The first begins the order, and one of so many joins no more.
+    assert_eq!(joins, 32);
+    assert_eq!(facts, packed(&mut codebook, head(0, None), &known), "as if it had been packed at once");
+}
+
+#[test]
+fn what_the_bounds_refuse_does_not_join() {
+    let mut codebook = Codebook::default();
+    let amount = |number: usize, amount_minor: i64| {
+        let mut event = placed(number);
+        let currency = crate::domain::Currency::parse("EUR").unwrap();
+        event.details.as_mut().unwrap().amount = Some(crate::domain::Money { amount_minor, currency });
+        event
+    };
+    let first = amount(1, i64::MAX);
+    let mut pack = || packed(&mut codebook, head(0, None), std::slice::from_ref(&first));
+    // Its shape has a number from the second time on.
+    let (_, facts) = (pack(), pack());
+    assert!(codebook.skim(Facts(&facts), &amount(2, 1)).is_none());
+    assert!(codebook.skim(Facts(&facts), &amount(2, 0)).is_some());
 }
 
 fn placed(number: usize) -> Event {

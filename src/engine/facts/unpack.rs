@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use smol_str::SmolStrBuilder;
-
 use crate::domain::event::Details;
 use crate::domain::{AttributeValue, Currency, Event, Line, Money, Position, Promise, Str, Timestamp};
 
 use super::bytes::Reader;
+use super::own::Own;
 use super::pack::{FIELDS, Field};
 use super::shape::{Shape, has};
 use super::spare::Spare;
@@ -32,7 +31,7 @@ impl Codebook {
         let known = from.varint().checked_sub(1).and_then(|number| self.shapes.get(number));
         let shape = known.map_or_else(|| Cow::Owned(Shape::read(from)), Cow::Borrowed);
         let is_uuid = shape.has & has::UUID != 0;
-        let event_id = if is_uuid { uuid_text(from.array()) } else { text(from, order_id) };
+        let event_id = if is_uuid { Own::Uuid(from.array()) } else { Own::read(from) }.text(order_id);
         let event_time = Timestamp::from_millis(before.wrapping_add(from.varint() as i64));
         let record_time = time(from, event_time);
         let position = Position { stream: shape.stream, partition: shape.partition, offset: from.varint() as i64 };
@@ -127,45 +126,14 @@ fn field_text(from: &mut Reader<'_>, order_id: &Str, earlier: &[Event], field: F
             let said = earlier.len().checked_sub(back as usize).and_then(|place| earlier.get(place));
             said.and_then(|event| event.details.as_deref()).and_then(field).cloned().unwrap_or_default()
         }
-        _ => spelled_text(from, told, order_id),
+        _ => Own::read_told(from, told).text(order_id),
     }
 }
 
 fn shared_text(from: &mut Reader<'_>, order_id: &Str, words: &Words) -> Str {
-    from.varint().checked_sub(1).map_or_else(|| text(from, order_id), |number| words.text(number))
-}
-
-fn text(from: &mut Reader<'_>, order_id: &Str) -> Str {
-    let told = from.varint();
-    spelled_text(from, told, order_id)
-}
-
-fn spelled_text(from: &mut Reader<'_>, told: u64, order_id: &Str) -> Str {
-    let number = told >> 2;
-    match told & 3 {
-        spelled::OUT => Str::new(from.text(number)),
-        spelled::AFTER_ID => {
-            let mut text = SmolStrBuilder::new();
-            text.push_str(order_id);
-            text.push_str(from.text(number));
-            text.finish()
-        }
-        _ => uuid_text(from.array()),
-    }
+    from.varint().checked_sub(1).map_or_else(|| Own::read(from).text(order_id), |number| words.text(number))
 }
 
 fn time(from: &mut Reader<'_>, base: Timestamp) -> Timestamp {
     Timestamp::from_millis(base.as_millis().wrapping_add(from.signed()))
-}
-
-fn uuid_text(bytes: [u8; 16]) -> Str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    /// Where the digits of each byte are.
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    let mut text = [b'-'; 36];
-    for (byte, place) in bytes.into_iter().zip(PLACES) {
-        text[place] = DIGITS[usize::from(byte >> 4)];
-        text[place + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    Str::new(std::str::from_utf8(&text).unwrap_or_default())
 }

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use crate::domain::Str;
 
 /// Longer ones are not worth a place.
-const MAX_BYTES: usize = 64;
+pub(super) const MAX_BYTES: usize = 64;
 /// How many hashes are remembered of what was met once.
 const MET: usize = 4096;
 

@@ -5,7 +5,7 @@ use crate::domain::EntityId;
 use super::super::copy::PackedOrders;
 use super::super::facts::{Codebook, Facts, Head, Reader};
 use super::super::restore::RestoredOrder;
-use super::resting::Resting;
+use super::resting::{Dirty, Resting};
 use super::{Slot, Slots};
 
 impl Slots {
@@ -79,7 +79,7 @@ impl Slots {
             self.free.push(slot);
             return None;
         };
-        *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: false });
+        *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: Dirty::No });
         Some(slot)
     }
 

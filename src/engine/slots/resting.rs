@@ -4,9 +4,10 @@ use crate::domain::Str;
 use crate::policy::backlog::Membership;
 use crate::policy::interest::Interest;
 
+use super::super::bounds::Sums;
 use super::super::facts::{Codebook, Facts, Handle, Spare};
 use super::super::inert::Inert;
-use super::super::order::{CaseKey, Order, Published, Sums};
+use super::super::order::{CaseKey, Order, Published};
 
 /// An order at rest.
 #[derive(Debug)]
@@ -17,7 +18,17 @@ pub(super) struct Resting {
     pub ended: u16,
     /// Those of the first policies that are inert, a bit each, and [`HAS_RARE`].
     pub marks: u8,
-    pub dirty: bool,
+    pub dirty: Dirty,
+}
+
+/// Whether an order at rest waits to be judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Dirty {
+    No,
+    /// For one event, and who judges it knows what that touched.
+    Once,
+    /// For more, or for something else.
+    Yes,
 }
 
 /// There is more of it in [`super::Slots::rare`].
@@ -46,9 +57,10 @@ impl Resting {
         let head = codebook.unpack(facts, spare, &mut order.events);
         order.id = Str::new(head.id);
         (order.entity, order.closed_at) = (head.entity, head.closed_at);
-        (order.birth, order.dirty, order.inert) = (self.birth, self.dirty, Inert::of_bits(self.marks & !HAS_RARE));
+        (order.birth, order.dirty) = (self.birth, self.dirty != Dirty::No);
+        order.inert = Inert::of_bits(self.marks & !HAS_RARE);
         // What touched one that was put to rest unjudged is not kept.
-        order.touched = if self.dirty { Interest::ALL } else { Interest::NONE };
+        order.touched = if order.dirty { Interest::ALL } else { Interest::NONE };
         let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
         order.ended.extend(ended.map(|place| CaseKey::Sla(place, None)));
     }
