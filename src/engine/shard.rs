@@ -353,8 +353,8 @@ impl Shard {
     }
 
     /// The SLA cycles that ended since the last call.
-    pub fn drain_cycles_ended(&mut self) -> Vec<CycleEnded> {
-        std::mem::take(&mut self.cycles_ended)
+    pub fn drain_cycles_ended(&mut self) -> std::vec::Drain<'_, CycleEnded> {
+        self.cycles_ended.drain(..)
     }
 
     /// Orders that are known and not closed.

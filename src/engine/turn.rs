@@ -12,7 +12,8 @@ impl Shard {
     /// Judges every order whose facts changed, at the frontier as it stands.
     pub(super) fn judge_dirty(&mut self) {
         let standing = Move { from: self.frontier, to: self.frontier };
-        for (slot, touched) in std::mem::take(&mut self.dirty) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for (slot, touched) in dirty.drain(..) {
             if self.slots.is_dirty(slot) {
                 self.slots.wake_to_judge(slot, touched);
                 self.judge(slot, standing);
@@ -20,6 +21,9 @@ impl Shard {
                 self.slots.rest_some();
             }
         }
+        // The same memory for the next.
+        dirty.append(&mut self.dirty);
+        self.dirty = dirty;
         if !self.unsure.is_empty() && !self.muted {
             self.judge_unsure();
             self.slots.rest_some();

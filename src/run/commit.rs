@@ -109,14 +109,14 @@ impl Pending {
     }
 
     /// It stands. `current_next`: for each shard that wrote to `exceptions-current`, the offset after its last record
-    /// there. Gives what is published from now on.
+    /// there.
     pub fn committed<'a>(
-        self,
+        &self,
         tasks: impl Iterator<Item = &'a mut Task>,
         backlogs: &mut Backlogs,
         current_next: &BTreeMap<i32, i64>,
         monotonic: Instant,
-    ) -> Vec<Exception> {
+    ) {
         for task in tasks {
             if let Some(drained) = self.shards.get(&task.partition) {
                 let next = current_next.get(&task.partition).copied();
@@ -126,16 +126,15 @@ impl Pending {
             }
         }
         backlogs.committed();
-        self.published()
     }
 
-    /// `at_least_once`: its records are in the log, its offsets are not committed. Gives what is published from now on.
+    /// `at_least_once`: its records are in the log, its offsets are not committed.
     pub fn written<'a>(
-        self,
+        &self,
         tasks: impl Iterator<Item = &'a mut Task>,
         backlogs: &mut Backlogs,
         current_next: &BTreeMap<i32, i64>,
-    ) -> Vec<Exception> {
+    ) {
         for task in tasks {
             if let Some(drained) = self.shards.get(&task.partition) {
                 let next = current_next.get(&task.partition).copied();
@@ -145,7 +144,6 @@ impl Pending {
             }
         }
         backlogs.committed();
-        self.published()
     }
 
     fn watch(&self, drained: &Drained, next: Option<i64>, task: &mut Task) {
@@ -168,12 +166,12 @@ impl Pending {
         backlogs.aborted();
     }
 
-    fn published(self) -> Vec<Exception> {
+    /// What is published from now on, where its records are in the log.
+    pub fn published(self) -> impl Iterator<Item = Box<Exception>> {
         let of_shards = self.shards.into_values().flat_map(|drained| drained.transitions);
-        let published = of_shards.chain(self.of_backlogs).filter_map(|transition| match transition {
-            Transition::Publish(exception) => Some(*exception),
+        of_shards.chain(self.of_backlogs).filter_map(|transition| match transition {
+            Transition::Publish(exception) => Some(exception),
             Transition::Tombstone(_) => None,
-        });
-        published.collect()
+        })
     }
 }

@@ -97,9 +97,8 @@ impl Service {
                 self.fit.written(&pending.batch.records, &self.health);
                 let now = self.clock.now();
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
-                for exception in pending.committed(shards, backlogs, &current_next, Instant::now()) {
-                    self.say(&exception, now);
-                }
+                pending.committed(shards, backlogs, &current_next, Instant::now());
+                pending.published().for_each(|exception| self.say(&exception, now));
                 emit(BatchCommitted { meters: &self.wire.meters, records, took: began.elapsed() });
             }
             Outcome::Written { current_next, reason } => {
@@ -107,9 +106,8 @@ impl Service {
                 let now = self.clock.now();
                 emit(TransactionAborted { reason: &reason });
                 let (shards, backlogs) = (self.shards.tasks_mut(), &mut self.backlogs);
-                for exception in pending.written(shards, backlogs, &current_next) {
-                    self.say(&exception, now);
-                }
+                pending.written(shards, backlogs, &current_next);
+                pending.published().for_each(|exception| self.say(&exception, now));
                 self.retry_at = Some(Instant::now() + AFTER_ABORT);
             }
             Outcome::Torn { reason } => {

@@ -90,7 +90,7 @@ impl Process {
                     // The same batch once more.
                     self.in_flight = Some(InFlight::new(batch.pending, batch.number, None));
                 }
-                _ => drop(batch.pending.written(tasks, &mut self.backlogs, &batch.current_next)),
+                _ => batch.pending.written(tasks, &mut self.backlogs, &batch.current_next),
             }
         } else if batch.acts.is_empty() {
             let monotonic = Self::monotonic(around);

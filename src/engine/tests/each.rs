@@ -47,7 +47,7 @@ fn to_and_fro_and_the_second_one_stalls() {
     s.read(event("handoff.accepted", 210));
     s.advance(1000);
     assert_eq!(owned(&s), ["berta 130+ opened", "berta 150 resolved"]);
-    let outcomes: Vec<&str> = s.shard.drain_cycles_ended().iter().map(|c| c.outcome).collect();
+    let outcomes: Vec<&str> = s.shard.drain_cycles_ended().map(|c| c.outcome).collect();
     assert_eq!(outcomes, ["met", "breached", "met"]);
 }
 

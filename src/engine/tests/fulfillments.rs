@@ -45,7 +45,7 @@ fn one_parcel_is_late_and_the_other_in_time() {
     s.read(parcel("f-1", "fulfillment.shipped", 110));
     assert_eq!(of_parcels(&s), ["f-1 60+ opened", "f-1 110 resolved"]);
     let ended = s.shard.drain_cycles_ended();
-    assert_eq!(ended.iter().map(|c| c.outcome).collect::<Vec<_>>(), ["met", "breached"], "each is counted");
+    assert_eq!(ended.map(|c| c.outcome).collect::<Vec<_>>(), ["met", "breached"], "each is counted");
 }
 
 #[test]
