@@ -46,7 +46,7 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    /// Makes the producer and, for `exactly_once`, makes it known to its coordinator.
+    /// Makes the producer and, for `exactly_once`, makes it known to its coordinator. `topics`: what it will write to.
     ///
     /// # Errors
     /// The client cannot be made, or the coordinator does not answer within `timeout`.
@@ -54,6 +54,7 @@ impl Publisher {
         kafka: &KafkaConfig,
         delivery: Delivery,
         current_topic: &str,
+        topics: &[Str],
         sizes: Sizes,
         timeout: Duration,
     ) -> Result<Self, KafkaFailure> {
@@ -63,6 +64,9 @@ impl Publisher {
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|source| KafkaFailure::Client { purpose: "producing", source })?;
+        // Before it looks for its coordinator: where librdkafka is connected to no broker that it was told of, it looks again
+        // after half a second.
+        learn(&producer, topics);
         if delivery == Delivery::ExactlyOnce {
             producer.init_transactions(timeout).map_err(|source| match access::is_denied(&source) {
                 true => KafkaFailure::NotAllowed {
@@ -85,15 +89,6 @@ impl Publisher {
             refusal: Mutex::default(),
             spent: AtomicBool::new(false),
         })
-    }
-
-    /// Asks where these topics lie. What is not known when it is first written to is asked for ten times a second, which a
-    /// broker that answers slowly cannot keep up with.
-    pub fn learn(&self, topics: &[Str]) {
-        for topic in topics {
-            // Where it is not answered, it is asked for when it is written to.
-            drop(self.producer.client().fetch_metadata(Some(topic), STEP));
-        }
     }
 
     /// Writes a batch and its offsets for good, or not at all. While the broker is away this waits for it, and calls
@@ -277,6 +272,15 @@ impl Publisher {
             }
             wait.tell();
         }
+    }
+}
+
+/// Asks where these topics lie. What is not known when it is first written to is asked for ten times a second, which a
+/// broker that answers slowly cannot keep up with.
+fn learn(producer: &BaseProducer<Deliveries>, topics: &[Str]) {
+    for topic in topics {
+        // Where it is not answered, it is asked for when it is written to.
+        drop(producer.client().fetch_metadata(Some(topic), STEP));
     }
 }
 

@@ -181,9 +181,8 @@ fn settings(config: &Config, writer: &control::Writer, started: Timestamp) -> Re
 pub(super) fn publisher(config: &Config, batch_max: usize) -> Result<Publisher, RunError> {
     let sizes = Sizes { message_max: message_max_bytes(config), batch_max };
     let current = &config.outputs.current;
-    let publisher = Publisher::start(&config.kafka, config.delivery, current, sizes, COORDINATOR_WITHIN)?;
-    publisher.learn(&topics::of(config));
-    Ok(publisher)
+    let topics = topics::of(config);
+    Ok(Publisher::start(&config.kafka, config.delivery, current, &topics, sizes, COORDINATOR_WITHIN)?)
 }
 
 /// To what a dead letter is cut: to what its topic takes, with room for Kafka's own words around it. Where the broker
