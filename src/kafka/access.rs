@@ -64,7 +64,9 @@ pub fn refused(kafka: &KafkaConfig, topics: &[Str]) -> Option<(StreamId, KafkaFa
 }
 
 fn refusal(client: &BaseConsumer<Logged>, kafka: &KafkaConfig, topic: &str) -> Option<KafkaFailure> {
-    if let Err(failure @ KafkaFailure::NotAllowed { .. }) = topology::partitions(client, kafka, topic, TOLD_WITHIN) {
+    if let Err(failure @ KafkaFailure::NotAllowed { .. }) =
+        topology::partitions(client.client(), kafka, topic, TOLD_WITHIN)
+    {
         return Some(failure);
     }
     let mut end = TopicPartitionList::new();

@@ -137,6 +137,12 @@ pub fn admin(kafka: &KafkaConfig) -> ClientConfig {
     config
 }
 
+/// Ends a client on a thread of its own: librdkafka takes up to a tenth of a second for it.
+pub(super) fn let_go(client: impl Send + 'static) {
+    // Where the system refuses the thread, the client ends here.
+    drop(std::thread::Builder::new().name("closing".to_owned()).spawn(move || drop(client)));
+}
+
 /// Bounds of what is produced, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {

@@ -232,7 +232,7 @@ impl Asker {
             return None;
         }
         self.counted = Some(Instant::now());
-        let count = |topic| topology::partitions(&self.high, &self.kafka, topic, ANSWER_WITHIN).ok().flatten();
+        let count = |topic| topology::partitions(self.high.client(), &self.kafka, topic, ANSWER_WITHIN).ok().flatten();
         let counts = self.inputs.iter().filter_map(|(topic, before)| Some((topic, *before, count(topic)?)));
         let counts: Vec<_> = counts.collect();
         let before = counts.iter().find(|(_, before, now)| before != now).map(|(_, before, _)| *before)?;

@@ -3,14 +3,15 @@
 //! A value that is said twice at once (two processes that start together) counts as it was said first.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::OutputRecord;
-use crate::config::{Config, KafkaConfig};
+use crate::config::KafkaConfig;
 use crate::domain::{Str, Timestamp};
 
 use super::access;
@@ -21,6 +22,8 @@ use super::error::KafkaFailure;
 
 const FIRST_START: &str = "first-start";
 const READ_WITHIN: Duration = Duration::from_secs(30);
+/// Reports are looked for so often. By itself `flush` looks ten times a second, which a start would feel.
+const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// What the control topic says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,10 +43,8 @@ struct FirstStart {
 ///
 /// # Errors
 /// The topic cannot be read or written.
-pub fn agree(config: &Config, writer: &Writer, now: Timestamp) -> Result<Agreed, KafkaFailure> {
-    let reader = Reader::start(&config.kafka)?;
-    let topic = &config.outputs.control;
-    if let Some(first_start) = first_start(&reader, topic)? {
+pub fn agree(topic: &Str, reader: &Reader, writer: &Writer, now: Timestamp) -> Result<Agreed, KafkaFailure> {
+    if let Some(first_start) = first_start(reader, topic)? {
         return Ok(Agreed { first_start, is_first: false });
     }
     let text = serde_json::to_string(&FirstStart { at: now }).unwrap_or_default();
@@ -55,7 +56,7 @@ pub fn agree(config: &Config, writer: &Writer, now: Timestamp) -> Result<Agreed,
         headers: Vec::new(),
     }])?;
     // Read again: another process may have been quicker, and then its word stands.
-    let first_start = first_start(&reader, topic)?.unwrap_or(now);
+    let first_start = first_start(reader, topic)?.unwrap_or(now);
     Ok(Agreed { first_start, is_first: first_start == now })
 }
 
@@ -90,6 +91,11 @@ impl Writer {
         Ok(Writer { producer, brokers: kafka.brokers.clone() })
     }
 
+    /// Ends the producer where nobody waits for it.
+    pub fn let_go(self) {
+        client::let_go(self.producer);
+    }
+
     /// Writes records, and waits until they are in the log.
     ///
     /// # Errors
@@ -105,11 +111,21 @@ impl Writer {
             (record.partition, record.key, record.payload) = (*partition, key.as_deref(), value.as_deref());
             self.producer.send(record).map_err(|(e, _)| failed(topic, e))?;
         }
-        self.producer.flush(READ_WITHIN).map_err(|e| failed("the control topic", e))?;
+        self.flush().map_err(|e| failed("the control topic", e))?;
         match self.producer.context().take() {
             Reports { refusal: Some(Refusal::Denied(topic)), .. } => Err(access::denied_topic("WRITE", &topic)),
             Reports { failure: Some(reason), .. } => Err(KafkaFailure::NotWritten { reason }),
             _ => Ok(()),
+        }
+    }
+
+    fn flush(&self) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + READ_WITHIN;
+        loop {
+            match self.producer.flush(LOOKS_EVERY) {
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if Instant::now() < deadline => {}
+                flushed => return flushed,
+            }
         }
     }
 }

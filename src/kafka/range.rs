@@ -15,7 +15,7 @@ use crate::replay::line::Line;
 use super::client::{self, Logged};
 use super::current::Reader;
 use super::error::KafkaFailure;
-use super::topology;
+use super::topology::Cluster;
 
 /// How long a partition may give nothing before the replay gives up on it.
 const SILENT_MAX: Duration = Duration::from_secs(30);
@@ -33,13 +33,15 @@ pub fn read<E: From<KafkaFailure>>(
     visit: &mut dyn FnMut(&Line<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let (of_orders, of_stock) = topics.split_at(orders.min(topics.len()));
-    let shards = topology::count_shards(kafka, of_orders)?;
+    let cluster = Cluster::new(kafka)?;
+    let shards = cluster.count_shards(of_orders)?;
     let mut counts: Vec<(&Str, usize, Option<Timestamp>)> =
         of_orders.iter().map(|topic| (topic, shards, from)).collect();
     for topic in of_stock {
         // The stock is what was counted before and moved since: it is read from its beginning, as the live run does.
-        counts.push((topic, topology::count_shards(kafka, std::slice::from_ref(topic))?, None));
+        counts.push((topic, cluster.count_shards(std::slice::from_ref(topic))?, None));
     }
+    cluster.let_go();
     let reader = Reader::start(kafka)?;
     // All ends first: what comes while the first partitions are read is not in the range.
     let mut spans = Vec::new();

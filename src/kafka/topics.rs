@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
-};
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::admin::{AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::config::Config;
@@ -16,9 +13,8 @@ use crate::telemetry::emit;
 use crate::telemetry::events::TopicCreated;
 
 use super::access;
-use super::client::{self, Logged};
 use super::error::KafkaFailure;
-use super::topology::{ANSWER_WITHIN, partitions};
+use super::topology::{Cluster, partitions};
 
 const MADE_WITHIN: Duration = Duration::from_secs(30);
 /// A cluster that comes up has all of its brokers after so long.
@@ -51,14 +47,10 @@ enum Kept {
 ///
 /// # Errors
 /// One is missing and may not be made, could not be made, or has the wrong number of partitions.
-pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaFailure> {
-    let client: BaseConsumer<Logged> = client::admin(&config.kafka)
-        .create_with_context(Logged)
-        .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
+pub async fn ensure_outputs(config: &Config, cluster: &Cluster, shards: usize) -> Result<(), KafkaFailure> {
     let mut missing = Vec::new();
     for wanted in wanted(config, shards) {
-        let found = partitions(&client, &config.kafka, &wanted.topic, ANSWER_WITHIN)?;
-        match found {
+        match cluster.partitions(&wanted.topic)? {
             Some(found) if wanted.exact && found != wanted.partitions => {
                 let expected = wanted.partitions;
                 return Err(KafkaFailure::WrongPartitions { topic: wanted.topic, found, expected });
@@ -76,16 +68,10 @@ pub async fn ensure_outputs(config: &Config, shards: usize) -> Result<(), KafkaF
             None => missing.push(wanted),
         }
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let admin: AdminClient<Logged> = client::admin(&config.kafka)
-        .create_with_context(Logged)
-        .map_err(|source| KafkaFailure::Client { purpose: "making topics", source })?;
     // Side by side: a cluster takes its time for each, and nobody is to wait for the sum.
-    try_join_all(missing.iter().map(|wanted| create(config, &admin, wanted))).await?;
+    try_join_all(missing.iter().map(|wanted| create(config, cluster, wanted))).await?;
     for wanted in &missing {
-        wait_until_known(config, &client, wanted).await?;
+        wait_until_known(cluster, wanted).await?;
     }
     Ok(())
 }
@@ -106,24 +92,23 @@ pub enum Lost {
 
 /// The first output topic that is lost.
 pub fn lost(config: &Config) -> Option<Lost> {
-    let client: BaseConsumer<Logged> = client::admin(&config.kafka).create_with_context(Logged).ok()?;
-    let is_lost = |wanted: Wanted| match partitions(&client, &config.kafka, &wanted.topic, TOLD_WITHIN) {
+    let cluster = Cluster::new(&config.kafka).ok()?;
+    let is_lost = |wanted: Wanted| match partitions(cluster.admin.inner(), &config.kafka, &wanted.topic, TOLD_WITHIN) {
         Ok(None) => Some(Lost::Gone(wanted.topic)),
         Err(KafkaFailure::NotAllowed { .. }) => Some(Lost::Denied(wanted.topic)),
         Ok(Some(_)) | Err(_) => None,
     };
-    wanted(config, 1).into_iter().find_map(is_lost)
+    let lost = wanted(config, 1).into_iter().find_map(is_lost);
+    cluster.let_go();
+    lost
 }
 
 /// The longest record that each topic of ours takes, in bytes; where the broker does not say, it is not there.
-pub async fn record_bytes(config: &Config) -> BTreeMap<Str, usize> {
-    let Ok(admin) = client::admin(&config.kafka).create_with_context::<_, AdminClient<Logged>>(Logged) else {
-        return BTreeMap::new();
-    };
+pub async fn record_bytes(config: &Config, cluster: &Cluster) -> BTreeMap<Str, usize> {
     let all = wanted(config, 1);
     let topics: Vec<_> = all.iter().map(|wanted| ResourceSpecifier::Topic(&wanted.topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(TOLD_WITHIN));
-    let described = admin.describe_configs(&topics, &options).await.unwrap_or_default();
+    let described = cluster.admin.describe_configs(&topics, &options).await.unwrap_or_default();
     let told = described.into_iter().filter_map(|settings| {
         let settings = settings.ok()?;
         let bytes = settings.get("max.message.bytes")?.value.as_ref()?.parse().ok()?;
@@ -149,7 +134,7 @@ fn wanted(config: &Config, shards: usize) -> Vec<Wanted> {
     all.into_values().chain([current, control, partials]).collect()
 }
 
-async fn create(config: &Config, admin: &AdminClient<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+async fn create(config: &Config, cluster: &Cluster, wanted: &Wanted) -> Result<(), KafkaFailure> {
     let failed = |reason: String| KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason };
     let mut settings = config.outputs.topic_config.clone();
     let replication = settings.remove("replication.factor").and_then(|text| text.parse::<i32>().ok());
@@ -173,7 +158,7 @@ async fn create(config: &Config, admin: &AdminClient<Logged>, wanted: &Wanted) -
     let options = AdminOptions::new().operation_timeout(Some(MADE_WITHIN)).request_timeout(Some(MADE_WITHIN));
     let deadline = Instant::now() + BROKERS_COME_WITHIN;
     loop {
-        let made = admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
+        let made = cluster.admin.create_topics([&topic], &options).await.map_err(|e| failed(e.to_string()))?;
         match made.into_iter().find_map(Result::err) {
             // Another process of the group was quicker.
             None | Some((_, RDKafkaErrorCode::TopicAlreadyExists)) => break,
@@ -189,9 +174,9 @@ async fn create(config: &Config, admin: &AdminClient<Logged>, wanted: &Wanted) -
     Ok(())
 }
 
-async fn wait_until_known(config: &Config, client: &BaseConsumer<Logged>, wanted: &Wanted) -> Result<(), KafkaFailure> {
+async fn wait_until_known(cluster: &Cluster, wanted: &Wanted) -> Result<(), KafkaFailure> {
     let deadline = Instant::now() + MADE_WITHIN;
-    while partitions(client, &config.kafka, &wanted.topic, ANSWER_WITHIN)? != Some(wanted.partitions) {
+    while cluster.partitions(&wanted.topic)? != Some(wanted.partitions) {
         if Instant::now() >= deadline {
             let reason = format!("it was taken, and is not known after {} s", MADE_WITHIN.as_secs());
             return Err(KafkaFailure::CannotCreate { topic: wanted.topic.clone(), reason });

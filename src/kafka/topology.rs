@@ -1,8 +1,9 @@
-//! What the inputs look like: each exists, and all have the same number of partitions.
+//! What the cluster looks like: its topics, that the inputs exist, and that all have the same number of partitions.
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::admin::AdminClient;
+use rdkafka::client::{Client, ClientContext};
 
 use crate::config::KafkaConfig;
 use crate::domain::Str;
@@ -13,44 +14,70 @@ use super::error::KafkaFailure;
 
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
-/// The number of shards: the partition count that all inputs share.
-///
-/// # Errors
-/// An input is missing, the inputs are not co-partitioned, or the broker does not answer.
-pub fn count_shards(kafka: &KafkaConfig, inputs: &[Str]) -> Result<usize, KafkaFailure> {
-    let client: BaseConsumer<Logged> = client::admin(kafka)
-        .create_with_context(Logged)
-        .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
-    let mut counts = Vec::with_capacity(inputs.len());
-    for topic in inputs {
-        let partitions = partitions(&client, kafka, topic, ANSWER_WITHIN)?;
-        counts.push(partitions.ok_or_else(|| KafkaFailure::MissingInput { topic: topic.clone() })?);
-    }
-    let first = counts.first().copied().unwrap_or(0);
-    if counts.iter().all(|count| *count == first) {
-        return Ok(first);
-    }
-    let told: Vec<String> = inputs.iter().zip(&counts).map(|(topic, count)| format!("{topic} {count}")).collect();
-    Err(KafkaFailure::NotCoPartitioned { counts: told.join(", ") })
+/// One client for all that is asked of the cluster's topics, and for making them: a client of its own would cost each question
+/// two connections.
+pub struct Cluster {
+    pub(super) admin: AdminClient<Logged>,
+    pub(super) kafka: KafkaConfig,
 }
 
-/// The Kafka cluster's own id; empty where the broker names none.
-///
-/// # Errors
-/// The client cannot be made.
-pub fn cluster_id(kafka: &KafkaConfig) -> Result<String, KafkaFailure> {
-    let client: BaseConsumer<Logged> = client::admin(kafka)
-        .create_with_context(Logged)
-        .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
-    Ok(client.client().fetch_cluster_id(ANSWER_WITHIN).unwrap_or_default())
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cluster({})", self.kafka.brokers)
+    }
+}
+
+impl Cluster {
+    /// Makes the client; it connects when it is first asked.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn new(kafka: &KafkaConfig) -> Result<Self, KafkaFailure> {
+        let admin = client::admin(kafka)
+            .create_with_context(Logged)
+            .map_err(|source| KafkaFailure::Client { purpose: "metadata", source })?;
+        Ok(Cluster { admin, kafka: kafka.clone() })
+    }
+
+    /// The number of shards: the partition count that all inputs share.
+    ///
+    /// # Errors
+    /// An input is missing, the inputs are not co-partitioned, or the broker does not answer.
+    pub fn count_shards(&self, inputs: &[Str]) -> Result<usize, KafkaFailure> {
+        let mut counts = Vec::with_capacity(inputs.len());
+        for topic in inputs {
+            let partitions = self.partitions(topic)?;
+            counts.push(partitions.ok_or_else(|| KafkaFailure::MissingInput { topic: topic.clone() })?);
+        }
+        let first = counts.first().copied().unwrap_or(0);
+        if counts.iter().all(|count| *count == first) {
+            return Ok(first);
+        }
+        let told: Vec<String> = inputs.iter().zip(&counts).map(|(topic, count)| format!("{topic} {count}")).collect();
+        Err(KafkaFailure::NotCoPartitioned { counts: told.join(", ") })
+    }
+
+    /// The Kafka cluster's own id; empty where the broker names none.
+    pub fn id(&self) -> String {
+        self.admin.inner().fetch_cluster_id(ANSWER_WITHIN).unwrap_or_default()
+    }
+
+    pub(super) fn partitions(&self, topic: &str) -> Result<Option<usize>, KafkaFailure> {
+        partitions(self.admin.inner(), &self.kafka, topic, ANSWER_WITHIN)
+    }
+
+    /// Ends the client where nobody waits for it.
+    pub fn let_go(self) {
+        client::let_go(self.admin);
+    }
 }
 
 /// The number of partitions of a topic; `None` where there is no such topic.
 ///
 /// # Errors
 /// The broker does not answer, or does not let us know.
-pub fn partitions(
-    client: &BaseConsumer<Logged>,
+pub fn partitions<C: ClientContext>(
+    client: &Client<C>,
     kafka: &KafkaConfig,
     topic: &str,
     timeout: Duration,

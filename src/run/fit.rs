@@ -14,6 +14,7 @@ use crate::codec::bounds::{Bounds, cut, exception_of};
 use crate::config::Config;
 use crate::domain::Str;
 use crate::kafka::topics;
+use crate::kafka::topology::Cluster;
 use crate::telemetry::events::{ExceptionCut, RecordTooLarge, TopicTakesLess, WriteDenied};
 use crate::telemetry::{Health, emit};
 
@@ -49,8 +50,8 @@ enum Denied {
 
 impl Fit {
     /// Asks the broker.
-    pub fn start(config: Arc<Config>, runtime: Handle) -> Self {
-        let bounds = Bounds::new(runtime.block_on(topics::record_bytes(&config)));
+    pub fn start(config: Arc<Config>, cluster: &Cluster, runtime: Handle) -> Self {
+        let bounds = Bounds::new(runtime.block_on(topics::record_bytes(&config, cluster)));
         Fit { config, runtime, bounds, held: BTreeSet::new(), denied: BTreeMap::new(), again_at: None }
     }
 
@@ -153,7 +154,13 @@ impl Fit {
     }
 
     fn ask(&mut self) {
-        self.bounds = Bounds::new(self.runtime.block_on(topics::record_bytes(&self.config)));
+        // A client that cannot be made is one that does not say.
+        let told = Cluster::new(&self.config.kafka).map(|cluster| {
+            let told = self.runtime.block_on(topics::record_bytes(&self.config, &cluster));
+            cluster.let_go();
+            told
+        });
+        self.bounds = Bounds::new(told.unwrap_or_default());
     }
 }
 

@@ -88,9 +88,8 @@ impl Restorer {
     /// Starts the thread; it ends when this is dropped.
     ///
     /// # Errors
-    /// The Kafka client cannot be made, or the system refuses the thread.
-    pub fn start(means: Means) -> Result<Self, RunError> {
-        let reader = Reader::start(&means.config.kafka)?;
+    /// The system refuses the thread.
+    pub fn start(means: Means, reader: Reader) -> Result<Self, RunError> {
         let (jobs, wanted) = channel::<Job>();
         let (done, outcomes) = channel();
         let spawned = std::thread::Builder::new().name("restore".to_owned()).spawn(move || {

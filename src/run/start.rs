@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 
-use crate::config::{Config, Delivery, KafkaConfig};
+use crate::config::{Config, Delivery};
 use crate::domain::{Str, Timestamp};
 use crate::http::{Orders, Server};
 use crate::kafka::client::Sizes;
@@ -13,7 +13,8 @@ use crate::kafka::clock::{EndOffsets, SystemClock};
 use crate::kafka::current::Reader;
 use crate::kafka::publisher::Publisher;
 use crate::kafka::source::Source;
-use crate::kafka::{control, topics, topology};
+use crate::kafka::topology::Cluster;
+use crate::kafka::{control, topics};
 use crate::policy::{Policies, Settings};
 use crate::snapshot::{SnapshotStore, SnapshotWriter};
 use crate::telemetry::events::{PoliciesInForce, PoliciesRefused, Started};
@@ -77,17 +78,20 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let control = control::Writer::start(kafka)?;
     let store = SnapshotStore::open(&config.snapshots.url)?;
     runtime.block_on(store.check_writable())?;
-    let shards = topology::count_shards(kafka, &streams)?;
-    let inventory = counted(kafka, config.inventory.iter().map(|stream| stream.topic.clone()))?;
-    runtime.block_on(topics::ensure_outputs(&config, shards))?;
-    let cluster_id = topology::cluster_id(kafka)?;
-    let policies = policies_in_force(&config, &control, &health)?;
+    let cluster = Cluster::new(kafka)?;
+    let shards = cluster.count_shards(&streams)?;
+    let inventory = counted(&cluster, config.inventory.iter().map(|stream| stream.topic.clone()))?;
+    let reader = Reader::start(kafka)?;
+    runtime.block_on(topics::ensure_outputs(&config, &cluster, shards))?;
+    let cluster_id = cluster.id();
+    let policies = policies_in_force(&config, &reader, &control, &health)?;
     let config = Arc::new(Config { policies, ..config });
     let kafka = &config.kafka;
 
     let clock = SystemClock::start();
     let started = clock.now();
-    let settings = Arc::new(settings(&config, &control, started)?);
+    let settings = Arc::new(settings(&config, &reader, &control, started)?);
+    control.let_go();
     let means = Means {
         config: Arc::clone(&config),
         settings: Arc::clone(&settings),
@@ -102,7 +106,8 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let orders = streams.iter().map(|topic| (topic.clone(), shards));
     let inputs: Vec<(Str, usize)> = orders.chain(inventory.iter().cloned()).collect();
     let backlogs = Backlogs::new(Arc::clone(&settings), config.outputs.control.clone(), shards);
-    let fit = Fit::start(Arc::clone(&config), runtime.clone());
+    let fit = Fit::start(Arc::clone(&config), &cluster, runtime.clone());
+    cluster.let_go();
     let dead_letter_bytes = dead_letter_bytes(&config, fit.of(&config.outputs.dead_letters));
     let wire = Arc::new(Wire::new(&config, dead_letter_bytes));
     Ok(Service {
@@ -111,7 +116,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         publisher: publisher(&config, fit.batch_max(BATCH_BYTES))?,
         batch_max: fit.batch_max(BATCH_BYTES),
         fit,
-        restorer: Restorer::start(means)?,
+        restorer: Restorer::start(means, reader)?,
         snapshots: Snapshots::new(writer, Arc::clone(&config), cluster_id, document(&config)),
         workers: Workers::start(Workers::of_use(shards), &wire)?,
         wire,
@@ -142,20 +147,24 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
 }
 
 /// Topics with their numbers of partitions, each of its own.
-fn counted(kafka: &KafkaConfig, topics: impl Iterator<Item = Str>) -> Result<Vec<(Str, usize)>, RunError> {
-    let count = |topic: Str| Ok((topic.clone(), topology::count_shards(kafka, &[topic])?));
+fn counted(cluster: &Cluster, topics: impl Iterator<Item = Str>) -> Result<Vec<(Str, usize)>, RunError> {
+    let count = |topic: Str| Ok((topic.clone(), cluster.count_shards(&[topic])?));
     topics.map(count).collect()
 }
 
 /// The document that the group goes by: ours, or one of a higher revision that is in force.
-fn policies_in_force(config: &Config, writer: &control::Writer, health: &Health) -> Result<Arc<Policies>, RunError> {
+fn policies_in_force(
+    config: &Config,
+    reader: &Reader,
+    writer: &control::Writer,
+    health: &Health,
+) -> Result<Arc<Policies>, RunError> {
     let (own, control) = (&config.policies, &config.outputs.control);
-    let reader = Reader::start(&config.kafka)?;
-    let mut documents = Documents::read(&reader, control)?;
+    let mut documents = Documents::read(reader, control)?;
     if documents.gives_way_to(own) {
         writer.write(&put_in_force(control, own))?;
         // Another process may have started at the same time; and from here on, every restore can read what was written.
-        documents = Documents::read(&reader, control)?;
+        documents = Documents::read(reader, control)?;
     }
     let policies = match documents.choose(own).map_err(RunError::Policies)? {
         Choice::Own => Arc::clone(own),
@@ -171,8 +180,13 @@ fn policies_in_force(config: &Config, writer: &control::Writer, health: &Health)
 }
 
 /// What the engine judges by; `publish_after` is the group's first start where the configuration names no time.
-fn settings(config: &Config, writer: &control::Writer, started: Timestamp) -> Result<Settings, RunError> {
-    let agreed = control::agree(config, writer, started)?;
+fn settings(
+    config: &Config,
+    reader: &Reader,
+    writer: &control::Writer,
+    started: Timestamp,
+) -> Result<Settings, RunError> {
+    let agreed = control::agree(&config.outputs.control, reader, writer, started)?;
     let publish_after = config.start.publish_after.unwrap_or(agreed.first_start);
     Ok(Settings { publish_after, replay: None, ..config.settings() })
 }
