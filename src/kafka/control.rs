@@ -19,6 +19,7 @@ use super::client::{self, Sizes};
 use super::current::Reader;
 use super::deliveries::{Deliveries, Refusal, Reports};
 use super::error::KafkaFailure;
+use super::topology::ANSWER_WITHIN;
 
 const FIRST_START: &str = "first-start";
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -79,8 +80,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// librdkafka then asks for a producer id by itself, half a second after it found no broker connected: made early, it costs
-    /// a start nothing.
+    /// Makes the producer, which connects when it is to write.
     ///
     /// # Errors
     /// The client cannot be made.
@@ -106,6 +106,9 @@ impl Writer {
             brokers: self.brokers.clone(),
             source,
         };
+        if let Some(first) = records.first() {
+            self.get_ready(&first.topic);
+        }
         for OutputRecord { topic, partition, key, value, .. } in records {
             let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, 0);
             (record.partition, record.key, record.payload) = (*partition, key.as_deref(), value.as_deref());
@@ -116,6 +119,15 @@ impl Writer {
             Reports { refusal: Some(Refusal::Denied(topic)), .. } => Err(access::denied_topic("WRITE", &topic)),
             Reports { failure: Some(reason), .. } => Err(KafkaFailure::NotWritten { reason }),
             _ => Ok(()),
+        }
+    }
+
+    /// librdkafka asks for the producer id as soon as it is told where topics lie and is connected to a broker that it was told of: with
+    /// the second answer at the latest. Else it looks again after half a second, and again.
+    fn get_ready(&self, topic: &str) {
+        for _ in 0..2 {
+            // Where it is not answered, writing says so.
+            drop(self.producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN));
         }
     }
 

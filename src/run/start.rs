@@ -81,9 +81,9 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
     let cluster = Cluster::new(kafka)?;
     let shards = cluster.count_shards(&streams)?;
     let inventory = counted(&cluster, config.inventory.iter().map(|stream| stream.topic.clone()))?;
-    let reader = Reader::start(kafka)?;
     runtime.block_on(topics::ensure_outputs(&config, &cluster, shards))?;
     let cluster_id = cluster.id();
+    let reader = Reader::start(kafka)?;
     let policies = policies_in_force(&config, &reader, &control, &health)?;
     let config = Arc::new(Config { policies, ..config });
     let kafka = &config.kafka;
