@@ -45,8 +45,7 @@ impl Shard {
         Sums::default().with(&event)?;
         let birth = self.next_birth();
         let Some(slot) = self.slots.begin(entity, birth, &event) else {
-            let slot = self.slots.add_order(&event.order_id, entity, birth);
-            self.note_open(entity, slot);
+            let slot = self.occupy(entity, event.order_id.clone());
             return self.merge(slot, event);
         };
         self.note_open(entity, slot);

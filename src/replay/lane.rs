@@ -80,6 +80,11 @@ impl Lane {
         &self.shard
     }
 
+    /// Looks at what the next events need, before their turn.
+    pub fn look_ahead<'a>(&self, events: impl Iterator<Item = &'a Event>) {
+        self.shard.look_ahead(events.map(|event| (event.position.stream, event.order_id.as_bytes())));
+    }
+
     /// Fires every timer that falls due before `to`, one by one, each at its own time. Its steps come in order.
     pub fn advance(&mut self, to: Timestamp, steps: &mut Vec<Step>) {
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline < to) {

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::domain::{EntityId, Event};
+use crate::engine::LOOK_AHEAD;
 use crate::policy::Settings;
 
 use super::cut::Share;
@@ -39,14 +40,18 @@ impl<'p> Worker<'p> {
     /// of the other.
     fn work(&mut self, share: Share) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut events = share.lanes.into_iter();
+        let mut lanes = share.lanes.into_iter();
         for lane in &mut self.lanes {
-            for (place, event) in events.next().into_iter().flatten() {
-                lane.advance(place.frontier, &mut steps);
-                let order = order_of(self.settings, &event);
-                match lane.apply(*event, place, &mut steps) {
-                    Ok(()) => self.summary.event(order),
-                    Err(rejected) => self.summary.dead_letter(rejected.code()),
+            let mut events = lanes.next().unwrap_or_default().into_iter();
+            while !events.as_slice().is_empty() {
+                lane.look_ahead(events.as_slice().iter().take(LOOK_AHEAD).map(|(_, event)| &**event));
+                for (place, event) in events.by_ref().take(LOOK_AHEAD) {
+                    lane.advance(place.frontier, &mut steps);
+                    let order = order_of(self.settings, &event);
+                    match lane.apply(*event, place, &mut steps) {
+                        Ok(()) => self.summary.event(order),
+                        Err(rejected) => self.summary.dead_letter(rejected.code()),
+                    }
                 }
             }
             lane.advance(share.reach.frontier, &mut steps);

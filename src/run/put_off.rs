@@ -20,7 +20,7 @@ const SHARE: u8 = 20;
 /// It waits no longer than this, however far it is behind.
 const AT_MOST: Millis = Millis::from_secs(1);
 
-/// So many orders, of all shards together, may wait to be judged: each lies unpacked until it is, which takes some kilobytes.
+/// So many orders, of all shards together, may wait to be judged: to judge them takes the loop some ten milliseconds.
 const MOST_UNJUDGED: usize = 1 << 14;
 
 /// For how long things were put off, and how many wait for it.
@@ -87,7 +87,7 @@ mod tests {
         assert!(put_off(999, 0).judging(HOUR));
         assert!(!put_off(1_000, 0).judging(HOUR));
         assert!(!put_off(0, 0).judging(ms(49)));
-        assert!(!put_off(0, MOST_UNJUDGED).judging(HOUR), "too many orders lie unpacked");
+        assert!(!put_off(0, MOST_UNJUDGED).judging(HOUR), "too many orders wait to be judged");
     }
 
     #[test]
