@@ -240,11 +240,12 @@ impl Shard {
     /// # Errors
     /// The event cannot become a fact; nothing was changed.
     pub fn apply(&mut self, event: Event, effective_time: Timestamp) -> Result<Applied, Rejected> {
-        let applied = self.take_in(event, effective_time)?;
+        let applied = self.take_in(event, effective_time);
+        self.slots.rest_some();
+        let applied = applied?;
         if applied == Applied::NotYet {
             return Ok(applied);
         }
-        self.slots.rest_some();
         if effective_time < self.frontier {
             self.counters.late += 1;
         }
@@ -337,7 +338,7 @@ impl Shard {
         self.touch_deferred();
     }
 
-    /// How many orders have facts that no judgement has seen yet. They lie unpacked until one has.
+    /// How many orders have facts that no judgement has seen yet.
     pub fn unjudged(&self) -> usize {
         self.dirty.len()
     }

@@ -18,8 +18,8 @@ use super::order::{Order, Published};
 
 use resting::{Dirty, Rare, Resting};
 
-/// So many orders may lie unpacked: few enough that a core's cache holds them.
-const MOST_AWAKE: usize = 1 << 7;
+/// So many orders may lie unpacked: few enough that a core's cache holds them. Tests have few orders, which are to come to rest too.
+const MOST_AWAKE: usize = if cfg!(test) { 2 } else { 1 << 7 };
 /// So many unpacked orders' memory is kept for the next.
 const MOST_SPARE: usize = MOST_AWAKE;
 

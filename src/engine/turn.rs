@@ -8,6 +8,9 @@ use super::reconcile::Move;
 use super::restore::RestoredOrder;
 use super::shard::Shard;
 
+/// So large may the list of those to be judged stay when it is empty.
+const MOST_KEPT: usize = 1 << 16;
+
 impl Shard {
     /// Judges every order whose facts changed, at the frontier as it stands.
     pub(super) fn judge_dirty(&mut self) {
@@ -21,9 +24,11 @@ impl Shard {
                 self.slots.rest_some();
             }
         }
-        // The same memory for the next.
-        dirty.append(&mut self.dirty);
-        self.dirty = dirty;
+        // The same memory for the next, but for what a restore took.
+        if dirty.capacity() <= MOST_KEPT {
+            dirty.append(&mut self.dirty);
+            self.dirty = dirty;
+        }
         if !self.unsure.is_empty() && !self.muted {
             self.judge_unsure();
             self.slots.rest_some();

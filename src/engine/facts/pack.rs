@@ -148,11 +148,12 @@ pub(super) const FIELDS: [(u16, Field); 4] = [
     (has::REASON, |d| d.reason.as_ref()),
 ];
 
-/// How many events back the field of this place in [`FIELDS`] said the same, if not long ago.
+/// How many events back the field of this place in [`FIELDS`] said the same, if it said that last, as [`Skimmed::back_to`] finds.
 fn back_to(earlier: &[Event], field: usize, text: &Str) -> Option<u64> {
     let (_, field) = FIELDS.get(field)?;
-    let said = |event: &Event| event.details.as_deref().and_then(field) == Some(text);
-    earlier.iter().rev().take(REACH).position(said).map(|back| back as u64 + 1)
+    let mut told = earlier.iter().rev().take(REACH).map(|event| event.details.as_deref().and_then(field)).enumerate();
+    let (back, said) = told.find_map(|(back, said)| Some((back, said?)))?;
+    (said == text).then_some(back as u64 + 1)
 }
 
 fn put_shared_text(out: &mut Vec<u8>, text: &str, order_id: &str, words: &mut Words) {

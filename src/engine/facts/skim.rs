@@ -11,8 +11,9 @@ use super::shape::{Shape, has};
 use super::words::MAX_BYTES;
 use super::{Codebook, ERA, Facts, Head, spelled, value};
 
-/// Of an order with more events each one more would copy too much: it is unpacked, and packed again after many.
+/// Of an order with more events, or more bytes, each event more would read and copy too much: it is unpacked.
 const MOST_EVENTS: usize = 32;
+const MOST_BYTES: usize = 1 << 12;
 
 /// Facts, skimmed for an event that follows them.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Codebook {
     /// most are, or the facts are not of the usual kind: then they are to be unpacked, and the event merged.
     pub fn skim<'f>(&self, facts: Facts<'f>, event: &Event) -> Option<Skimmed<'f>> {
         let (head, count, mut from) = facts.parts();
-        if count == 0 || count > MOST_EVENTS {
+        if count == 0 || count > MOST_EVENTS || facts.0.len() > MOST_BYTES {
             return None;
         }
         let mut skimmed = Skimmed {

@@ -1,6 +1,6 @@
 //! Where packed orders lie: one after the other in segments, each with the number of the slot that it belongs to. One that is
 //! packed anew goes to the end; a segment with much that is void is emptied, and what is left goes to the end too. So no
-//! more is lost than a thirtieth, whatever sizes orders grow through, where an allocator would lose a third.
+//! more is lost than a megabyte and a thirtieth, whatever sizes orders grow through, where an allocator would lose a third.
 
 use super::bytes::{Reader, put_varint};
 
@@ -12,8 +12,8 @@ const UNIT: usize = 4;
 const PLACE_BITS: u32 = 14;
 /// One part of so many may be void.
 const SLACK: usize = 32;
-/// So many bytes may be void in any case: the less, the more often a record is moved.
-const BORNE: usize = 1 << 20;
+/// So many bytes may be void in any case: the less, the more often a record is moved, which tests want.
+const BORNE: usize = if cfg!(test) { SEGMENT } else { 1 << 20 };
 /// The fullest with void of so many segments is emptied.
 const CHOICE: usize = 32;
 

@@ -102,12 +102,18 @@ proptest! {
     #[test]
     fn what_joins_the_facts_is_what_would_be_merged(
         orders in prop::collection::vec(prop::collection::vec(any::event(), 1..9), 1..5),
-        again in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
     ) {
         let mut codebook = Codebook::default();
         for events in orders.iter().chain(&orders) {
             let mut events = events.clone();
-            again.iter().for_each(|index| events.push(index.get(&events).clone()));
+            for (offset, index) in (0..).zip(&again) {
+                let mut event = index.get(&events).clone();
+                // The same record, the same told later, and another of the same identity.
+                event.position.offset = event.position.offset.saturating_add(offset);
+                event.event_time = Timestamp::from_millis(event.event_time.as_millis().saturating_add(offset / 2));
+                events.push(event);
+            }
             joined(&mut codebook, &events, &mut 0);
             events.sort_by_key(Event::order_key);
             joined(&mut codebook, &events, &mut 0);

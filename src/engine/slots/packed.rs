@@ -57,7 +57,8 @@ impl Slots {
         Some(slot)
     }
 
-    /// The order to be judged, unpacked. `touched`: by the event for which it was marked.
+    /// The order to be judged, unpacked. `touched`: by the event for which it was marked; where it was marked for more, all is
+    /// touched. A slot that has another order since finds it new, of which all is asked.
     pub fn wake_to_judge(&mut self, slot: u32, touched: Interest) {
         let once = matches!(self.slots.get(slot), Some(Slot::Resting(Resting { dirty: Dirty::Once, .. })));
         if once && let Some(order) = self.order_mut(slot) {

@@ -59,7 +59,7 @@ impl Resting {
         (order.entity, order.closed_at) = (head.entity, head.closed_at);
         (order.birth, order.dirty) = (self.birth, self.dirty != Dirty::No);
         order.inert = Inert::of_bits(self.marks & !HAS_RARE);
-        // What touched one that was put to rest unjudged is not kept.
+        // What touched it is not kept here; see [`super::Slots::wake_to_judge`].
         order.touched = if order.dirty { Interest::ALL } else { Interest::NONE };
         let ended = (0..u16::BITS as u16).filter(|place| self.ended >> place & 1 == 1);
         order.ended.extend(ended.map(|place| CaseKey::Sla(place, None)));

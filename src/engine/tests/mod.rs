@@ -11,6 +11,7 @@ mod entities;
 mod flow_checks;
 mod fulfillments;
 mod groups;
+mod joined;
 mod money_checks;
 mod promises;
 mod properties;
