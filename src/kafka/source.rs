@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ use super::{InputPartition, client};
 
 /// Giving up a subscription takes a moment.
 const LEAVES_WITHIN: Duration = Duration::from_secs(2);
+
+/// A question that wakes a leader: shorter than a slow answer to a fetch before it, it would end the connection.
+const WAKES_WITHIN: Duration = Duration::from_secs(10);
 
 /// What happened to the assignment, in the order in which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -158,6 +162,9 @@ pub struct Source {
     kafka: KafkaConfig,
     streams: Vec<Str>,
     is_static: bool,
+    /// Held by whoever wakes leaders; what is told by it is that nobody does any more.
+    waking: Sender<()>,
+    woken: Receiver<()>,
 }
 
 impl std::fmt::Debug for Source {
@@ -188,12 +195,15 @@ impl Source {
         consumer.set_nonempty_callback(move || ringer.ring());
         let topics: Vec<&str> = streams.iter().map(Str::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
+        let (waking, woken) = channel();
         Ok(Source {
             consumer: Arc::new(consumer),
             bell,
             kafka: kafka.clone(),
             streams: streams.to_vec(),
             is_static: kafka.is_static_member(),
+            waking,
+            woken,
         })
     }
 
@@ -218,6 +228,9 @@ impl Source {
                 self.consumer.poll(Duration::from_millis(10));
             }
         }
+        // The client ends with the last that has it, and that is to be us.
+        drop(self.waking);
+        let _ended = self.woken.recv_timeout(LEAVES_WITHIN);
     }
 
     /// Waits until there is something to read of an input, or something has changed, and no longer than this. Changes of the
@@ -311,6 +324,25 @@ impl Source {
         }
         self.consumer.resume(&sought).map_err(KafkaFailure::Consumer)?;
         Ok(Some(inputs))
+    }
+
+    /// Makes librdkafka ask for the records of what was let go. It does not by itself: a resume wakes no leader's thread, nor
+    /// does a seek to 0, and one that has nothing to fetch sleeps for up to a second. A question to the leaders of these inputs
+    /// wakes them all. Nobody waits for its answer here, which may lie behind that to a fetch.
+    pub fn wake_leaders(&self, of: &[InputPartition]) {
+        let mut list = TopicPartitionList::with_capacity(of.len());
+        for input in of {
+            // The end, which a leader knows at once.
+            drop(list.add_partition_offset(self.topic(*input), input.partition, Offset::End));
+        }
+        let (consumer, waking) = (Arc::clone(&self.consumer), self.waking.clone());
+        let ask = move || {
+            drop(consumer.offsets_for_times(list, WAKES_WITHIN));
+            drop(consumer);
+            drop(waking);
+        };
+        // Where the system refuses the thread, or nobody answers, the leaders' threads wake by themselves.
+        drop(std::thread::Builder::new().name("waking".to_owned()).spawn(ask));
     }
 
     /// A queue of its own for an input that is assigned to us.

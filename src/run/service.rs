@@ -45,6 +45,10 @@ const ANSWERS_A_TURN: usize = 8;
 /// Snapshots at the end of a run may take so long.
 const LAST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
+/// A shard that was read back waits so long for those that are being read back: a leader answers one fetch at a time, and one
+/// that asks for the first shard alone, where that has nothing to read, keeps the others waiting for half a second.
+const GATHERS_FOR: Duration = Duration::from_millis(100);
+
 /// A running service.
 #[derive(Debug)]
 pub struct Service {
@@ -75,6 +79,8 @@ pub struct Service {
     pub(super) pace: Pace,
     pub(super) reporter: Reporter,
     pub(super) seek: Beat,
+    /// Since when a shard that was read back waits for the others.
+    pub(super) gathers: Option<Instant>,
     pub(super) housekeeping: Beat,
     pub(super) clock_held: bool,
     /// A shard, or the inventory, had more records than one turn takes.
@@ -131,17 +137,27 @@ impl Service {
         while let Some((partition, epoch, outcome)) = self.restorer.next() {
             self.restored(partition, epoch, outcome)?;
         }
-        if self.shards.tasks().all(|task| task.started) || !self.seek.is_due() {
+        if self.shards.tasks().all(|task| task.started || task.is_parked()) || !self.seek.is_due() {
             return Ok(());
         }
+        let since = *self.gathers.get_or_insert_with(Instant::now);
+        if self.shards.restoring() && since.elapsed() < GATHERS_FOR {
+            return Ok(());
+        }
+        self.gathers = None;
+        let mut let_go = Vec::new();
         for task in self.shards.tasks_mut().filter(|task| !task.started && !task.is_parked()) {
             let Some(inputs) = self.source.start(&task.positions())? else { continue };
             for input in inputs {
+                let_go.push(input.at());
                 task.lanes.feed(input.at().stream, Box::new(input));
             }
             task.started = true;
             self.has_read = true;
             self.snapshots.came(task);
+        }
+        if !let_go.is_empty() {
+            self.source.wake_leaders(&let_go);
         }
         Ok(())
     }

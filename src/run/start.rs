@@ -132,6 +132,7 @@ fn start(config: Config, runtime: &Handle) -> Result<Service, RunError> {
         questions,
         pace: Pace::default(),
         seek,
+        gathers: None,
         housekeeping,
         clock_held: false,
         more_work: false,
