@@ -137,7 +137,11 @@ impl Service {
         while let Some((partition, epoch, outcome)) = self.restorer.next() {
             self.restored(partition, epoch, outcome)?;
         }
-        if self.shards.tasks().all(|task| task.started || task.is_parked()) || !self.seek.is_due() {
+        if self.shards.tasks().all(|task| task.started || task.is_parked()) {
+            self.gathers = None;
+            return Ok(());
+        }
+        if !self.seek.is_due() {
             return Ok(());
         }
         let since = *self.gathers.get_or_insert_with(Instant::now);
