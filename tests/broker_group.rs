@@ -43,7 +43,9 @@ fn rolls_and_fails_over(properties: &'static str) {
         let body = readiness(&processes[spare])?;
         let said = processes[spare].stderr().matches("this member holds no shard").count();
         let noted = body["notes"]["spare"].as_str().unwrap_or_default().contains("takes over when one goes");
-        if noted && body["ready"] == true && said == 1 { Ok(()) } else { Err(format!("{said} lines, {body}")) }
+        // Once each time that it is one: while the third joins, a shard may go round by way of the one that was spare before.
+        let is_said = (1..=2).contains(&said);
+        if noted && body["ready"] == true && is_said { Ok(()) } else { Err(format!("{said} lines, {body}")) }
     });
 
     for n in 0..3 {
