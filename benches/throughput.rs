@@ -129,17 +129,18 @@ impl Bench {
         let mut drive = Drive::new(0..PARTITIONS, &self.plan.policies, &self.plan.settings);
         for lane in self.log.records.chunks(LOOK_AHEAD) {
             let events: Vec<Event> = lane.iter().map(|record| self.event(record)).collect();
-            let began = Instant::now();
-            for event in events {
-                drive.advance(event.record_time, &mut publish).expect("counting does not fail");
-                drive.apply(event, &mut publish).expect("counting does not fail").expect("the shop's events are facts");
-            }
-            took += began.elapsed();
+            took += timed(|| {
+                for event in events {
+                    drive.advance(event.record_time, &mut publish).expect("counting does not fail");
+                    let applied = drive.apply(event, &mut publish).expect("counting does not fail");
+                    applied.expect("the shop's events are facts");
+                }
+            });
         }
-        let began = Instant::now();
-        drive.advance(self.plan.to.expect("the bench has an end"), &mut publish).expect("counting does not fail");
-        drive.finish(&mut publish).expect("counting does not fail");
-        took += began.elapsed();
+        took += timed(|| {
+            drive.advance(self.plan.to.expect("the bench has an end"), &mut publish).expect("counting does not fail");
+            drive.finish(&mut publish).expect("counting does not fail");
+        });
         assert_eq!(counts, self.truth.counts, "the engine is wrong");
         took
     }

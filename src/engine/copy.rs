@@ -251,9 +251,9 @@ impl Shard {
     }
 
     /// Copies up to `limit` orders, or a few partitions of tombstones; fewer orders where they are large or lie unpacked. From
-    /// `cursor` on, and gives the next cursor, `None` at the end. Orders that change between two calls may be copied in either state: facts are idempotent, so the
-    /// replay that follows mends it. What left memory since [`Shard::begin_copy`] is copied as it left, whatever has the same id
-    /// now: the replay removes it again.
+    /// `cursor` on, and gives the next cursor, `None` at the end. Orders that change between two calls may be copied in either
+    /// state: facts are idempotent, so the replay that follows mends it. What left memory since [`Shard::begin_copy`] is copied
+    /// as it left, whatever has the same id now: the replay removes it again.
     pub fn copy_orders(&mut self, cursor: usize, limit: usize) -> (PackedOrders, Option<usize>) {
         let mut copying = self.copying.take();
         let nothing = Copying::default();

@@ -57,7 +57,7 @@ impl Shard {
     fn append(&mut self, slot: u32, event: &Event, effective_time: Timestamp) -> bool {
         let settings = &self.settings;
         let is_welcome = |known: &Skimmed<'_>, is_dirty: bool| {
-            let is_stale = is_dirty && effective_time >= known.first_record_time + settings.retain_closed;
+            let is_stale = is_dirty && settings.may_be_too_late(known.first_record_time, effective_time);
             let lateness = settings.lateness(known.head.closed_at, || known.last_record_time, effective_time);
             !is_stale && lateness == Lateness::InTime
         };

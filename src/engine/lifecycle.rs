@@ -89,6 +89,12 @@ impl Settings {
         }
     }
 
+    /// Whether an order that began then, in record time, could have closed long enough before a record that this is too late for
+    /// it. It closed no earlier than its first event.
+    pub(super) fn may_be_too_late(&self, first_record_time: Timestamp, effective_time: Timestamp) -> bool {
+        effective_time >= retire_at(first_record_time, self)
+    }
+
     /// The last instant of record time at which the order is kept: it leaves when the frontier is past it.
     pub(super) fn leaves_memory_at(&self, order: &Order) -> Timestamp {
         // A record of that very time is too late already, so the order may leave at that very frontier.

@@ -217,6 +217,16 @@ impl Slots {
         }
     }
 
+    /// Puts an order of which nothing was judged into a vacant slot, which stays vacant where there was no room for its facts.
+    fn lie_resting(&mut self, slot: u32, facts: Option<Handle>, birth: u32, dirty: Dirty) -> Option<u32> {
+        let (Some(facts), Some(place)) = (facts, self.slots.get_mut(slot)) else {
+            self.free.push(slot);
+            return None;
+        };
+        *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty });
+        Some(slot)
+    }
+
     /// Frees a slot.
     pub fn take(&mut self, slot: u32) -> Option<Box<Order>> {
         if let Some(Slot::Resting(_)) = self.slots.get(slot) {

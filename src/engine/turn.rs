@@ -77,13 +77,13 @@ impl Shard {
     }
 
     /// Judges an order now if facts that wait to be judged could have closed it long before `effective_time`, so that how
-    /// late a record is does not depend on how the log was cut into batches. It closed no earlier than its first event.
+    /// late a record is does not depend on how the log was cut into batches.
     pub(super) fn settle_if_stale(&mut self, slot: u32, effective_time: Timestamp) {
         if !self.slots.is_dirty(slot) {
             return;
         }
         let Some(order) = self.slots.order_mut(slot) else { return };
-        if effective_time >= order.first_record_time() + self.settings.retain_closed {
+        if self.settings.may_be_too_late(order.first_record_time(), effective_time) {
             self.look(slot);
         }
     }

@@ -3,8 +3,8 @@
 //! A turn takes what was polled, applies it, moves the frontiers, and commits what follows with the offsets that it
 //! follows from. Nothing is in flight between two turns, so a rebalance never interrupts a commit.
 //!
-//! - [`service`]: the loop; [`group`]: shards coming and going; [`pace`]: how long it may sleep and when it asks for
-//!   end offsets.
+//! - [`service`]: the loop; [`group`]: shards coming and going; [`follow`]: what the loop hears of that, and letting shards go;
+//!   [`pace`]: how long it may sleep and when it asks for end offsets.
 //! - [`workers`]: shards side by side; [`task`]: one shard held here, from a polled record to what is to be published; [`lanes`]: its buffers;
 //!   [`commits`]: its offsets.
 //! - [`wire`]: how records are read and written; [`commit`]: a batch, from what is drained to what counts as published;
@@ -28,6 +28,7 @@ pub mod commits;
 pub mod completeness;
 pub mod documents;
 pub mod fit;
+pub mod follow;
 pub mod group;
 pub mod inputs;
 pub mod inventory;

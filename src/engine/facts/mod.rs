@@ -13,9 +13,9 @@
 //! | how numbers and texts are spelled   | `bytes`  |
 //! | what shared texts have numbers      | `words`  |
 //! | what events have in common          | `shape`  |
-//! | how an order's own texts are spelled | `own`  |
+//! | how an order's own texts are spelled | `own`   |
 //! | events to bytes, and back           | `pack`, `unpack` |
-//! | what an event must know that joins them | `skim` |
+//! | what is asked before an event joins | `skim`   |
 //! | what is used again instead of freed | `spare`  |
 //! | where the bytes lie                 | `store`  |
 //! | what a snapshot says beside them    | `told`   |

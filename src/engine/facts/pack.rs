@@ -40,10 +40,8 @@ impl Codebook {
 
     /// The facts that were skimmed, with an event that follows them.
     pub fn append(&mut self, skimmed: &Skimmed<'_>, event: &Event) -> Facts<'_> {
+        self.join(skimmed.head, skimmed.sums.events + 1, skimmed.events);
         let mut out = std::mem::take(&mut self.buffer);
-        out.clear();
-        skimmed.head.write(skimmed.sums.events + 1, &mut out);
-        out.extend_from_slice(skimmed.events.0);
         let before = skimmed.last.0.as_millis();
         self.put_event(&mut out, skimmed.head.id, event, before, |field, text| skimmed.back_to(field, text));
         self.buffer = out;

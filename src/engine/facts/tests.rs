@@ -72,10 +72,10 @@ proptest! {
     }
 }
 
-/// What becomes of an order to which events come one by one: each joins the facts where they lie if it can, and is merged
-/// otherwise.
-fn joined(codebook: &mut Codebook, events: &[Event], joins: &mut usize) -> (Vec<u8>, Vec<Event>) {
-    let (mut facts, mut order) = (packed(codebook, head(0, None), &[]), Order::default());
+/// What becomes of an order to which events come one by one, and how many joined: each joins the facts where they lie if it can,
+/// and is merged otherwise.
+fn joined(codebook: &mut Codebook, events: &[Event]) -> (Vec<u8>, Vec<Event>, usize) {
+    let (mut facts, mut order, mut joins) = (packed(codebook, head(0, None), &[]), Order::default(), 0);
     for event in events {
         let skimmed = codebook.skim(Facts(&facts), event);
         let merged = order.merge(event.clone());
@@ -84,13 +84,13 @@ fn joined(codebook: &mut Codebook, events: &[Event], joins: &mut usize) -> (Vec<
             assert_eq!(skimmed.first_record_time, before_last(&order).map(|e| e.record_time).min().unwrap());
             assert_eq!(skimmed.last_record_time, before_last(&order).map(|e| e.record_time).max().unwrap());
             facts = codebook.append(&skimmed, event).0.to_vec();
-            *joins += 1;
+            joins += 1;
         } else {
             facts = packed(codebook, head(0, None), &order.events);
         }
         assert_eq!(unpacked(codebook, &facts, &mut Spare::default()).2, order.events);
     }
-    (facts, order.events)
+    (facts, order.events, joins)
 }
 
 fn before_last(order: &Order) -> impl Iterator<Item = &Event> {
@@ -114,9 +114,9 @@ proptest! {
                 event.event_time = Timestamp::from_millis(event.event_time.as_millis().saturating_add(offset / 2));
                 events.push(event);
             }
-            joined(&mut codebook, &events, &mut 0);
+            joined(&mut codebook, &events);
             events.sort_by_key(Event::order_key);
-            joined(&mut codebook, &events, &mut 0);
+            joined(&mut codebook, &events);
         }
     }
 }
@@ -124,15 +124,15 @@ proptest! {
 /// What the shop of the benches sends.
 #[test]
 fn events_in_their_order_join_the_facts() {
-    let (mut codebook, mut joins) = (Codebook::default(), 0);
+    let mut codebook = Codebook::default();
     let told = |number: usize| {
         let mut event = placed(number);
         event.record_time = event.event_time;
         event
     };
     let events: Vec<Event> = (0..40).map(told).collect();
-    joined(&mut codebook, &events, &mut 0);
-    let (facts, known) = joined(&mut codebook, &events, &mut joins);
+    joined(&mut codebook, &events);
+    let (facts, known, joins) = joined(&mut codebook, &events);
     assert_eq!(known, events);
     // The first begins the order, and one of so many joins no more.
     assert_eq!(joins, 32);

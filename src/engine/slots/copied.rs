@@ -75,12 +75,7 @@ impl Slots {
             }
         };
         let facts = self.store.put(slot, facts.0);
-        let (Some(facts), Some(place)) = (facts, self.slots.get_mut(slot)) else {
-            self.free.push(slot);
-            return None;
-        };
-        *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: Dirty::No });
-        Some(slot)
+        self.lie_resting(slot, facts, birth, Dirty::No)
     }
 
     /// Takes such an order out again, and shows what it was.

@@ -49,12 +49,7 @@ impl Slots {
         let head = Head { id: &event.order_id, entity, closed_at: None };
         let facts = self.codebook.pack(head, std::slice::from_ref(event), None);
         let facts = facts.and_then(|facts| self.store.put(slot, facts.0));
-        let (Some(facts), Some(place)) = (facts, self.slots.get_mut(slot)) else {
-            self.free.push(slot);
-            return None;
-        };
-        *place = Slot::Resting(Resting { facts, birth, ended: 0, marks: 0, dirty: Dirty::Once });
-        Some(slot)
+        self.lie_resting(slot, facts, birth, Dirty::Once)
     }
 
     /// The order to be judged, unpacked. `touched`: by the event for which it was marked; where it was marked for more, all is
