@@ -8,7 +8,9 @@ use super::bounds::Sums;
 use super::facts::Skimmed;
 use super::lifecycle::Lateness;
 use super::order::Changed;
+use super::remember::Remembered;
 use super::shard::{Applied, Rejected, Shard};
+use super::tombstones::Tombstone;
 
 impl Shard {
     /// Puts the event where it belongs. Whether its order is closed for good follows from the facts and the record's effective
@@ -17,10 +19,12 @@ impl Shard {
         let apart = !is_off(Guard::EntitiesApart);
         let entity = if apart { self.settings.entities.of_stream(event.position.stream) } else { EntityId::ORDER };
         let Some(slot) = self.index.get(&self.slots, entity, &event.order_id) else {
-            return match self.is_after_close(entity, &event.order_id, effective_time) {
-                true => Ok(Applied::AfterClose),
-                false => self.begin(entity, event),
+            let before = match self.remembered(entity, &event.order_id, effective_time) {
+                Remembered::Closed => return Ok(Applied::AfterClose),
+                Remembered::Nothing => None,
+                Remembered::Forgotten(tombstone) => Some(tombstone),
             };
+            return self.begin(entity, event, before);
         };
         if self.append(slot, &event, effective_time) {
             return Ok(Applied::New);
@@ -33,6 +37,8 @@ impl Shard {
             Lateness::AfterClose => Ok(Applied::AfterClose),
             Lateness::Forgotten if self.may_have_to_tell(slot, effective_time) => Ok(Applied::NotYet),
             Lateness::Forgotten => {
+                // What no order may have ends none.
+                Sums::default().with(&event)?;
                 self.retire(slot);
                 // It is remembered as closed, or not at all; the record comes after either.
                 self.take_in(event, effective_time)
@@ -40,9 +46,12 @@ impl Shard {
         }
     }
 
-    /// An order of which this event is the first.
-    fn begin(&mut self, entity: EntityId, event: Event) -> Result<Applied, Rejected> {
+    /// An order of which this event is the first. `before`: what is remembered of one that had its name, and is no more.
+    fn begin(&mut self, entity: EntityId, event: Event, before: Option<Tombstone>) -> Result<Applied, Rejected> {
         Sums::default().with(&event)?;
+        if let Some(before) = before {
+            self.drop_tombstone(entity, &event.order_id, before);
+        }
         let birth = self.next_birth();
         let Some(slot) = self.slots.begin(entity, birth, &event) else {
             let slot = self.occupy(entity, event.order_id.clone());

@@ -14,6 +14,16 @@ use super::tombstones::{Mark, Tombstone};
 /// All tombstones are swept so many times in `remember_closed`.
 const ROUNDS: i64 = 16;
 
+/// What is remembered of an order that has left memory, as a record of it finds it.
+pub(super) enum Remembered {
+    /// No such order was closed.
+    Nothing,
+    /// It was closed, and the record comes after that.
+    Closed,
+    /// It was closed so long before the record that this begins another one.
+    Forgotten(Tombstone),
+}
+
 impl Shard {
     /// What closed before this is forgotten.
     pub(super) fn forgotten_before(&self) -> Timestamp {
@@ -44,26 +54,29 @@ impl Shard {
         self.tombstones.insert(tombstone, self.past());
     }
 
-    /// Whether a record of an order that is not in memory comes after that was closed for good. Where it does not, it begins
-    /// another one, and what was remembered of the one before is dropped.
-    pub(super) fn is_after_close(&mut self, entity: EntityId, id: &Str, effective_time: Timestamp) -> bool {
+    /// What is remembered of an order that is not in memory, for a record of it.
+    pub(super) fn remembered(&self, entity: EntityId, id: &str, effective_time: Timestamp) -> Remembered {
         if self.tombstones.is_empty() {
-            return false;
+            return Remembered::Nothing;
         }
         let mark = self.mark(entity, id);
-        let Some(closed_at) = self.tombstones.get(mark) else { return false };
+        let Some(closed_at) = self.tombstones.get(mark) else { return Remembered::Nothing };
         let is_remembered = closed_at >= self.forgotten_before();
-        if is_remembered && lifecycle::lateness(closed_at, effective_time, &self.settings) != Lateness::Forgotten {
-            return true;
+        match is_remembered && lifecycle::lateness(closed_at, effective_time, &self.settings) != Lateness::Forgotten {
+            true => Remembered::Closed,
+            false => Remembered::Forgotten(mark.closed_at(closed_at)),
         }
-        self.tombstones.remove(mark);
-        if self.copies(closed_at) {
-            self.keep_for_copy(entity, id, || RestoredOrder::Tombstone(mark.closed_at(closed_at)));
+    }
+
+    /// A record begins the order anew: what was remembered of the one before goes.
+    pub(super) fn drop_tombstone(&mut self, entity: EntityId, id: &Str, tombstone: Tombstone) {
+        self.tombstones.remove(tombstone.mark());
+        if self.copies(tombstone.closed_at()) {
+            self.keep_for_copy(entity, id, || RestoredOrder::Tombstone(tombstone));
         }
         if self.muted {
             self.forgotten.insert((entity, id.clone()));
         }
-        false
     }
 
     /// Whether an order that is not in memory was closed and is remembered; or was, when the muted time began.

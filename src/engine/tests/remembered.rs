@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::recovery::orders_of;
 use super::story::*;
-use crate::domain::{Event, Millis, Timestamp};
-use crate::engine::{Applied, PackedOrders, RestoredOrder, Restoring, Shard, Stored, Tombstone};
+use crate::domain::event::Details;
+use crate::domain::{Event, Line, Millis, Timestamp};
+use crate::engine::{Applied, MAX_LINES, PackedOrders, Rejected, RestoredOrder, Restoring, Shard, Stored, Tombstone};
 use crate::policy::{Policies, Settings};
 
 /// Closed for ten minutes an order leaves, and is remembered for thirty more; silent ones leave after a hundred.
@@ -41,6 +42,17 @@ fn a_tombstone_holds_to_the_millisecond() {
     assert_eq!([told(before(retired)), told(retired)], [Ok(Applied::New), Ok(Applied::AfterClose)]);
     let told = |effective: Timestamp| closed_at_0(20).apply(of(1, "payment.captured", 1, 1), effective);
     assert_eq!([told(before(forgotten)), told(forgotten)], [Ok(Applied::AfterClose), Ok(Applied::New)]);
+}
+
+#[test]
+fn an_event_that_no_order_may_have_ends_none() {
+    let lines = vec![Line { sku: "s".into(), quantity: 1 }; MAX_LINES + 1];
+    let details = Details { lines: Some(lines), ..Details::default() };
+    let too_much = Event { details: Some(Box::new(details)), ..of(1, "order.placed", 40, 1) };
+    let mut shard = closed_at_0(20);
+    assert_eq!(shard.apply(too_much, at(40)), Err(Rejected::TooManyLines { limit: MAX_LINES }));
+    let held_back = at(10);
+    assert_eq!(shard.apply(of(1, "payment.captured", 1, 2), held_back), Ok(Applied::AfterClose));
 }
 
 #[test]
