@@ -48,7 +48,6 @@ impl Service {
         if self.shards.restoring() && since.elapsed() < GATHERS_FOR {
             return Ok(());
         }
-        self.gathers = None;
         let mut let_go = Vec::new();
         for task in self.shards.tasks_mut().filter(|task| waits(task)) {
             let Some(inputs) = self.source.start(&task.positions())? else { continue };
