@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use orderwatch::demo::log::TOPICS;
-use orderwatch::domain::{Entity, Millis};
+use orderwatch::domain::event::Details;
+use orderwatch::domain::{Entity, Event, Millis};
 use orderwatch::engine::{RestoredOrder, Restoring, Shard, Unpacker};
 use orderwatch::snapshot::{Expected, SnapshotHeader, SnapshotInput, SnapshotStore, SnapshotWriter};
 
@@ -56,17 +57,19 @@ fn main() {
     let mut live = Live::new(args.orders);
     let place = Place::new();
     println!("{} orders of four events in one shard", args.orders);
-    live.report_costs(&place, args.rounds.max(1));
+    let costs = live.costs(&place, args.rounds.max(1));
     let began = Instant::now();
     let bytes = place.write(&mut live.shard);
     let took = began.elapsed();
     let (held, written) = digest(&mut live.shard);
     // Ten million orders are to be held once.
     drop(live);
+    let restored = place.restore(held, written);
+    costs.report();
     goals::figure("written, with nothing else to do", held as f64 / took.as_secs_f64() / 1e6, "M orders/s");
     goals::figure("size of a snapshot", bytes as f64 / held as f64, "bytes an order");
     goals::at_most("size at 10 million orders", bytes as f64 / held as f64 * MANY / 1e9, 1.0, "GB");
-    place.restore(held, written);
+    restored.report();
 }
 
 fn empty() -> Shard {
@@ -96,6 +99,42 @@ struct Stall {
     wall: Duration,
     /// Without what the machine did meanwhile.
     cpu: Duration,
+}
+
+/// Of snapshots that are taken while events come in.
+struct Costs {
+    /// From the beginning to the end of one.
+    seconds: f64,
+    /// One every 30 s, percent.
+    of_throughput: f64,
+    /// Milliseconds.
+    longest: f64,
+    longest_cpu: f64,
+}
+
+impl Costs {
+    fn report(&self) {
+        goals::figure("a snapshot while events come in takes", self.seconds, "s");
+        goals::at_most("throughput that a snapshot every 30 s takes", self.of_throughput, 10.0, "%");
+        goals::at_most("longest stall of a shard", self.longest, 10.0, "ms");
+        goals::figure("the same in CPU time", self.longest_cpu, "ms");
+    }
+}
+
+/// Of a restore.
+struct Restored {
+    orders: u64,
+    checked: Duration,
+    took: Duration,
+}
+
+impl Restored {
+    fn report(&self) {
+        let rate = self.orders as f64 / self.took.as_secs_f64() / 1e6;
+        goals::at_least("restored, a thread beside that reads ahead", rate, 2.0, "M orders/s");
+        let checked = self.checked.as_secs_f64() / self.took.as_secs_f64();
+        goals::figure("of that the check of every checksum", checked * 100.0, "%");
+    }
 }
 
 impl Live {
@@ -129,7 +168,7 @@ impl Live {
         (count, began.elapsed())
     }
 
-    fn report_costs(&mut self, place: &Place, rounds: usize) {
+    fn costs(&mut self, place: &Place, rounds: usize) -> Costs {
         let mut costs = Vec::new();
         let mut stalls: Vec<Stall> = Vec::new();
         let mut seconds = Vec::new();
@@ -152,10 +191,12 @@ impl Live {
         };
         let longest =
             |part: fn(&Stall) -> Duration| stalls.iter().map(part).max().unwrap_or_default().as_secs_f64() * 1e3;
-        goals::figure("a snapshot while events come in takes", median(seconds), "s");
-        goals::at_most("throughput that a snapshot every 30 s takes", median(costs) / EVERY_S * 100.0, 10.0, "%");
-        goals::at_most("longest stall of a shard", longest(|stall| stall.wall), 10.0, "ms");
-        goals::figure("the same in CPU time", longest(|stall| stall.cpu), "ms");
+        Costs {
+            seconds: median(seconds),
+            of_throughput: median(costs) / EVERY_S * 100.0,
+            longest: longest(|stall| stall.wall),
+            longest_cpu: longest(|stall| stall.cpu),
+        }
     }
 
     /// Turns, as fast as they go, with a slice of a snapshot between them, until it is written.
@@ -192,6 +233,29 @@ fn header() -> SnapshotHeader {
     SnapshotHeader { group_id: "shop".into(), inputs: inputs.to_vec(), ..SnapshotHeader::default() }
 }
 
+/// All that an event says.
+fn hash(event: &Event, hasher: &mut DefaultHasher) {
+    let Event {
+        order_id,
+        event_id,
+        source,
+        milestone,
+        event_time,
+        event_time_inferred,
+        record_time,
+        position,
+        details,
+    } = event;
+    (order_id, event_id, source, milestone.as_str(), event_time, event_time_inferred, record_time, position)
+        .hash(hasher);
+    let Some(details) = details.as_deref() else { return };
+    let Details { total, lines, promised_ship_by, promised_deliver_by, attributes, .. } = details;
+    let Details { payment_id, capture_id, amount, fee, fulfillment_id, reason, .. } = details;
+    (total, lines, promised_ship_by, promised_deliver_by).hash(hasher);
+    (payment_id, capture_id, amount, fee, fulfillment_id, reason).hash(hasher);
+    attributes.iter().for_each(|(name, value)| (name, format!("{value:?}")).hash(hasher));
+}
+
 /// How many orders a shard holds, and a number that stands for all of their events, whatever their order.
 fn digest(shard: &mut Shard) -> (u64, u64) {
     let (mut held, mut all, mut unpacker) = (0, 0_u64, Unpacker::default());
@@ -200,7 +264,7 @@ fn digest(shard: &mut Shard) -> (u64, u64) {
             let RestoredOrder::Open(events) = order else { panic!("no order was forgotten") };
             let mut hasher = DefaultHasher::new();
             for event in &events {
-                (&event.order_id, &event.event_id, event.event_time, event.milestone.as_str()).hash(&mut hasher);
+                hash(event, &mut hasher);
             }
             held += 1;
             all = all.wrapping_add(hasher.finish());
@@ -234,7 +298,7 @@ impl Place {
     }
 
     /// Every checksum verified, then unpacked and taken back by a shard, which must be the one that was written.
-    fn restore(&self, held: u64, written: u64) {
+    fn restore(&self, held: u64, written: u64) -> Restored {
         let expected = Expected {
             group_id: "shop".into(),
             cluster_id: String::new(),
@@ -251,8 +315,6 @@ impl Place {
         let took = began.elapsed();
         assert_eq!(refused, 0, "events of a snapshot of ours are refused");
         assert_eq!(digest(&mut shard), (held, written), "what was read back is not what was written");
-        let rate = |took: Duration| held as f64 / took.as_secs_f64() / 1e6;
-        goals::at_least("restored, a thread beside that reads ahead", rate(took), 2.0, "M orders/s");
-        goals::figure("of that the check of every checksum", checked.as_secs_f64() / took.as_secs_f64() * 100.0, "%");
+        Restored { orders: held, checked, took }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -- 50000` takes another number of orders, `--only "engine, two promises"` one of the four.
 
+mod goals;
 #[path = "shop/promises.rs"]
 mod promises;
 #[path = "shop/setup.rs"]
@@ -45,17 +46,23 @@ fn main() {
         "{orders} orders, {} events, {breaching:.1} % break the promise of payment or of shipment; {PARTITIONS} shards, one thread",
         bench.log.records.len()
     );
-    let each: [(&str, Measure); 4] = [
-        ("decode", Bench::decode),
-        ("engine", Bench::engine),
-        ("engine, two promises", Bench::engine_alone),
-        ("replay from a file", Bench::replay),
+    let each: [(&str, Measure, Option<f64>); 4] = [
+        ("decode", Bench::decode, None),
+        ("engine", Bench::engine, None),
+        ("engine, two promises", Bench::engine_alone, Some(2.5)),
+        ("replay from a file", Bench::replay, Some(0.7)),
     ];
-    let wanted = each.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name));
-    wanted.for_each(|(name, run)| bench.report(name, run));
+    let mut decoding = None;
+    for (name, run, goal) in each.into_iter().filter(|(name, ..)| only.as_ref().is_none_or(|only| only == name)) {
+        let rate = bench.report(name, run, decoding);
+        if let Some(goal) = goal {
+            goals::at_least(&format!("{name}: a second"), rate, goal, "M events");
+        }
+        decoding.get_or_insert(rate);
+    }
 }
 
-/// One of them, by its name.
+/// One of them.
 type Measure = fn(&Bench) -> Duration;
 
 /// What every measurement takes.
@@ -86,13 +93,17 @@ impl Bench {
         Bench { log, truth, plan, promises, dump }
     }
 
-    /// Runs a measurement some times and prints the median.
-    fn report(&self, name: &str, run: impl Fn(&Self) -> Duration) {
+    /// Runs a measurement some times and prints the median, beside the first that was measured. How many million events a
+    /// second that is.
+    fn report(&self, name: &str, run: Measure, first: Option<f64>) -> f64 {
         let mut times: Vec<Duration> = (0..ROUNDS).map(|_| run(self)).collect();
         times.sort();
         let seconds = times.get(ROUNDS / 2).expect("there are rounds").as_secs_f64();
         let events = self.log.records.len() as f64;
-        println!("{name:20} {:>10.0} events/s   {:6.2} µs/event", events / seconds, seconds * 1e6 / events);
+        let (rate, each) = (events / seconds / 1e6, seconds * 1e6 / events);
+        let of_first = first.map(|first| format!("   {:.2} of decoding", rate / first)).unwrap_or_default();
+        println!("{name:20} {:>10.0} events/s   {each:6.2} µs/event{of_first}", rate * 1e6);
+        rate
     }
 
     fn event(&self, record: &LogRecord) -> Event {
@@ -112,7 +123,10 @@ impl Bench {
         let began = Instant::now();
         let events: Vec<Event> = self.log.records.iter().map(|record| self.event(record)).collect();
         let took = began.elapsed();
-        assert_eq!(events.len(), self.log.records.len());
+        for (event, LogRecord { event: told, offset, .. }) in events.iter().zip(&self.log.records) {
+            let read = (event.order_id.as_str(), event.position.offset, event.record_time);
+            assert_eq!(read, (told.order_id.as_str(), *offset, told.at), "decoding is wrong");
+        }
         took
     }
 

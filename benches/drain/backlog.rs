@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use orderwatch::demo::log::TOPICS;
-use orderwatch::demo::shop::Shop;
-use orderwatch::demo::truth::{Counts, Truth};
+use orderwatch::demo::shop::{Shop, Story};
+use orderwatch::demo::truth::Truth;
 use orderwatch::domain::{Millis, Status, Timestamp};
 
 use super::told::Telling;
@@ -25,8 +25,8 @@ pub struct Backlog {
     pub events: usize,
     /// The offset after the last record, by topic and partition.
     pub ends: BTreeMap<(&'static str, i32), i64>,
-    /// The transitions that must be published, once each.
-    pub truth: Counts,
+    /// The transitions that must be published, once each: of which order, which promise, and what it came to. Sorted.
+    pub truth: Vec<(String, String, String)>,
     orders: u64,
     bytes: usize,
 }
@@ -37,11 +37,19 @@ impl Backlog {
         let span = Millis::new(EVERY.get() * i64::try_from(orders).expect("a number of orders"));
         let opened_at = Timestamp::from_millis(now_ms()) - AGO - span;
         let shop = Shop { seed: SEED, opened_at, minute: MINUTE, stoppage: None };
-        let mut truth = Truth::new(&shop, Millis::ZERO, Timestamp::MAX);
+        let mut truth = Vec::new();
+        let mut listener = |story: &Story| {
+            let mut of_order = Truth::new(&shop, Millis::ZERO, Timestamp::MAX);
+            of_order.tell(story);
+            for ((policy, status), times) in promises::published(of_order.counts) {
+                let told = (story.order_id.clone(), policy.to_owned(), status.as_str().to_owned());
+                truth.extend(vec![told; times as usize]);
+            }
+        };
         let mut ends = BTreeMap::new();
         let mut bytes = 0;
         broker.create_topics(&TOPICS, PARTITIONS, &[]);
-        let messages = Telling::new(shop, EVERY, orders, PARTITIONS, &mut truth).map(|told| {
+        let messages = Telling::new(shop, EVERY, orders, PARTITIONS, &mut listener).map(|told| {
             let event = told.event;
             *ends.entry((TOPICS[told.stream], told.partition)).or_default() += 1;
             bytes += event.payload.len();
@@ -49,7 +57,8 @@ impl Backlog {
             message.key(&event.order_id).value(&event.payload)
         });
         let events = load(broker, messages);
-        Backlog { events, ends, truth: promises::published(truth.counts), orders, bytes }
+        truth.sort();
+        Backlog { events, ends, truth, orders, bytes }
     }
 }
 
@@ -60,7 +69,7 @@ pub fn policies() -> String {
 
 impl fmt::Display for Backlog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let opened: u64 = self.truth.iter().filter(|((_, status), _)| *status == Status::Opened).map(|(_, n)| n).sum();
+        let opened = self.truth.iter().filter(|(.., status)| status == Status::Opened.as_str()).count();
         let (Backlog { events, orders, bytes, .. }, topics) = (self, TOPICS.len());
         let each = bytes / events.max(&1);
         write!(

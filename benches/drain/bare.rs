@@ -65,5 +65,6 @@ fn decode_one(codecs: &[StreamCodec], message: &BorrowedMessage<'_>) {
         value: message.payload(),
         headers: &[],
     };
-    black_box(decode(&codecs[stream], &raw).expect("the shop sends events"));
+    let event = black_box(decode(&codecs[stream], &raw).expect("the shop sends events"));
+    assert_eq!(Some(event.order_id.as_bytes()), message.key(), "decoding is wrong");
 }

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::Measured;
 use super::backlog::{Backlog, PARTITIONS, policies};
 use crate::live::{RUN, Service, cpu};
-use crate::support::{Broker, Process, Workdir, eventually, unique};
+use crate::support::{Broker, Process, Record, Workdir, eventually, unique};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const DRAINS_WITHIN: Duration = Duration::from_secs(600);
@@ -44,24 +44,27 @@ pub fn drain(binary: &Path, broker: &Broker, backlog: &Backlog) -> Measured {
     measured
 }
 
-/// Nothing is missing, nothing was told twice and nothing had to be taken back.
+/// Nothing is missing, nothing was told twice and nothing had to be taken back, order by order.
 fn check(service: &Service<'_>, backlog: &Backlog) {
     eventually(TELLS_WITHIN, "the truth", || {
-        let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for record in service.broker.read_committed(&service.output("sla")) {
-            let exception = record.json();
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            let (policy, status) = (text(&exception["policy"]["id"]), text(&exception["status"]));
-            // Of a cancellation the truth says nothing that does not depend on warnings.
-            if status != "cancelled" {
-                *counts.entry((policy, status)).or_default() += 1;
-            }
+        let published = service.broker.read_committed(&service.output("sla"));
+        let mut told: Vec<(String, String, String)> = published.iter().map(transition).collect();
+        // Of a cancellation the truth says nothing that does not depend on warnings.
+        told.retain(|(.., status)| status != "cancelled");
+        told.sort();
+        if told == backlog.truth {
+            return Ok(());
         }
-        let truth = backlog.truth.iter();
-        let truth: BTreeMap<_, _> =
-            truth.map(|((policy, status), n)| (((*policy).to_owned(), status.as_str().to_owned()), *n)).collect();
-        if counts == truth { Ok(()) } else { Err(format!("published {counts:?}, true is {truth:?}")) }
+        let first = told.iter().zip(&backlog.truth).find(|(told, truth)| told != truth);
+        Err(format!("{} told, {} true, (told, true) first differ in {first:?}", told.len(), backlog.truth.len()))
     });
+}
+
+/// Of which order, of which promise, what it came to.
+fn transition(record: &Record) -> (String, String, String) {
+    let exception = record.json();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    (record.key(), text(&exception["policy"]["id"]), text(&exception["status"]))
 }
 
 /// A consumer group, asked for its commits.

@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use orderwatch::demo::log::TOPICS;
-use orderwatch::demo::shop::{Shop, ShopEvent};
-use orderwatch::demo::truth::Truth;
+use orderwatch::demo::shop::{Shop, ShopEvent, Story};
 use orderwatch::domain::{Millis, Timestamp};
 
 /// One record to write.
@@ -23,7 +22,7 @@ pub struct Telling<'a> {
     pub orders: u64,
     pub partitions: i32,
     /// Is told every story.
-    pub truth: &'a mut Truth,
+    pub listener: &'a mut dyn FnMut(&Story),
     begun: u64,
     waiting: BinaryHeap<Reverse<Waiting>>,
 }
@@ -35,8 +34,8 @@ struct Waiting {
 }
 
 impl<'a> Telling<'a> {
-    pub fn new(shop: Shop, every: Millis, orders: u64, partitions: i32, truth: &'a mut Truth) -> Self {
-        Telling { shop, every, orders, partitions, truth, begun: 0, waiting: BinaryHeap::new() }
+    pub fn new(shop: Shop, every: Millis, orders: u64, partitions: i32, listener: &'a mut dyn FnMut(&Story)) -> Self {
+        Telling { shop, every, orders, partitions, listener, begun: 0, waiting: BinaryHeap::new() }
     }
 
     fn placed(&self, order: u64) -> Timestamp {
@@ -47,7 +46,7 @@ impl<'a> Telling<'a> {
         let order = self.begun;
         self.begun += 1;
         let story = self.shop.story(order, self.placed(order));
-        self.truth.tell(&story);
+        (self.listener)(&story);
         let partition = (order % self.partitions as u64) as i32;
         for (place, event) in story.events.into_iter().enumerate() {
             let stream = TOPICS.iter().position(|topic| *topic == event.topic).expect("a topic of ours");

@@ -71,8 +71,8 @@ fn main() {
     // What is measured is a time in which nothing happens.
     std::thread::sleep(Duration::from_secs(args.seconds));
     let after = count(&process, broker);
-    report(&args, &before, &after);
     check(&process, &service, args.orders);
+    report(&args, &before, &after);
     let status = process.terminate(LEAVES_WITHIN);
     assert!(status.success(), "it left with {status}:\n{}", process.stderr());
 }

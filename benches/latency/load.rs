@@ -34,9 +34,13 @@ pub struct Written {
 }
 
 impl Written {
+    /// Events a second.
+    pub fn rate(&self) -> f64 {
+        self.written as f64 / self.took.as_secs_f64()
+    }
+
     pub fn line(&self) -> String {
-        let rate = self.written as f64 / self.took.as_secs_f64();
-        format!("{rate:.0} events/s for {:.0} s", self.took.as_secs_f64())
+        format!("{:.0} events/s for {:.0} s", self.rate(), self.took.as_secs_f64())
     }
 }
 

@@ -1,9 +1,9 @@
 //! `make bench`: how long after deadline + grace the exception is read by a subscriber that reads committed records alone.
 //!
 //! Every order carries its own promise, so each deadline is known to the millisecond, and all times are of one machine's
-//! clock. Quiet topics: the orders were placed seconds ago, and nothing comes any more when their deadlines pass. Half load:
-//! other orders' events come at half of what the same process drained before. Full load: as many as it takes. A figure is
-//! printed only after each broken promise was read once, with its deadline, and no kept one at all.
+//! clock. Quiet topics: the orders were placed seconds ago, and nothing comes any more when their deadlines pass. Full load:
+//! as many of other orders' events come as it takes. Half load: half of that. Figures are printed only after each broken
+//! promise was read once, with its deadline, and no kept one at all.
 //!
 //! `cargo bench --bench latency -- 200000` takes another number of orders for the drain, `--samples` and `--seconds` other
 //! phases.
@@ -67,36 +67,40 @@ fn main() {
         let promises = bench.idle();
         written += promises.events();
         let quiet = bench.measure("at_least_once, quiet topics", &promises);
-        goals::at_most("at_least_once, quiet topics: p99", quiet.p99, 15.0, "ms");
         bench.finish(&promises);
+        quiet.report();
+        goals::at_most("at_least_once, quiet topics: p99", quiet.p99, 15.0, "ms");
         before.add(promises);
     }
     let mut load = Load::new(broker);
     written += load.backlog(args.orders);
     let bench = Bench::start(broker, "exactly_once", &args);
     let rate = bench.drain(written);
-    println!("\nit drains {rate:.0} events/s, with the broker beside it");
     let mut all = before;
 
     let promises = bench.idle();
     written += promises.events();
     let quiet = bench.measure("exactly_once, quiet topics", &promises);
-    goals::at_most("exactly_once, quiet topics: p50", quiet.p50, 15.0, "ms");
-    goals::at_most("exactly_once, quiet topics: p99", quiet.p99, 50.0, "ms");
-    all.add(promises);
-
-    let (promises, events) = load.run(bench.spread(), Pace::Rate(rate / 2.0));
-    written += events.written;
-    let half = bench.measure(&format!("half load, {}", events.line()), &promises);
-    goals::at_most("half load: p99", half.p99, 100.0, "ms");
     all.add(promises);
 
     bench.settle(written);
     let ahead = (rate * AHEAD_S) as i64;
-    let (promises, events) = load.run(bench.spread(), Pace::Ahead { read: &|| bench.read(), written, records: ahead });
-    bench.measure(&format!("full load, at most {ahead} records ahead of it, {}", events.line()), &promises);
+    let (promises, most) = load.run(bench.spread(), Pace::Ahead { read: &|| bench.read(), written, records: ahead });
+    written += most.written;
+    let full = bench.measure(&format!("full load, at most {ahead} records ahead of it, {}", most.line()), &promises);
+    all.add(promises);
+
+    bench.settle(written);
+    let (promises, events) = load.run(bench.spread(), Pace::Rate(most.rate() / 2.0));
+    let half = bench.measure(&format!("half load, {}", events.line()), &promises);
     all.add(promises);
     bench.finish(&all);
+
+    println!("\nit drained {rate:.0} events/s, with the broker beside it");
+    [&quiet, &half, &full].into_iter().for_each(Delays::report);
+    goals::at_most("exactly_once, quiet topics: p50", quiet.p50, 15.0, "ms");
+    goals::at_most("exactly_once, quiet topics: p99", quiet.p99, 50.0, "ms");
+    goals::at_most("half load: p99", half.p99, 100.0, "ms");
 }
 
 /// A process under way, with its subscriber.
@@ -111,10 +115,21 @@ struct Bench<'a> {
     _workdir: Workdir,
 }
 
-/// Milliseconds.
-struct Percentiles {
+/// Of a phase, in milliseconds.
+struct Delays {
+    what: String,
+    exceptions: usize,
     p50: f64,
+    p90: f64,
     p99: f64,
+    max: f64,
+}
+
+impl Delays {
+    fn report(&self) {
+        let Delays { what, exceptions, p50, p90, p99, max } = self;
+        println!("\n{what}: {exceptions} exceptions, p50 {p50:.1}  p90 {p90:.1}  p99 {p99:.1}  max {max:.1} ms");
+    }
 }
 
 impl<'a> Bench<'a> {
@@ -164,8 +179,8 @@ impl<'a> Bench<'a> {
         promises
     }
 
-    /// Waits for the exceptions of all broken promises and prints how late they were.
-    fn measure(&self, what: &str, promises: &Promises) -> Percentiles {
+    /// Waits for the exceptions of all broken promises: how late they were.
+    fn measure(&self, what: &str, promises: &Promises) -> Delays {
         let latest = promises.latest_ms() + GRACE_MS - live::now_ms();
         let patience = Duration::from_millis(u64::try_from(latest).unwrap_or(0)) + Duration::from_secs(60);
         let mut late = eventually(patience, "the exceptions of all broken promises", || {
@@ -177,8 +192,7 @@ impl<'a> Bench<'a> {
         late.sort_by(f64::total_cmp);
         let at = |share: f64| late[((late.len() - 1) as f64 * share).round() as usize];
         let [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1.0].map(at);
-        println!("\n{what}: {} exceptions, p50 {p50:.1}  p90 {p90:.1}  p99 {p99:.1}  max {max:.1} ms", late.len());
-        Percentiles { p50, p99 }
+        Delays { what: what.to_owned(), exceptions: late.len(), p50, p90, p99, max }
     }
 
     /// What it said in all is what is true in all; then it leaves.
