@@ -103,7 +103,7 @@ pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
     config
 }
 
-/// A client that reads topics by assignment, in no group's name: our own outputs, offsets, metadata.
+/// A client that reads topics by assignment, in no group's name: our own outputs, offsets.
 pub fn reader(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = base(kafka);
     with_properties(&mut config, kafka, |key| !is_of_the_producer(key) && !is_of_the_consumer(key));
@@ -130,7 +130,7 @@ pub fn ends(kafka: &KafkaConfig, isolation: &str) -> ClientConfig {
     config
 }
 
-/// A client that makes topics.
+/// A client that asks what topics there are and what they are like, and makes them.
 pub fn admin(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = base(kafka);
     with_properties(&mut config, kafka, |key| !is_of_the_producer(key) && !is_of_the_consumer(key));

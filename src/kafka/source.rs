@@ -25,8 +25,10 @@ use super::{InputPartition, client};
 /// Giving up a subscription takes a moment.
 const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
-/// A question that wakes a leader: shorter than a slow answer to a fetch before it, it would end the connection.
+/// A question that wakes a leader, beyond what a fetch before it may take: less would end the connection.
 const WAKES_WITHIN: Duration = Duration::from_secs(10);
+/// How long a fetch may take where nothing comes, by librdkafka's default.
+const FETCH_WAITS_MS: u64 = 500;
 
 /// What happened to the assignment, in the order in which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -335,9 +337,11 @@ impl Source {
             // The end, which a leader knows at once.
             drop(list.add_partition_offset(self.topic(*input), input.partition, Offset::End));
         }
+        let told = self.kafka.properties.get("fetch.wait.max.ms").and_then(|text| text.parse().ok());
+        let within = WAKES_WITHIN + Duration::from_millis(told.unwrap_or(FETCH_WAITS_MS));
         let (consumer, waking) = (Arc::clone(&self.consumer), self.waking.clone());
         let ask = move || {
-            drop(consumer.offsets_for_times(list, WAKES_WITHIN));
+            drop(consumer.offsets_for_times(list, within));
             drop(consumer);
             drop(waking);
         };
