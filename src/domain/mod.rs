@@ -1,6 +1,6 @@
 //! What orderwatch talks about: events, milestones, money, time, and the exceptions it publishes.
 //!
-//! Nothing here knows a clock, a file, a network or an async runtime (`tests/architecture.rs` holds it to that).
+//! Nothing here knows a clock, a file, a network or an async runtime (`tests/architecture` holds it to that).
 
 #[cfg(test)]
 pub(crate) mod any;
