@@ -249,8 +249,19 @@ fn hash(event: &Event, hasher: &mut DefaultHasher) {
     (order_id, event_id, source, milestone.as_str(), event_time, event_time_inferred, record_time, position)
         .hash(hasher);
     let Some(details) = details.as_deref() else { return };
-    let Details { total, lines, promised_ship_by, promised_deliver_by, attributes, .. } = details;
-    let Details { payment_id, capture_id, amount, fee, fulfillment_id, reason, .. } = details;
+    let Details {
+        total,
+        lines,
+        promised_ship_by,
+        promised_deliver_by,
+        attributes,
+        payment_id,
+        capture_id,
+        amount,
+        fee,
+        fulfillment_id,
+        reason,
+    } = details;
     (total, lines, promised_ship_by, promised_deliver_by).hash(hasher);
     (payment_id, capture_id, amount, fee, fulfillment_id, reason).hash(hasher);
     attributes.iter().for_each(|(name, value)| (name, format!("{value:?}")).hash(hasher));

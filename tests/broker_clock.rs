@@ -59,7 +59,7 @@ fn an_idle_shop_fires_a_breach_within_100_ms_without_traffic() {
     let shop = Shop::new(broker, 2, &options());
     let producer = broker.producer();
     let process = shop.start();
-    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 4.0);
+    shop.wait_judged(&process, 4.0);
     let tail = tail(&shop, "sla");
     let mut delays = Vec::new();
     for n in 0..REPEATS {
@@ -178,7 +178,7 @@ fn an_idle_service_costs_next_to_nothing_and_commits_nothing() {
     println!("an idle process of 4 shards used {used} ms of processor time in {lasted} ms");
     assert!(used * 20 < lasted, "{used} ms of processor time in {lasted} ms");
     assert!(committed() <= settled + 1.0, "{settled} commits before, {} after", committed());
-    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 8.0);
+    shop.wait_judged(&process, 8.0);
 }
 
 /// Processor time of a process so far. The kernel counts in hundredths of a second.

@@ -172,7 +172,7 @@ fn two_processes_say_what_a_plain_function_says_though_the_one_that_sums_dies() 
     // A third takes over from a clean end, and says nothing anew; a replay says the same.
     assert!(members[0].terminate(Duration::from_secs(10)).success());
     let third = shop.start();
-    third.wait_metric("orderwatch_frontier_lag_seconds", &[("shard", "0")], PATIENCE, |lag| lag < 5.0);
+    shop.wait_judged(&third, 5.0);
     let to = orderwatch::domain::Timestamp::from_millis(until + 2_000).to_string();
     let args = ["replay", "--config", "orderwatch.yaml", "--from", "earliest", "--to", &to, "--output", "-"];
     let finished = shop.workdir.run(&args, PATIENCE);

@@ -52,7 +52,7 @@ fn the_truth_comes_out_and_a_kill_in_the_middle_changes_nothing() {
     // A last start finds everything said.
     let before = shop.history().len();
     let mut fourth = shop.start();
-    fourth.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 8.0);
+    shop.wait_judged(&fourth, 8.0);
     assert_eq!(shop.history().len(), before);
     assert!(fourth.terminate(LEAVES_WITHIN).success());
 }
@@ -123,7 +123,7 @@ fn a_consumer_that_was_away_raises_no_false_alarm() {
         let opened: BTreeSet<String> = shop.standing().into_keys().map(|(order, _)| order).collect();
         if opened.is_superset(&unpaid) { Ok(()) } else { Err(format!("{} of 50", opened.len())) }
     });
-    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 6.0);
+    shop.wait_judged(&process, 6.0);
     eventually(PATIENCE, "the unpaid orders alone in the history", || {
         let told: BTreeSet<String> = shop.history().iter().map(support::Record::key).collect();
         assert!(told.is_subset(&unpaid), "nobody else was ever named: {told:?}");
@@ -140,7 +140,7 @@ fn a_first_start_on_old_orders_pages_nobody() {
     broker.producer().send_all(told(&fates).iter().map(|(order, kind, at)| shop.event(order, kind, *at)));
     for start in 0..2 {
         let mut process = shop.start();
-        process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 5.0);
+        shop.wait_judged(&process, 5.0);
         if start == 0 {
             process.wait_metric("orderwatch_kept_back_total", &[], PATIENCE, |n| n >= expected as f64);
             assert!(process.stderr().contains("kept back"), "{}", process.stderr());
@@ -253,7 +253,7 @@ fn at_least_once_tells_the_same_truth() {
         process.kill();
     }
     let mut process = shop.start();
-    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 6.0);
+    shop.wait_judged(&process, 6.0);
     wait_for_truth(&shop, &fates);
     assert_no_false_alarm(&shop, &fates);
     // What was told again is the same, to the letter that counts; without it, the history is the truth's.

@@ -46,7 +46,7 @@ fn a_broker_that_answers_slowly_makes_nothing_false_and_loses_nobody() {
     let text = shop.workdir.read("orderwatch.yaml");
     shop.workdir.write("orderwatch.yaml", text.replace(broker.addresses(), &door.address()));
     let mut process = shop.start();
-    process.wait_metric("orderwatch_frontier_lag_seconds", &[], PATIENCE, |lag| lag < 2.0);
+    shop.wait_judged(&process, 2.0);
     let producer = broker.producer();
     let told = || -> BTreeSet<String> { shop.history().iter().map(Record::key).collect() };
     let (mut unpaid, mut sent) = (BTreeSet::new(), 0.0);

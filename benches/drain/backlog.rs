@@ -1,6 +1,5 @@
 //! What is to be drained: a shop's log on topics, and what must come of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use orderwatch::demo::log::TOPICS;
@@ -23,8 +22,6 @@ const AGO: Millis = Millis::from_secs(86_400);
 
 pub struct Backlog {
     pub events: usize,
-    /// The offset after the last record, by topic and partition.
-    pub ends: BTreeMap<(&'static str, i32), i64>,
     /// The transitions that must be published, once each: of which order, which promise, and what it came to. Sorted.
     pub truth: Vec<(String, String, String)>,
     orders: u64,
@@ -46,19 +43,17 @@ impl Backlog {
                 truth.extend(vec![told; times as usize]);
             }
         };
-        let mut ends = BTreeMap::new();
         let mut bytes = 0;
         broker.create_topics(&TOPICS, PARTITIONS, &[]);
         let messages = Telling::new(shop, EVERY, orders, PARTITIONS, &mut listener).map(|told| {
             let event = told.event;
-            *ends.entry((TOPICS[told.stream], told.partition)).or_default() += 1;
             bytes += event.payload.len();
             let message = Message::to(event.topic).partition(told.partition).at(event.at.as_millis());
             message.key(&event.order_id).value(&event.payload)
         });
         let events = load(broker, messages);
         truth.sort();
-        Backlog { events, ends, truth, orders, bytes }
+        Backlog { events, truth, orders, bytes }
     }
 }
 

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Measured;
-use super::backlog::Backlog;
+use super::backlog::{Backlog, PARTITIONS};
 use crate::live::cpu;
 use crate::streams;
 use crate::support::{Broker, unique};
@@ -22,7 +22,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(60);
 pub fn drain(broker: &Broker, backlog: &Backlog, decodes: bool) -> Measured {
     let codecs = TOPICS.map(|topic| streams::codec(topic, Format::Json));
     let (began, cpu_before) = (Instant::now(), cpu::time("self"));
-    let consumer = consumer(broker, backlog);
+    let consumer = consumer(broker);
     let mut read = 0;
     while read < backlog.events {
         match consumer.poll(STUCK_AFTER) {
@@ -40,16 +40,17 @@ pub fn drain(broker: &Broker, backlog: &Backlog, decodes: bool) -> Measured {
 }
 
 /// At the beginning of every partition; with what makes librdkafka fast where all of them share one queue.
-fn consumer(broker: &Broker, backlog: &Backlog) -> BaseConsumer {
+fn consumer(broker: &Broker) -> BaseConsumer {
     let mut config = broker.client();
     config.set("group.id", unique("bare")).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
     config.set("isolation.level", "read_committed").set("fetch.queue.backoff.ms", "5");
     config.set("fetch.message.max.bytes", "1048576").set("queued.max.messages.kbytes", "131072");
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let mut all = TopicPartitionList::new();
-    for (topic, partition) in backlog.ends.keys() {
-        all.add_partition_offset(topic, *partition, Offset::Beginning).expect("an offset");
+    for topic in TOPICS {
+        all.add_partition_range(topic, 0, PARTITIONS - 1);
     }
+    all.set_all_offsets(Offset::Beginning).expect("an offset");
     consumer.assign(&all).expect("an assignment");
     consumer
 }

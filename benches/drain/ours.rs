@@ -1,15 +1,11 @@
 //! One drain by `orderwatch run`: from nothing until its group has committed the end of every input.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use orderwatch::demo::log::TOPICS;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
-
 use super::Measured;
 use super::backlog::{Backlog, PARTITIONS, policies};
+use crate::live::group::Group;
 use crate::live::{RUN, Service, cpu};
 use crate::support::{Broker, Process, Record, Workdir, eventually, unique};
 
@@ -27,7 +23,7 @@ pub fn drain(binary: &Path, broker: &Broker, backlog: &Backlog) -> Measured {
     let service =
         Service { broker, group: unique("drain"), properties: "", snapshots: &snapshots, policies: &policies };
     service.write(&workdir);
-    let group = Group::of(broker, &service.group);
+    let group = Group::of(broker, &service.group, PARTITIONS);
     let mut process = Process::spawn_other(binary, &workdir, &RUN);
     process.wait_ready(STARTS_WITHIN);
     let began = Instant::now();
@@ -35,7 +31,7 @@ pub fn drain(binary: &Path, broker: &Broker, backlog: &Backlog) -> Measured {
         if let Some(status) = process.exited() {
             panic!("it ended ({status}):\n{}", process.stderr());
         }
-        group.is_at(&backlog.ends)
+        group.is_at(backlog.events)
     });
     let measured = Measured { took: began.elapsed(), cpu: cpu::time(&process.pid().to_string()) };
     check(&service, backlog);
@@ -65,33 +61,4 @@ fn transition(record: &Record) -> (String, String, String) {
     let exception = record.json();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     (record.key(), text(&exception["policy"]["id"]), text(&exception["status"]))
-}
-
-/// A consumer group, asked for its commits.
-struct Group {
-    client: BaseConsumer,
-    inputs: TopicPartitionList,
-}
-
-impl Group {
-    fn of(broker: &Broker, group: &str) -> Group {
-        let client = broker.client().set("group.id", group).create().expect("a Kafka client");
-        let mut inputs = TopicPartitionList::new();
-        for topic in TOPICS {
-            inputs.add_partition_range(topic, 0, PARTITIONS - 1);
-        }
-        Group { client, inputs }
-    }
-
-    /// Ok where everything up to `ends` is committed.
-    fn is_at(&self, ends: &BTreeMap<(&'static str, i32), i64>) -> Result<(), String> {
-        let asked = self.client.committed_offsets(self.inputs.clone(), STARTS_WITHIN).map_err(|e| e.to_string())?;
-        let committed = |topic: &str, partition| match asked.find_partition(topic, partition).map(|held| held.offset())
-        {
-            Some(Offset::Offset(offset)) => offset,
-            _ => 0,
-        };
-        let left: i64 = ends.iter().map(|((topic, partition), end)| end - committed(topic, *partition)).sum();
-        if left == 0 { Ok(()) } else { Err(format!("{left} records are not")) }
-    }
 }

@@ -9,7 +9,6 @@ use orderwatch::domain::{Millis, Timestamp};
 
 /// One record to write.
 pub struct Told {
-    pub stream: usize,
     pub partition: i32,
     pub event: ShopEvent,
 }
@@ -66,8 +65,8 @@ impl Iterator for Telling<'_> {
         {
             self.begin();
         }
-        let Reverse(Waiting { key: (_, stream, partition, ..), event }) = self.waiting.pop()?;
-        Some(Told { stream, partition, event })
+        let Reverse(Waiting { key: (_, _, partition, ..), event }) = self.waiting.pop()?;
+        Some(Told { partition, event })
     }
 }
 

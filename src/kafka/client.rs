@@ -1,5 +1,7 @@
 //! How librdkafka is set up for each of our clients (DESIGN section 12 has the measurements).
 
+use std::time::Duration;
+
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -74,6 +76,13 @@ fn poll_interval_ms(kafka: &KafkaConfig) -> u64 {
     const A_MINUTE: u64 = 60_000;
     let session = kafka.properties.get("session.timeout.ms").and_then(|text| text.parse().ok());
     session.unwrap_or(0).max(A_MINUTE)
+}
+
+/// For so long the group's consumer lets a leader wait with its answer where nothing comes.
+pub fn fetch_waits(kafka: &KafkaConfig) -> Duration {
+    const BY_DEFAULT_MS: u64 = 500;
+    let told = kafka.properties.get("fetch.wait.max.ms").and_then(|text| text.parse().ok());
+    Duration::from_millis(told.unwrap_or(BY_DEFAULT_MS))
 }
 
 /// The group's consumer. Range assignment, so that shard n is partition n of every input.

@@ -27,8 +27,6 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
 /// A question that wakes a leader, beyond what a fetch before it may take: less would end the connection.
 const WAKES_WITHIN: Duration = Duration::from_secs(10);
-/// How long a fetch may take where nothing comes, by librdkafka's default.
-const FETCH_WAITS_MS: u64 = 500;
 
 /// What happened to the assignment, in the order in which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -337,8 +335,7 @@ impl Source {
             // The end, which a leader knows at once.
             drop(list.add_partition_offset(self.topic(*input), input.partition, Offset::End));
         }
-        let told = self.kafka.properties.get("fetch.wait.max.ms").and_then(|text| text.parse().ok());
-        let within = WAKES_WITHIN + Duration::from_millis(told.unwrap_or(FETCH_WAITS_MS));
+        let within = WAKES_WITHIN + client::fetch_waits(&self.kafka);
         let (consumer, waking) = (Arc::clone(&self.consumer), self.waking.clone());
         let ask = move || {
             drop(consumer.offsets_for_times(list, within));

@@ -121,6 +121,14 @@ impl Shop {
         Process::ready(&self.workdir, &["run", "--config", "orderwatch.yaml"], PATIENCE)
     }
 
+    /// Waits until each shard has judged all but the last `seconds`: a sum over those that say so yet may lack one.
+    pub fn wait_judged(&self, process: &Process, seconds: f64) {
+        for shard in 0..self.partitions {
+            let shard = shard.to_string();
+            process.wait_metric("orderwatch_frontier_lag_seconds", &[("shard", &shard)], PATIENCE, |lag| lag < seconds);
+        }
+    }
+
     /// All committed history of SLA exceptions.
     pub fn history(&self) -> Vec<Record> {
         self.broker.read_committed(&self.topic("sla"))
