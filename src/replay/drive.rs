@@ -22,7 +22,6 @@ pub struct Drive {
     pub(super) sum: Sum,
     pub(super) by_partition: BTreeMap<i32, usize>,
     pub(super) frontier: Timestamp,
-    records: u64,
     steps: Vec<Step>,
 }
 
@@ -35,7 +34,6 @@ impl Drive {
             sum: Sum::new(numbers.len(), policies, settings),
             by_partition: numbers.iter().enumerate().map(|(i, partition)| (*partition, i)).collect(),
             frontier: Timestamp::MIN,
-            records: 0,
             steps: Vec::new(),
         }
     }
@@ -58,7 +56,7 @@ impl Drive {
         self.steps.sort_by_key(|(place, _)| *place);
         self.frontier = self.frontier.max(to);
         self.join(publish)?;
-        self.sum.advance(Place::record(to, 0), publish)
+        self.sum.advance(Place::after_timers(to), publish)
     }
 
     /// Applies an event of partition `partition`, whose effective time is the frontier.
@@ -72,8 +70,8 @@ impl Drive {
     ) -> Result<Result<(), Rejected>, E> {
         let lane = self.by_partition.get(&event.position.partition).and_then(|i| self.lanes.get_mut(*i));
         let Some(lane) = lane else { return Ok(Ok(())) };
-        self.records += 1;
-        let outcome = lane.apply(event, Place::record(self.frontier, self.records), &mut self.steps);
+        let place = Place::record(self.frontier, event.position);
+        let outcome = lane.apply(event, place, &mut self.steps);
         self.join(publish)?;
         Ok(outcome)
     }

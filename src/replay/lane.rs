@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Event, StockEvent, Timestamp};
+use crate::domain::{Event, Position, StockEvent, Timestamp};
 use crate::engine::{Rejected, Shard, Told, Transition};
 use crate::policy::{Policies, Settings};
 
 /// A place in the order of a replay, which depends on the records alone: by frontier; at one frontier the timers that it
-/// fires, by shard, before the records as they were merged.
+/// fires, by shard, before its records as they are merged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Place {
     /// The frontier at which it happens.
@@ -20,20 +20,34 @@ pub struct Place {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Turn {
     Timer(usize),
-    Record(u64),
+    Record(Position),
+    AfterRecords,
     End(usize),
 }
 
 impl Place {
+    /// Nothing stands before it.
+    pub const FIRST: Place = Place { frontier: Timestamp::MIN, turn: Turn::Timer(0) };
+
     /// Where a deadline of the `i`th shard fires: it must be passed strictly. The backlogs' sum counts as the shard after
     /// the last.
     pub fn timer(deadline: Timestamp, i: usize) -> Self {
         Place { frontier: deadline.next(), turn: Turn::Timer(i) }
     }
 
-    /// Where the record lies that is the `number`th of the merge.
-    pub fn record(effective_time: Timestamp, number: u64) -> Self {
-        Place { frontier: effective_time, turn: Turn::Record(number) }
+    /// After every timer that fires at `frontier`, before its records.
+    pub fn after_timers(frontier: Timestamp) -> Self {
+        Place { frontier, turn: Turn::Timer(usize::MAX) }
+    }
+
+    /// Where a record lies in the merge.
+    pub fn record(effective_time: Timestamp, position: Position) -> Self {
+        Place { frontier: effective_time, turn: Turn::Record(position) }
+    }
+
+    /// After every record up to `frontier`.
+    pub fn after_records(frontier: Timestamp) -> Self {
+        Place { frontier, turn: Turn::AfterRecords }
     }
 
     /// After every record up to `frontier`, the `i`th shard's last word.

@@ -1,4 +1,4 @@
-//! The records of all partitions of a dump in one order: (effective time, topic's place in `streams:`, partition,
+//! The records of some or all partitions of a dump in one order: (effective time, topic's place in `streams:`, partition,
 //! offset).
 //!
 //! The effective time never falls within a partition, so it is enough to hold the next record of each one.
@@ -51,12 +51,18 @@ struct Source<'d> {
 }
 
 impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
-    /// Begins at the first record of every partition.
+    /// Begins at the first record of every partition of which `is_wanted` is true.
     ///
     /// # Errors
     /// The dump cannot be read.
-    pub fn new(dump: &'d Dump, clock: Timestamp, decode: D) -> Result<Self, ReplayError> {
-        let sources = dump.partitions().iter().map(|(place, index)| Source {
+    pub fn of(
+        dump: &'d Dump,
+        is_wanted: impl Fn(StreamPartition) -> bool,
+        clock: Timestamp,
+        decode: D,
+    ) -> Result<Self, ReplayError> {
+        let wanted = dump.partitions().iter().filter(|(place, _)| is_wanted(**place));
+        let sources = wanted.map(|(place, index)| Source {
             place: *place,
             index,
             cursor: Cursor::default(),
@@ -73,9 +79,11 @@ impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
         Ok(merge)
     }
 
-    /// The effective time of the next record; `None` after the last.
-    pub fn peek(&self) -> Option<Timestamp> {
-        self.heads.peek().map(|Reverse((time, _))| *time)
+    /// The effective time of the next record, and where it lies; `None` after the last.
+    pub fn peek(&self) -> Option<(Timestamp, Position)> {
+        let Reverse((time, i)) = self.heads.peek()?;
+        let (position, _) = self.sources.get(*i)?.head.as_ref()?;
+        Some((*time, *position))
     }
 
     /// The next record; `None` after the last.
@@ -148,7 +156,7 @@ mod tests {
             content: Content::Tombstone,
             time_counts: raw.timestamp != Some(Timestamp::from_millis(666)),
         };
-        let mut merge = Merge::new(dump, Timestamp::from_millis(CLOCK), decode).unwrap();
+        let mut merge = Merge::of(dump, |_| true, Timestamp::from_millis(CLOCK), decode).unwrap();
         let mut list = Vec::new();
         while let Some(next) = merge.next_record().unwrap() {
             let Position { stream: StreamId(stream), partition, offset } = next.position;

@@ -6,10 +6,10 @@
 //! - [`dump`]: reads a dump once from end to end, checks every line and fills the index; `scan`: on several threads;
 //!   [`blocks`]: reads single lines of it.
 //! - [`decode`]: bytes to events, or to a dead letter's reason.
-//! - [`merge`]: the records of all partitions, merged on (effective time, stream, partition, offset).
-//! - [`cut`]: the thread that reads: it cuts the merge into batches and deals them to the workers.
+//! - [`merge`]: the records of partitions, merged on (effective time, stream, partition, offset).
 //! - [`lane`]: one [`crate::engine::Shard`] for each partition number, and the place of what it says in the replay's order;
-//!   [`worker`]: a thread that drives some of them; [`sum`]: what joins them.
+//!   [`worker`]: a thread that reads for some of them and drives them; [`horizon`]: how far the workers have come.
+//! - [`join`]: what all of them say, in one order; [`sum`]: the backlogs' sum, which hears it.
 //! - [`drive`]: all shards on one thread, a record at a time, for those who tell a story.
 //! - [`summary`]: what is counted on the way; [`output`]: where the exceptions go.
 //! - [`run`]: all of it, from the first record to the last.
@@ -18,11 +18,12 @@
 //! offset order), some batches of records and the shards.
 
 pub mod blocks;
-pub mod cut;
 pub mod decode;
 pub mod drive;
 pub mod dump;
+pub mod horizon;
 pub mod index;
+pub mod join;
 pub mod lane;
 pub mod line;
 pub mod merge;

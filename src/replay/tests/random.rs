@@ -51,7 +51,7 @@ checks:
 /// The topics, in the order of their streams.
 pub const TOPICS: [&str; 5] = ["orders", "payments", "fulfillments", "checkouts", "inventory"];
 /// When all of it begins, in milliseconds.
-const BEGINNING: i64 = 1_772_323_200_000;
+pub const BEGINNING: i64 = 1_772_323_200_000;
 
 /// What every random dump is judged by.
 pub fn plan(to: Option<Timestamp>) -> Plan {

@@ -123,9 +123,41 @@ fn a_dump_that_changed_ends_it_after_what_was_read_before() {
         let plan = random::plan(None);
         let one = one_by_one(&dump, &plan, usize::MAX);
         assert!(one.1.as_ref().unwrap_err().contains("changed while it was replayed"), "{:?}", one.1);
+        // Many come to the time of the record that cannot be read, and fire what is due by then.
+        let many = side_by_side(1, &dump, &plan, usize::MAX);
+        assert!(many.0.starts_with(&one.0), "seed {seed}");
+        assert_eq!(many.1.as_ref().err(), one.1.as_ref().err(), "seed {seed}");
         for workers in WORKERS {
-            let many = side_by_side(workers, &dump, &plan, usize::MAX);
-            assert_same(&one, &many, &format!("seed {seed}, {workers} workers"));
+            let others = side_by_side(workers, &dump, &plan, usize::MAX);
+            assert_same(&many, &others, &format!("seed {seed}, {workers} workers"));
+        }
+    }
+}
+
+/// One ends at once, one has many batches of one instant, one has a record a day: whoever is done goes on with its deadlines as
+/// far as the others are, and waits for nobody who waits for it.
+#[test]
+fn partitions_that_end_far_apart_wait_for_each_other_and_come_to_an_end() {
+    const DAY_MS: i64 = 86_400_000;
+    let line = |partition: i64, offset: i64, after: i64| {
+        let (ts, id) = (random::BEGINNING + after, format!("o-{partition}-{offset}"));
+        let value = format!(r#"{{\"event_id\":\"{id}\",\"type\":\"order.placed\",\"order_id\":\"{id}\"}}"#);
+        format!(
+            "{{\"topic\":\"orders\",\"partition\":{partition},\"offset\":{offset},\"ts\":{ts},\"key\":\"{id}\",\
+             \"payload\":\"{value}\"}}\n"
+        )
+    };
+    for instant in [0, DAY_MS, 7 * DAY_MS] {
+        let text = line(0, 0, instant)
+            + &(0..300).map(|n| line(1, n, instant)).collect::<String>()
+            + &(0..8).map(|n| line(2, n, n * DAY_MS)).collect::<String>();
+        let dump = Dump::spool(text.as_bytes(), Path::new("dump"), &topics(), &mut |_| ()).unwrap();
+        let plan = random::plan(None);
+        let one = one_by_one(&dump, &plan, usize::MAX);
+        assert_eq!(one.1.as_ref().unwrap().events, 309);
+        assert!(one.0.len() > 7, "who waited a day has broken a promise");
+        for workers in WORKERS {
+            assert_same(&one, &side_by_side(workers, &dump, &plan, usize::MAX), &format!("{workers} workers"));
         }
     }
 }
