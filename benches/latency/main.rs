@@ -64,13 +64,19 @@ fn main() {
     let mut before = Promises::default();
     {
         let bench = Bench::start(broker, "at_least_once", &args);
+        // A broker that has just started is slow for some seconds, while its own code is compiled.
+        let first = bench.idle();
+        written += first.events();
+        let fresh = bench.measure("at_least_once, quiet topics, a broker that has just started", &first);
+        before.add(first);
+
         let promises = bench.idle();
         written += promises.events();
         let quiet = bench.measure("at_least_once, quiet topics", &promises);
-        bench.finish(&promises);
-        quiet.report();
-        goals::at_most("at_least_once, quiet topics: p99", quiet.p99, 15.0, "ms");
         before.add(promises);
+        bench.finish(&before);
+        [&fresh, &quiet].into_iter().for_each(Delays::report);
+        goals::at_most("at_least_once, quiet topics: p99", quiet.p99, 15.0, "ms");
     }
     let mut load = Load::new(broker);
     written += load.backlog(args.orders);

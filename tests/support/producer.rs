@@ -12,6 +12,8 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::Broker;
 
 const DELIVER_WITHIN: Duration = Duration::from_secs(60);
+/// The pause between two looks for delivery reports where none has come.
+const BETWEEN_REPORTS: Duration = Duration::from_micros(200);
 
 /// A record to write. Without a partition its key decides, as Kafka's own clients do it (murmur2).
 #[derive(Clone, Debug, Default)]
@@ -139,6 +141,29 @@ impl Producer {
             self.enqueue(&message);
         }
         self.flush();
+        self.delivered()
+    }
+
+    /// Writes records in their order and waits for none of them; how many. One that was not delivered is told of by a later call,
+    /// or by [`Producer::settle`].
+    #[track_caller]
+    pub fn send_on(&self, messages: impl IntoIterator<Item = Message>) -> usize {
+        let sent = messages.into_iter().inspect(|message| self.enqueue(message)).count();
+        self.client.poll(Duration::ZERO);
+        self.delivered();
+        sent
+    }
+
+    /// Waits for all that was sent on.
+    #[track_caller]
+    pub fn settle(&self) {
+        self.flush();
+        self.delivered();
+    }
+
+    /// What the reports say that have come.
+    #[track_caller]
+    fn delivered(&self) -> Vec<(i32, i64)> {
         let delivered = self.deliveries.take().into_iter();
         delivered.map(|result| result.unwrap_or_else(|reason| panic!("a record was not delivered: {reason}"))).collect()
     }
@@ -160,11 +185,11 @@ impl Producer {
 
     #[track_caller]
     fn enqueue(&self, message: &Message) {
-        let headers = message
-            .headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
-        let mut record = BaseRecord::<[u8], [u8]>::to(&message.topic).headers(headers);
+        let mut record = BaseRecord::<[u8], [u8]>::to(&message.topic);
+        record.headers = (!message.headers.is_empty()).then(|| {
+            let each = message.headers.iter();
+            each.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+        });
         record.partition = message.partition;
         record.key = message.key.as_deref();
         record.payload = message.value.as_deref();
@@ -180,12 +205,18 @@ impl Producer {
         }
     }
 
-    /// `BaseProducer::flush` waits in steps of 100 ms; this one ends with the last delivery.
+    /// `BaseProducer::flush` waits in steps of 100 ms; this one ends with the last delivery. `BaseProducer::poll` with a
+    /// millisecond keeps a core busy for all of it.
     #[track_caller]
     fn flush(&self) {
         let deadline = Instant::now() + DELIVER_WITHIN;
-        while self.client.in_flight_count() > 0 {
-            self.client.poll(Duration::from_millis(1));
+        let mut left = self.client.in_flight_count();
+        while left > 0 {
+            self.client.poll(Duration::ZERO);
+            let before = std::mem::replace(&mut left, self.client.in_flight_count());
+            if left == before {
+                std::thread::sleep(BETWEEN_REPORTS);
+            }
             assert!(Instant::now() < deadline, "records are not delivered after {DELIVER_WITHIN:?}");
         }
     }
