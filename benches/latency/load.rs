@@ -88,16 +88,11 @@ impl Load {
             };
             messages.extend((self.next..self.next + wanted.max(0)).map(|n| event(n, now)));
             self.next += wanted.max(0);
-            written += match pace {
-                Pace::Rate(_) => self.producer.send_on(messages),
-                // What the process cannot have yet is not ahead of it.
-                Pace::Ahead { .. } => self.producer.send_all(messages).len(),
-            };
+            written += self.producer.send_all(messages).len();
             next_burst += BURST;
             // A pace is kept by the clock; there is no condition to wait for.
             std::thread::sleep(next_burst.saturating_duration_since(Instant::now()));
         }
-        self.producer.settle();
         (promises, Written { written, took: began.elapsed() })
     }
 }

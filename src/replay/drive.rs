@@ -20,7 +20,7 @@ use super::sum::Sum;
 pub struct Drive {
     pub(super) lanes: Vec<Lane>,
     pub(super) sum: Sum,
-    pub(super) by_partition: BTreeMap<i32, usize>,
+    by_partition: BTreeMap<i32, usize>,
     pub(super) frontier: Timestamp,
     steps: Vec<Step>,
 }

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::domain::Timestamp;
 
 /// What the workers of a replay tell each other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Horizon {
     state: Mutex<State>,
     moved: Condvar,
@@ -24,14 +24,16 @@ struct State {
 #[derive(Debug)]
 pub struct Reading<'h>(&'h Horizon);
 
-impl Horizon {
-    /// Of a replay by so many readers. Each takes its [`Reading`].
-    pub fn new(readers: usize) -> Self {
-        Horizon { state: Mutex::new(State { reached: Timestamp::MIN, reading: readers }), moved: Condvar::new() }
+impl Default for State {
+    fn default() -> Self {
+        State { reached: Timestamp::MIN, reading: 0 }
     }
+}
 
-    /// One of the readers. It counts until it drops this, however it ends.
+impl Horizon {
+    /// One more reader, which counts until it drops this, however it ends. All are to have theirs before the first begins.
     pub fn reading(&self) -> Reading<'_> {
+        self.state().reading += 1;
         Reading(self)
     }
 
@@ -53,7 +55,8 @@ impl Horizon {
 }
 
 impl Reading<'_> {
-    /// It has come to `frontier`.
+    /// It comes to `frontier`. To be said before it tells anything of that time: it may have to wait then until the others have come as
+    /// far, and who has no more records goes no further than this says.
     pub fn reach(&self, frontier: Timestamp) {
         let mut state = self.0.state();
         state.reached = state.reached.max(frontier);

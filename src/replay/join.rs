@@ -40,22 +40,22 @@ impl Heard {
         }
     }
 
-    /// Waits for its next batch. So many records were read for it.
-    fn hear(&mut self) -> Result<u64, ReplayError> {
+    /// Waits for its next batch: how many records were read for it. `None` where it went without a last word, which a panic alone
+    /// can be.
+    fn hear(&mut self) -> Result<Option<u64>, ReplayError> {
         if let Some(Next::Broken(Broken(_, error))) = self.next.take() {
             return Err(error);
         }
         match self.from.recv() {
             Ok(Ok(Batch { steps, bound, records })) => {
-                (self.steps, self.next) = (steps.into_iter().peekable(), Some(Next::Batch(bound)));
-                Ok(records)
+                (self.steps, self.next) = (steps.into_iter().peekable(), bound.map(Next::Batch));
+                Ok(Some(records))
             }
             Ok(Err(broken)) => {
                 self.next = Some(Next::Broken(broken));
-                Ok(0)
+                Ok(Some(0))
             }
-            // It has told all.
-            Err(_) => Ok(0),
+            Err(_) => Ok(None),
         }
     }
 }
@@ -85,14 +85,18 @@ impl Join<'_> {
         let heard =
             |from| Heard { from, steps: Vec::new().into_iter().peekable(), next: Some(Next::Batch(Place::FIRST)) };
         let mut workers: Vec<Heard> = workers.into_iter().map(heard).collect();
-        let mut records = 0;
+        let (mut records, mut come_to) = (0, Place::FIRST);
         loop {
             let places = workers.iter_mut().filter_map(|worker| Some((worker.place()?, worker)));
             let Some((place, first)) = places.min_by_key(|(place, _)| *place) else { return Ok(()) };
+            debug_assert!(come_to <= place, "a worker told something behind its bound: {come_to:?}, {place:?}");
+            come_to = place;
             match first.steps.next() {
                 Some(step) => self.step(step)?,
                 None => {
-                    records += first.hear()?;
+                    self.advance(place)?;
+                    let Some(more) = first.hear()? else { return Ok(()) };
+                    records += more;
                     if place != Place::FIRST {
                         progress(Progress::Replaying { records, total, record_time: place.frontier });
                     }
@@ -111,15 +115,20 @@ impl Join<'_> {
         Ok(())
     }
 
+    /// Nothing more stands before this place.
+    fn advance(&mut self, place: Place) -> Result<(), ReplayError> {
+        let Join { sum, summary, write } = self;
+        sum.advance(place, &mut |t| publish(t, summary, *write))
+    }
+
     /// The replay ends at this frontier.
     ///
     /// # Errors
     /// Those of `write`.
     pub fn finish(&mut self, frontier: Timestamp) -> Result<(), ReplayError> {
+        self.advance(Place::after_timers(frontier))?;
         let Join { sum, summary, write } = self;
-        let mut publish = |t| publish(t, summary, *write);
-        sum.advance(Place::after_timers(frontier), &mut publish)?;
-        sum.move_to(frontier, &mut publish)
+        sum.move_to(frontier, &mut |t| publish(t, summary, *write))
     }
 }
 
@@ -135,5 +144,43 @@ fn publish(
         }
         // It belongs to exceptions-current, which a replay does not keep.
         Transition::Tombstone(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::replay::tests::random;
+
+    fn batch(to: Option<i64>) -> Result<Batch, Broken> {
+        let bound = to.map(|ms| Place::after_records(Timestamp::from_millis(ms)));
+        Ok(Batch { steps: Vec::new(), bound, records: 1 })
+    }
+
+    /// How many records the workers' batches are for that are heard, where they reach so far.
+    fn heard(told: [&[Option<i64>]; 2]) -> u64 {
+        let workers = told.map(|bounds| {
+            let (to, from) = sync_channel(bounds.len());
+            bounds.iter().for_each(|bound| to.send(batch(*bound)).unwrap());
+            from
+        });
+        let plan = random::plan(None);
+        let mut sum = Sum::new(2, &plan.policies, &plan.settings);
+        let (mut write, mut heard) = (|_: &Exception| Ok(()), 0);
+        let mut join = Join { sum: &mut sum, summary: Summary::default(), write: &mut write };
+        let mut progress = |step| match step {
+            Progress::Replaying { records, .. } => heard = records,
+            other => panic!("{other:?}"),
+        };
+        join.all(workers.into(), 0, &mut progress).unwrap();
+        heard
+    }
+
+    #[test]
+    fn who_is_the_furthest_behind_is_heard_next_and_one_that_went_without_a_word_ends_it() {
+        assert_eq!(heard([&[Some(1), Some(5), None], &[Some(3), Some(9), None]]), 6);
+        assert_eq!(heard([&[Some(1), Some(5)], &[Some(3), Some(9), Some(12), None]]), 4, "nothing past 5 is said");
     }
 }

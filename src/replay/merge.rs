@@ -14,7 +14,7 @@ use super::ReplayError;
 use super::blocks::Blocks;
 use super::decode::{Content, Decoded};
 use super::dump::{Dump, StreamPartition};
-use super::index::{Cursor, PartitionIndex};
+use super::index::{Cursor, Entry, PartitionIndex};
 use super::line::Line;
 
 /// The next record of the merge.
@@ -47,20 +47,13 @@ struct Source<'d> {
     index: &'d PartitionIndex,
     cursor: Cursor,
     effective_time: EffectiveTime,
-    head: Option<(Position, Content)>,
+    /// The next record, or why it cannot be read.
+    head: Option<(Position, Result<Content, ReplayError>)>,
 }
 
 impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
     /// Begins at the first record of every partition of which `is_wanted` is true.
-    ///
-    /// # Errors
-    /// The dump cannot be read.
-    pub fn of(
-        dump: &'d Dump,
-        is_wanted: impl Fn(StreamPartition) -> bool,
-        clock: Timestamp,
-        decode: D,
-    ) -> Result<Self, ReplayError> {
+    pub fn of(dump: &'d Dump, is_wanted: impl Fn(StreamPartition) -> bool, clock: Timestamp, decode: D) -> Self {
         let wanted = dump.partitions().iter().filter(|(place, _)| is_wanted(**place));
         let sources = wanted.map(|(place, index)| Source {
             place: *place,
@@ -73,10 +66,8 @@ impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
         let heads = BinaryHeap::with_capacity(sources.len());
         let blocks = Blocks::new(sources.len());
         let mut merge = Merge { dump, decode, clock, sources, heads, blocks };
-        for i in 0..merge.sources.len() {
-            merge.fill(i)?;
-        }
-        Ok(merge)
+        (0..merge.sources.len()).for_each(|i| merge.fill(i));
+        merge
     }
 
     /// The effective time of the next record, and where it lies; `None` after the last.
@@ -89,42 +80,59 @@ impl<'d, D: FnMut(&RawRecord<'_>) -> Decoded> Merge<'d, D> {
     /// The next record; `None` after the last.
     ///
     /// # Errors
-    /// The dump cannot be read.
+    /// It cannot be read; it has the effective time of those before it in its partition.
     pub fn next_record(&mut self) -> Result<Option<Merged>, ReplayError> {
         let Some(Reverse((effective_time, i))) = self.heads.pop() else { return Ok(None) };
         let Some((position, content)) = self.sources.get_mut(i).and_then(|source| source.head.take()) else {
             return Ok(None);
         };
-        self.fill(i)?;
+        let content = content?;
+        self.fill(i);
         Ok(Some(Merged { effective_time, position, content }))
     }
 
     /// Reads the next record of source `i`, if there is one.
-    fn fill(&mut self, i: usize) -> Result<(), ReplayError> {
-        let Some(source) = self.sources.get_mut(i) else { return Ok(()) };
-        let Some(entry) = source.cursor.next(source.index) else { return Ok(()) };
-        let bytes = self.dump.read(entry, &mut self.blocks)?;
-        let line = Line::parse(bytes).map_err(|e| self.dump.changed(e))?;
+    fn fill(&mut self, i: usize) {
+        let Some(source) = self.sources.get_mut(i) else { return };
+        let Some(entry) = source.cursor.next(source.index) else { return };
         let (stream, partition) = source.place;
-        if (line.partition, line.offset) != (partition, entry.offset) {
-            return Err(self.dump.changed(format!("offset {} is no longer where it was", entry.offset)));
-        }
-        let headers: Vec<(&str, Option<&[u8]>)> =
-            line.headers.iter().map(|(name, value)| (&**name, value.as_deref())).collect();
-        let Decoded { content, time_counts } = (self.decode)(&RawRecord {
-            stream,
-            partition,
-            offset: line.offset,
-            timestamp: line.timestamp,
-            key: line.key.as_deref(),
-            value: line.value.as_deref(),
-            headers: &headers,
-        });
-        let effective_time = source.effective_time.enter(line.timestamp.filter(|_| time_counts), self.clock);
-        source.head = Some((Position { stream, partition, offset: line.offset }, content));
+        let position = Position { stream, partition, offset: entry.offset };
+        let read = read(self.dump, entry, position, &mut self.blocks, &mut self.decode);
+        let (time, content) = match read {
+            Ok((time, content)) => (time, Ok(content)),
+            Err(error) => (None, Err(error)),
+        };
+        let effective_time = source.effective_time.enter(time, self.clock);
+        source.head = Some((position, content));
         self.heads.push(Reverse((effective_time, i)));
-        Ok(())
     }
+}
+
+/// The record time of an entry, where it counts, and what it is.
+fn read(
+    dump: &Dump,
+    entry: Entry,
+    Position { stream, partition, offset }: Position,
+    blocks: &mut Blocks,
+    decode: &mut impl FnMut(&RawRecord<'_>) -> Decoded,
+) -> Result<(Option<Timestamp>, Content), ReplayError> {
+    let bytes = dump.read(entry, blocks)?;
+    let line = Line::parse(bytes).map_err(|e| dump.changed(e))?;
+    if (line.partition, line.offset) != (partition, offset) {
+        return Err(dump.changed(format!("offset {offset} is no longer where it was")));
+    }
+    let headers: Vec<(&str, Option<&[u8]>)> =
+        line.headers.iter().map(|(name, value)| (&**name, value.as_deref())).collect();
+    let Decoded { content, time_counts } = decode(&RawRecord {
+        stream,
+        partition,
+        offset,
+        timestamp: line.timestamp,
+        key: line.key.as_deref(),
+        value: line.value.as_deref(),
+        headers: &headers,
+    });
+    Ok((line.timestamp.filter(|_| time_counts), content))
 }
 
 #[cfg(test)]
@@ -156,7 +164,7 @@ mod tests {
             content: Content::Tombstone,
             time_counts: raw.timestamp != Some(Timestamp::from_millis(666)),
         };
-        let mut merge = Merge::of(dump, |_| true, Timestamp::from_millis(CLOCK), decode).unwrap();
+        let mut merge = Merge::of(dump, |_| true, Timestamp::from_millis(CLOCK), decode);
         let mut list = Vec::new();
         while let Some(next) = merge.next_record().unwrap() {
             let Position { stream: StreamId(stream), partition, offset } = next.position;

@@ -85,13 +85,14 @@ pub fn replay_by(
     if dump.partitions().keys().any(|(stream, _)| is_of_inventory(*stream)) {
         workers.push(Worker::of_inventory(dump, plan));
     }
-    let horizon = Horizon::new(workers.len());
+    let horizon = Horizon::default();
+    let readings: Vec<_> = workers.iter().map(|_| horizon.reading()).collect();
     let mut join = Join { sum: &mut drive.sum, summary: Summary::default(), write };
     let parts = thread::scope(|scope| {
         let (mut crew, mut heard) = (Vec::new(), Vec::new());
-        for worker in workers {
+        for (worker, reading) in workers.into_iter().zip(readings) {
             let (to, from) = sync_channel(BATCHES_AHEAD);
-            let (reading, horizon) = (horizon.reading(), &horizon);
+            let horizon = &horizon;
             crew.push(scope.spawn(move || worker.run(horizon, reading, to)));
             heard.push(from);
         }

@@ -23,8 +23,8 @@ use super::summary::{OrderKey, Summary};
 /// have small dumps.
 const BATCH_RECORDS: usize = if cfg!(test) { 7 } else { 512 };
 
-/// A time without records is passed in steps of this, or of so great a part of it where that is more: what falls due in a step is
-/// held until the others have come as far.
+/// A batch reaches no further than this in record time, or than so great a part of a time without records of its own where that is
+/// more: what falls due in it is held until the others have come as far.
 const STRIDE: Millis = if cfg!(test) { Millis::new(100) } else { Millis::from_secs(3_600) };
 const STRIDES: i64 = if cfg!(test) { 4 } else { 1_000 };
 
@@ -33,8 +33,8 @@ const STRIDES: i64 = if cfg!(test) { 4 } else { 1_000 };
 pub struct Batch {
     /// What its shards say, in the order of their places.
     pub steps: Vec<Step>,
-    /// Whatever it tells later stands behind this.
-    pub bound: Place,
+    /// Whatever it tells later stands behind this; `None` where this is its last word.
+    pub bound: Option<Place>,
     /// How many records it read for it.
     pub records: u64,
 }
@@ -64,7 +64,7 @@ pub struct Worker<'r> {
     dump: &'r Dump,
     plan: &'r Plan,
     is_of_inventory: bool,
-    /// The places of its lanes.
+    /// Which of its lanes has a partition.
     by_partition: BTreeMap<i32, usize>,
     /// The batch's events, by lane.
     waiting: Vec<Vec<(Place, Box<Event>)>>,
@@ -74,7 +74,11 @@ pub struct Worker<'r> {
     records: usize,
     /// The last record's effective time, or where it was passed on to.
     frontier: Timestamp,
+    /// The same as it was told last.
+    told: Timestamp,
+    /// Whatever its shards say later stands behind this.
     bound: Place,
+    has_read: bool,
 }
 
 impl<'r> Worker<'r> {
@@ -93,7 +97,9 @@ impl<'r> Worker<'r> {
             stock: Vec::new(),
             records: 0,
             frontier: Timestamp::MIN,
+            told: Timestamp::MIN,
             bound: Place::FIRST,
+            has_read: false,
         }
     }
 
@@ -121,8 +127,7 @@ impl<'r> Worker<'r> {
             false => by_partition.contains_key(&partition),
         };
         let decode = |raw: &RawRecord<'_>| -> Decoded { decode(&plan.codecs, raw) };
-        let merge = Merge::of(dump, is_ours, plan.clock, decode);
-        let mut merge = merge.map_err(|error| Ended::Broken(Broken(Place::FIRST, error)))?;
+        let mut merge = Merge::of(dump, is_ours, plan.clock, decode);
         while let Some((effective_time, position)) =
             merge.peek().filter(|(next, _)| plan.to.is_none_or(|to| *next < to))
         {
@@ -138,7 +143,7 @@ impl<'r> Worker<'r> {
                     return Err(Ended::Broken(Broken(place, error)));
                 }
             }
-            if self.records == BATCH_RECORDS {
+            if self.records == BATCH_RECORDS || self.frontier - self.told > STRIDE {
                 reading.reach(self.frontier);
                 self.tell(to)?;
             }
@@ -160,10 +165,11 @@ impl<'r> Worker<'r> {
         }
         let mut steps = Vec::new();
         self.lanes.iter_mut().for_each(|lane| lane.finish(self.frontier, &mut steps));
-        self.send(steps, to)
+        self.send(steps, None, to)
     }
 
     fn take(&mut self, record: Merged) {
+        self.has_read = true;
         self.records += 1;
         self.frontier = record.effective_time;
         let place = Place::record(record.effective_time, record.position);
@@ -181,10 +187,9 @@ impl<'r> Worker<'r> {
         }
     }
 
-    /// Passes most of the time from the last record to the next.
+    /// Passes all but the last millisecond of a long time between two records.
     fn pass(&mut self, next: Timestamp, reading: &Reading<'_>, to: &Teller) -> Result<(), Ended> {
-        // Before the first record nothing falls due.
-        if next - self.frontier <= STRIDE || self.bound == Place::FIRST {
+        if next - self.frontier <= STRIDE || !self.has_read {
             return Ok(());
         }
         reading.reach(next);
@@ -193,7 +198,9 @@ impl<'r> Worker<'r> {
 
     /// Goes on to `until` without a record.
     fn stride(&mut self, until: Timestamp, to: &Teller) -> Result<(), Ended> {
-        let stride = STRIDE.max(Millis::new((until - self.frontier).get() / STRIDES));
+        // Before its first record nothing falls due.
+        let stride = if self.has_read { (until - self.frontier).get() / STRIDES } else { i64::MAX };
+        let stride = STRIDE.max(Millis::new(stride));
         while self.frontier < until {
             self.frontier = until.min(self.frontier + stride);
             self.bound = Place::after_records(self.frontier);
@@ -222,14 +229,15 @@ impl<'r> Worker<'r> {
             }
             lane.advance(self.frontier, &mut steps);
         }
-        self.send(steps, to)
+        self.told = self.frontier;
+        self.send(steps, Some(self.bound), to)
     }
 
-    fn send(&mut self, mut steps: Vec<Step>, to: &Teller) -> Result<(), Ended> {
+    fn send(&mut self, mut steps: Vec<Step>, bound: Option<Place>, to: &Teller) -> Result<(), Ended> {
         // Stable: what a shard does at one place stays in its order.
         steps.sort_by_key(|(place, _)| *place);
         let records = std::mem::take(&mut self.records) as u64;
-        to.send(Ok(Batch { steps, bound: self.bound, records })).map_err(|_| Ended::Unheard)
+        to.send(Ok(Batch { steps, bound, records })).map_err(|_| Ended::Unheard)
     }
 }
 

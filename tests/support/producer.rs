@@ -141,29 +141,6 @@ impl Producer {
             self.enqueue(&message);
         }
         self.flush();
-        self.delivered()
-    }
-
-    /// Writes records in their order and waits for none of them; how many. One that was not delivered is told of by a later call,
-    /// or by [`Producer::settle`].
-    #[track_caller]
-    pub fn send_on(&self, messages: impl IntoIterator<Item = Message>) -> usize {
-        let sent = messages.into_iter().inspect(|message| self.enqueue(message)).count();
-        self.client.poll(Duration::ZERO);
-        self.delivered();
-        sent
-    }
-
-    /// Waits for all that was sent on.
-    #[track_caller]
-    pub fn settle(&self) {
-        self.flush();
-        self.delivered();
-    }
-
-    /// What the reports say that have come.
-    #[track_caller]
-    fn delivered(&self) -> Vec<(i32, i64)> {
         let delivered = self.deliveries.take().into_iter();
         delivered.map(|result| result.unwrap_or_else(|reason| panic!("a record was not delivered: {reason}"))).collect()
     }

@@ -1,5 +1,5 @@
 //! Replays of random dumps, and what reads their lines.
 
 mod one_by_one;
-mod random;
+pub mod random;
 mod side_by_side;

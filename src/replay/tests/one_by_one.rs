@@ -21,7 +21,7 @@ pub fn replay(
     let of_orders = dump.partitions().keys().filter(|(stream, _)| !plan.codecs.is_inventory(*stream));
     let mut drive = Drive::new(of_orders.map(|(_, partition)| *partition), &plan.policies, &plan.settings);
     let mut summary = Summary::default();
-    let mut merge = Merge::of(dump, |_| true, plan.clock, |raw| decode(&plan.codecs, raw))?;
+    let mut merge = Merge::of(dump, |_| true, plan.clock, |raw| decode(&plan.codecs, raw));
     while merge.peek().is_some_and(|(next, _)| plan.to.is_none_or(|to| next < to)) {
         let Some(record) = merge.next_record()? else { break };
         take(record, plan, &mut drive, &mut summary, write)?;
