@@ -17,13 +17,15 @@ use std::process::Command;
 use std::time::Instant;
 
 use open_orders::{EVENTS, Shop, advance, mix};
-use orderwatch::domain::Millis;
+use orderwatch::domain::{Event, Millis};
 use orderwatch::engine::{Applied, Shard};
 
 /// Bytes an order that are aimed at …
 const GOAL: f64 = 256.0;
 /// … where so many are open: with fewer, what every shard has once makes an order dearer.
 const MANY: u64 = 10_000_000;
+/// Of so many orders the events are laid down beside it as they are decoded, at most.
+const PLAIN: u64 = 50_000;
 /// How many orders are looked at one by one.
 const SAMPLE: u64 = 1_000;
 /// What the policies promise.
@@ -70,6 +72,7 @@ fn measure(shop: &Shop) {
     shop.tell(&mut shards);
     let took = began.elapsed().as_secs_f64();
     let bytes = resident::bytes().saturating_sub(before) as f64 / shop.orders as f64;
+    let plain = plain_bytes(shop);
     check_sample(shop, &mut shards);
     check_deadlines(shop, &mut shards);
     let spent = took * 1e6 / (shop.orders * EVENTS) as f64;
@@ -79,7 +82,19 @@ fn measure(shop: &Shop) {
     } else {
         goals::figure(&what, bytes, "bytes each");
     }
+    goals::figure("the events of one alone, as they are decoded", plain, "bytes");
+    goals::figure("an order, of that", bytes / plain, "x");
     goals::figure("an event told, the making of it included", spent, "µs");
+}
+
+/// What the events of one order take in lists of events.
+fn plain_bytes(shop: &Shop) -> f64 {
+    let (before, count) = (resident::bytes(), shop.orders.min(PLAIN));
+    let orders: Vec<Vec<Event>> =
+        (0..count).map(|order| (0..EVENTS).map(|nth| shop.event(order, nth)).collect()).collect();
+    let bytes = resident::bytes().saturating_sub(before) as f64 / count as f64;
+    assert_eq!(orders.iter().map(Vec::len).sum::<usize>() as u64, count * EVENTS);
+    bytes
 }
 
 /// Some orders are known to the letter, and judged rightly.

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use orderwatch::demo::log::TOPICS;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
 
 use live::group::Group;
 use live::orders::{POLICIES, open, placed};
@@ -50,6 +52,8 @@ struct Args {
 struct Counted {
     at: Instant,
     cpu: Duration,
+    /// What this process takes, which does nothing but hold a consumer of the same topics.
+    bare: Duration,
     commits: f64,
     transactions: i64,
     snapshots: f64,
@@ -67,9 +71,11 @@ fn main() {
     let mut process = Process::spawn(&workdir, &RUN);
     process.wait_ready(STARTS_WITHIN);
     settle(&process, &service, events, args.orders);
+    let bare = bare_consumer(broker);
     let before = count(&process, broker);
     // What is measured is a time in which nothing happens.
-    std::thread::sleep(Duration::from_secs(args.seconds));
+    let nothing = bare.poll(Duration::from_secs(args.seconds));
+    assert!(nothing.is_none(), "something was written: {nothing:?}");
     let after = count(&process, broker);
     check(&process, &service, args.orders);
     report(&args, &before, &after);
@@ -93,11 +99,26 @@ fn settle(process: &Process, service: &Service<'_>, events: usize, orders: u64) 
     });
 }
 
+/// At the ends of the same inputs.
+fn bare_consumer(broker: &Broker) -> BaseConsumer {
+    let mut config = broker.client();
+    config.set("group.id", unique("bare")).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut all = TopicPartitionList::new();
+    for topic in TOPICS {
+        all.add_partition_range(topic, 0, PARTITIONS - 1);
+    }
+    all.set_all_offsets(Offset::End).expect("an offset");
+    consumer.assign(&all).expect("an assignment");
+    consumer
+}
+
 fn count(process: &Process, broker: &Broker) -> Counted {
     let (topic, partitions) = TRANSACTIONS;
     Counted {
         at: Instant::now(),
         cpu: cpu::time(&process.pid().to_string()),
+        bare: cpu::time("self"),
         commits: process.try_metric("orderwatch_commit_seconds_count", &[]).unwrap_or(0.0),
         transactions: (0..partitions).map(|p| broker.end_offset(topic, p, Isolation::Uncommitted)).sum(),
         snapshots: process.snapshots(),
@@ -112,7 +133,12 @@ fn report(args: &Args, before: &Counted, after: &Counted) {
         args.orders,
         after.snapshots - before.snapshots
     );
-    goals::at_most("CPU, of one core", (after.cpu - before.cpu).as_secs_f64() / seconds * 100.0, 1.0, "%");
+    let (ours, bare) = (after.cpu - before.cpu, after.bare - before.bare);
+    goals::at_most("CPU, of one core", ours.as_secs_f64() / seconds * 100.0, 1.0, "%");
+    goals::figure("a consumer that only waits, beside it", bare.as_secs_f64() / seconds * 100.0, "%");
+    if bare > Duration::ZERO {
+        goals::figure("CPU, of that consumer's", ours.as_secs_f64() / bare.as_secs_f64(), "x");
+    }
     goals::at_most("transactions committed, a minute", commits * 60.0 / seconds, 1.0, "");
     let records = after.transactions - before.transactions;
     goals::figure("records in the transactions' log", records as f64, "");

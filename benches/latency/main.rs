@@ -8,6 +8,7 @@
 //! `cargo bench --bench latency -- 200000` takes another number of orders for the drain, `--samples` and `--seconds` other
 //! phases.
 
+mod bare;
 #[path = "../goals/mod.rs"]
 mod goals;
 #[path = "../live/mod.rs"]
@@ -62,7 +63,7 @@ fn main() {
     broker.create_topics(&TOPICS, PARTITIONS, &[]);
     let mut written = 0;
     let mut before = Promises::default();
-    {
+    let alo_p50 = {
         let bench = Bench::start(broker, "at_least_once", &args);
         // A broker that has just started is slow for some seconds, while its own code is compiled.
         let first = bench.idle();
@@ -77,7 +78,11 @@ fn main() {
         bench.finish(&before);
         [&fresh, &quiet].into_iter().for_each(Delays::report);
         goals::at_most("at_least_once, quiet topics: p99", quiet.p99, 15.0, "ms");
-    }
+        quiet.p50
+    };
+    let bare = bare::measure(broker);
+    goals::figure("a record that is written alone, until it is read: p50", bare.record, "ms");
+    goals::figure("at_least_once, quiet topics, of that: p50", alo_p50 / bare.record, "x");
     let mut load = Load::new(broker);
     written += load.backlog(args.orders);
     let bench = Bench::start(broker, "exactly_once", &args);
@@ -104,6 +109,8 @@ fn main() {
 
     println!("\nit drained {rate:.0} events/s, with the broker beside it");
     [&quiet, &half, &full].into_iter().for_each(Delays::report);
+    goals::figure("a transaction with one record, until it is read: p50", bare.transaction, "ms");
+    goals::figure("exactly_once, quiet topics, of that: p50", quiet.p50 / bare.transaction, "x");
     goals::at_most("exactly_once, quiet topics: p50", quiet.p50, 15.0, "ms");
     goals::at_most("exactly_once, quiet topics: p99", quiet.p99, 50.0, "ms");
     goals::at_most("half load: p99", half.p99, 100.0, "ms");

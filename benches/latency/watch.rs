@@ -41,6 +41,11 @@ impl Watch {
         Watch { seen }
     }
 
+    /// When a record with this key was read first, in milliseconds since 1970.
+    pub fn seen(&self, key: &str) -> Option<f64> {
+        self.seen.lock().expect("nobody panics with it").get(key).copied()
+    }
+
     /// How long after deadline + grace each broken promise was read, in milliseconds; or how many are missing.
     pub fn delays(&self, promises: &Promises, grace_ms: i64) -> Result<Vec<f64>, String> {
         let (broken, seen) = (promises.broken(), self.seen.lock().expect("nobody panics with it"));
