@@ -15,6 +15,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::domain::Timestamp;
 
+/// How long the broker may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
 /// The broker inside this process, or a client of it, fails.
 #[derive(Debug, thiserror::Error)]
 #[error("the broker inside this process: {0}")]
@@ -23,6 +26,8 @@ pub struct InProcessError(#[from] KafkaError);
 /// The broker. It ends with this value.
 pub struct InProcessBroker {
     cluster: MockCluster<'static, DefaultProducerContext>,
+    /// Asks it something between two calls.
+    asks: BaseProducer,
 }
 
 /// Produces to the broker, as a shop's systems would.
@@ -39,17 +44,29 @@ impl InProcessBroker {
     /// Starts a broker.
     ///
     /// # Errors
-    /// librdkafka cannot open its ports.
+    /// librdkafka cannot open its ports, or does not answer there.
     pub fn start() -> Result<Self, InProcessError> {
-        Ok(InProcessBroker { cluster: MockCluster::new(1)? })
+        let cluster = MockCluster::new(1)?;
+        let asks = client(&cluster).create()?;
+        let broker = InProcessBroker { cluster, asks };
+        broker.answers(None)?;
+        Ok(broker)
+    }
+
+    /// Waits for an answer of the broker. Its thread empties its alarm after it has done what it was woken for, so that of
+    /// two calls in a row the second may go unheard for a second; once it has answered, it has come round.
+    fn answers(&self, topic: Option<&str>) -> Result<(), InProcessError> {
+        self.asks.client().fetch_metadata(topic, ANSWERS_WITHIN)?;
+        Ok(())
     }
 
     /// Makes a topic.
     ///
     /// # Errors
-    /// It is there already.
+    /// It is there already, or is not seen to be there.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), InProcessError> {
-        Ok(self.cluster.create_topic(topic, partitions, 1)?)
+        self.cluster.create_topic(topic, partitions, 1)?;
+        self.answers(Some(topic))
     }
 
     /// Its address, as `bootstrap.servers` takes it.
@@ -63,7 +80,7 @@ impl InProcessBroker {
     /// The client cannot be made.
     pub fn feeder(&self) -> Result<Feeder, InProcessError> {
         // One event is one request: a shop's systems do not wait for each other.
-        Ok(Feeder { producer: self.client().set("linger.ms", "0").create()? })
+        Ok(Feeder { producer: client(&self.cluster).set("linger.ms", "0").create()? })
     }
 
     /// A reader of all partitions of some topics.
@@ -71,8 +88,7 @@ impl InProcessBroker {
     /// # Errors
     /// The client cannot be made.
     pub fn subscriber(&self, topics: &[&str], partitions: i32) -> Result<Subscriber, InProcessError> {
-        let consumer: BaseConsumer = self
-            .client()
+        let consumer: BaseConsumer = client(&self.cluster)
             .set("group.id", "demo-subscriber")
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed")
@@ -87,12 +103,12 @@ impl InProcessBroker {
         consumer.assign(&list)?;
         Ok(Subscriber { consumer })
     }
+}
 
-    fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.address()).set_log_level(RDKafkaLogLevel::Error);
-        config
-    }
+fn client(cluster: &MockCluster<'static, DefaultProducerContext>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap_servers()).set_log_level(RDKafkaLogLevel::Error);
+    config
 }
 
 impl Feeder {
