@@ -1,7 +1,8 @@
 //! Where in memory what is known lies: by entity and id. An order and a checkout with one id are two.
 //!
 //! An entry is a slot's number; the id lies in the slot, and is compared there. Each entity has many small tables, so that
-//! none takes long to grow.
+//! none takes long to grow: for that each of its entries is fetched from memory. They get shares of the entries that are not
+//! alike, the largest twice the smallest. Of a size they would grow all at once, at every doubling of what there is.
 
 mod waiting;
 
@@ -17,8 +18,8 @@ use super::slots::Slots;
 
 pub(super) use waiting::Waiting;
 
-/// Tables of one entity; a power of two.
-const TABLES: usize = 256;
+/// Tables of one entity.
+const TABLES: usize = 1 << 10;
 
 /// The slots by id, for each entity: an order's entry says nothing of entities.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(super) struct Index {
 #[derive(Debug)]
 struct Known {
     entity: Entity,
-    /// By digits of the hash that the tables themselves do not look at first; none before the first entry.
+    /// By [`table_of`]; none before the first entry.
     tables: Vec<HashTable<u32>>,
     /// How many are not closed.
     open: usize,
@@ -50,8 +51,28 @@ impl Known {
     }
 }
 
+/// So many parts are shared out among the tables.
+const PARTS: usize = 1 << 16;
+
+/// By digits of the hash that the tables themselves do not look at.
 const fn table_of(hash: u64) -> usize {
-    (hash >> 40) as usize % TABLES
+    table_of_part((hash >> 40) as usize % PARTS)
+}
+
+/// Of a part, as a number from 0 to 1, the logarithm of one more to the base of two (within a hundredth): so the times at which
+/// tables grow lie evenly between two doublings.
+const fn table_of_part(part: usize) -> usize {
+    let logarithm = part + part * (PARTS - part) / PARTS * 11 / 32;
+    logarithm * TABLES / PARTS
+}
+
+/// How many parts each table has.
+fn shares() -> Vec<usize> {
+    let mut shares = vec![0; TABLES];
+    for part in 0..PARTS {
+        shares[table_of_part(part)] += 1;
+    }
+    shares
 }
 
 impl Index {
@@ -111,8 +132,8 @@ impl Index {
         let hasher = &self.hasher;
         let [known] = self.entities.as_mut_slice() else { return };
         known.make_tables();
-        for table in &mut known.tables {
-            table.reserve(count / TABLES, |slot| hasher.hash_one(slots.id_bytes(*slot)));
+        for (table, share) in known.tables.iter_mut().zip(shares()) {
+            table.reserve(count * share / PARTS, |slot| hasher.hash_one(slots.id_bytes(*slot)));
         }
     }
 
@@ -148,5 +169,23 @@ impl Index {
     /// How many of each entity are not closed; orders first.
     pub fn open(&self) -> impl Iterator<Item = (&Entity, usize)> {
         self.entities.iter().map(|known| (&known.entity, known.open))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_do_not_grow_all_at_once() {
+        let shares = shares();
+        assert_eq!(shares.iter().sum::<usize>(), PARTS);
+        // Of a million entries that double in ten steps, in each of them some of the tables come past a power of two.
+        for step in 0..10 {
+            let entries = |step: i32| 1e6 * 2f64.powf(f64::from(step) / 10.0);
+            let size = |step, share: usize| (entries(step) * share as f64 / PARTS as f64).log2().floor();
+            let grown = shares.iter().filter(|share| size(step + 1, **share) > size(step, **share)).count();
+            assert!((TABLES / 25..TABLES / 5).contains(&grown), "{grown} of {TABLES} in step {step}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{Index, TABLES, table_of};
 
 /// So many that wait for one table are put into it: an eighth of what a table has room for where ten million orders are restored,
 /// and 32 MB in all. (Few in tests, which have few orders.)
-const AT_ONCE: usize = if cfg!(test) { 1 << 2 } else { 1 << 13 };
+const AT_ONCE: usize = if cfg!(test) { 1 << 2 } else { 1 << 11 };
 
 /// Slots whose ids are not found yet.
 #[derive(Debug, Default)]
