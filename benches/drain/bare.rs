@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use orderwatch::codec::{Format, RawRecord, StreamCodec, decode};
 use orderwatch::demo::log::TOPICS;
 use orderwatch::domain::{StreamId, Timestamp};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Offset;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::Measured;
 use super::backlog::{Backlog, PARTITIONS};
 use crate::live::cpu;
+use crate::live::reader::reader;
 use crate::streams;
-use crate::support::{Broker, unique};
+use crate::support::Broker;
 
 /// No drain of a million records takes so long.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
@@ -42,17 +43,9 @@ pub fn drain(broker: &Broker, backlog: &Backlog, decodes: bool) -> Measured {
 /// At the beginning of every partition; with what makes librdkafka fast where all of them share one queue.
 fn consumer(broker: &Broker) -> BaseConsumer {
     let mut config = broker.client();
-    config.set("group.id", unique("bare")).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
-    config.set("isolation.level", "read_committed").set("fetch.queue.backoff.ms", "5");
+    config.set("enable.auto.offset.store", "false").set("fetch.queue.backoff.ms", "5");
     config.set("fetch.message.max.bytes", "1048576").set("queued.max.messages.kbytes", "131072");
-    let consumer: BaseConsumer = config.create().expect("a consumer");
-    let mut all = TopicPartitionList::new();
-    for topic in TOPICS {
-        all.add_partition_range(topic, 0, PARTITIONS - 1);
-    }
-    all.set_all_offsets(Offset::Beginning).expect("an offset");
-    consumer.assign(&all).expect("an assignment");
-    consumer
+    reader(config, &TOPICS, PARTITIONS, Offset::Beginning)
 }
 
 fn decode_one(codecs: &[StreamCodec], message: &BorrowedMessage<'_>) {

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Offset;
 use rdkafka::message::Message;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::SHARDS;
 use super::orders::shard_of_fresh;
 use crate::live::now_ms;
-use crate::support::{Broker, unique};
+use crate::live::reader::reader;
+use crate::support::Broker;
 
 /// An exception of a fresh order.
 #[derive(Clone, Copy)]
@@ -27,13 +27,8 @@ pub struct Watch {
 impl Watch {
     pub fn start(broker: &Broker, topic: &str) -> Watch {
         let mut config = broker.client();
-        config.set("group.id", unique("watch")).set("enable.auto.commit", "false");
-        config.set("isolation.level", "read_committed").set("fetch.wait.max.ms", "20");
-        let consumer: BaseConsumer = config.create().expect("a consumer");
-        let mut all = TopicPartitionList::new();
-        all.add_partition_range(topic, 0, SHARDS - 1);
-        all.set_all_offsets(Offset::End).expect("an offset");
-        consumer.assign(&all).expect("an assignment");
+        config.set("fetch.wait.max.ms", "20");
+        let consumer = reader(config, &[topic], SHARDS, Offset::End);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&seen);
         std::thread::spawn(move || {

@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use orderwatch::demo::log::TOPICS;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::Offset;
+use rdkafka::consumer::BaseConsumer;
 
 use live::group::Group;
 use live::orders::{POLICIES, open, placed};
+use live::reader::reader;
 use live::{RUN, Service, cpu, now_ms};
 use support::topics::Isolation;
 use support::{Broker, Process, Workdir, eventually, unique};
@@ -101,16 +102,7 @@ fn settle(process: &Process, service: &Service<'_>, events: usize, orders: u64) 
 
 /// At the ends of the same inputs.
 fn bare_consumer(broker: &Broker) -> BaseConsumer {
-    let mut config = broker.client();
-    config.set("group.id", unique("bare")).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
-    let consumer: BaseConsumer = config.create().expect("a consumer");
-    let mut all = TopicPartitionList::new();
-    for topic in TOPICS {
-        all.add_partition_range(topic, 0, PARTITIONS - 1);
-    }
-    all.set_all_offsets(Offset::End).expect("an offset");
-    consumer.assign(&all).expect("an assignment");
-    consumer
+    reader(broker.client(), &TOPICS, PARTITIONS, Offset::End)
 }
 
 fn count(process: &Process, broker: &Broker) -> Counted {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Offset;
 use rdkafka::message::Message;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::promises::Promises;
-use crate::support::{Broker, unique};
+use crate::live::reader::reader;
+use crate::support::Broker;
 
 /// Reads until the bench ends.
 pub struct Watch {
@@ -19,14 +19,7 @@ pub struct Watch {
 
 impl Watch {
     pub fn start(broker: &Broker, topic: &str, partitions: i32) -> Watch {
-        let mut config = broker.client();
-        config.set("group.id", unique("watch")).set("enable.auto.commit", "false");
-        config.set("isolation.level", "read_committed");
-        let consumer: BaseConsumer = config.create().expect("a consumer");
-        let mut all = TopicPartitionList::new();
-        all.add_partition_range(topic, 0, partitions - 1);
-        all.set_all_offsets(Offset::Beginning).expect("an offset");
-        consumer.assign(&all).expect("an assignment");
+        let consumer = reader(broker.client(), &[topic], partitions, Offset::Beginning);
         let seen = Arc::new(Mutex::new(BTreeMap::new()));
         let noted = Arc::clone(&seen);
         std::thread::spawn(move || {

@@ -6,6 +6,7 @@ use orderwatch::demo::log::TOPICS;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::reader::all_of;
 use crate::support::Broker;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -18,11 +19,7 @@ pub struct Group {
 impl Group {
     pub fn of(broker: &Broker, group: &str, partitions: i32) -> Group {
         let client = broker.client().set("group.id", group).create().expect("a Kafka client");
-        let mut inputs = TopicPartitionList::new();
-        for topic in TOPICS {
-            inputs.add_partition_range(topic, 0, partitions - 1);
-        }
-        Group { client, inputs }
+        Group { client, inputs: all_of(&TOPICS, partitions) }
     }
 
     /// The sum of its committed offsets: how many records of [`TOPICS`] are behind it, where nobody writes transactions.

@@ -6,6 +6,7 @@
 pub mod cpu;
 pub mod group;
 pub mod orders;
+pub mod reader;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::domain::Millis;
 
-/// What is no further behind than this is judged and committed in each turn.
-const NOTHING_BELOW: Millis = Millis::new(50);
+/// What is no further behind than this is judged and committed in each turn: nearer, the wait itself is what keeps it there.
+const NOTHING_BELOW: Millis = Millis::new(100);
 /// The share of the time by which it is behind, in hundredths.
 const SHARE: u8 = 20;
 /// It waits no longer than this, however far it is behind.
@@ -63,14 +63,14 @@ mod tests {
 
     #[test]
     fn what_is_hardly_behind_does_not_wait() {
-        for behind in [ms(i64::MIN), ms(-1), Millis::ZERO, ms(20), ms(49)] {
+        for behind in [ms(i64::MIN), ms(-1), Millis::ZERO, ms(50), ms(99)] {
             assert_eq!(share(behind), Duration::ZERO, "{behind:?}");
         }
     }
 
     #[test]
     fn what_is_behind_waits_for_a_fifth_of_that_and_never_for_more_than_a_second() {
-        assert_eq!(share(ms(50)), Duration::from_millis(10));
+        assert_eq!(share(ms(100)), Duration::from_millis(20));
         assert_eq!(share(ms(1_009)), Duration::from_millis(201));
         assert_eq!(share(ms(4_999)), Duration::from_millis(999));
         for behind in [ms(5_000), ms(5_010), HOUR, ms(i64::MAX)] {
@@ -86,7 +86,7 @@ mod tests {
     fn a_shard_that_is_far_behind_judges_once_a_second_and_one_that_is_not_each_turn() {
         assert!(put_off(999, 0).judging(HOUR));
         assert!(!put_off(1_000, 0).judging(HOUR));
-        assert!(!put_off(0, 0).judging(ms(49)));
+        assert!(!put_off(0, 0).judging(ms(99)));
         assert!(!put_off(0, MOST_UNJUDGED).judging(HOUR), "too many orders wait to be judged");
     }
 
